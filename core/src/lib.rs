@@ -1,0 +1,10 @@
+//! Countersign's decisions and formats.
+//!
+//! Invariant: nothing here reads a file, a socket, a clock, the environment or a random source; time
+//! and randomness are arguments. No async, no logging. Nothing here knows the wire (`countersign-proto`).
+
+pub mod ids;
+pub mod otp;
+pub mod secret;
+pub mod time;
+pub mod token;

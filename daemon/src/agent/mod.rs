@@ -1,0 +1,3 @@
+//! What the agent does: one file a story, each reads top to bottom.
+
+pub mod ports;

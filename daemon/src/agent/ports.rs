@@ -1,0 +1,345 @@
+//! What the stories need of the world: each trait is met by one adapter at the edge.
+//!
+//! Adapters never call each other and decide nothing. What the outside does on its own (a click, a
+//! login request) comes in as an [`Input`] on one queue.
+
+use core::time::Duration;
+
+use async_trait::async_trait;
+use countersign_core::{
+    ids::{DeviceId, LoginRequestId, ServiceId},
+    secret::SecretBytes,
+    time::{BootTime, UnixMillis},
+};
+use countersign_proto::push::v1 as push;
+
+/// The two clocks.
+pub trait Clock: Send + Sync {
+    /// The wall clock.
+    fn wall(&self) -> UnixMillis;
+    /// Time since boot, suspend included.
+    fn boot(&self) -> BootTime;
+}
+
+/// Random bytes from the system.
+pub trait Random: Send + Sync {
+    /// Fills `buffer`.
+    ///
+    /// # Errors
+    ///
+    /// The system has no random source.
+    fn fill(&self, buffer: &mut [u8]) -> Result<(), RandomError>;
+}
+
+/// The system gave no random bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the system's random source does not answer")]
+pub struct RandomError;
+
+/// What a notification about a login request says. All fields are as the service gave them; the adapter
+/// makes them safe for the server (control and bidi characters, markup, length).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoginRequestNotice {
+    /// Which request.
+    pub id: LoginRequestId,
+    /// The protected resource.
+    pub resource: String,
+    /// The user name at the service.
+    pub user: String,
+    /// The address that the login comes from; may be empty.
+    pub client_address: String,
+    /// Where that is, in the service's words; may be empty.
+    pub place: String,
+    /// The program that logs in; may be empty.
+    pub program: String,
+    /// When the login began, this machine's wall clock.
+    pub at: UnixMillis,
+    /// How long it may still be answered.
+    pub left: Duration,
+    /// How it is approved.
+    pub approval: Approval,
+    /// How many other requests are pending.
+    pub others: usize,
+}
+
+/// How a login request is approved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Approval {
+    /// Approve is one click.
+    Click,
+    /// The number that the resource shows must be typed: not possible in a notification.
+    Number,
+    /// The vault is locked: it has to be unlocked first.
+    VaultLocked,
+}
+
+/// What became of a login request, for the notification that replaces the question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutcomeNotice {
+    /// Which request.
+    pub id: LoginRequestId,
+    /// The protected resource.
+    pub resource: String,
+    /// The user name at the service.
+    pub user: String,
+    /// What became of it.
+    pub outcome: NoticedOutcome,
+}
+
+/// The words of an outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoticedOutcome {
+    /// The service accepted the approval.
+    Approved,
+    /// The resource has let the user in.
+    LoggedIn,
+    /// Denied by the user.
+    Denied,
+    /// Denied and reported.
+    Reported,
+    /// Nobody answered in time.
+    Expired,
+    /// The service took it back.
+    Cancelled,
+    /// It could not be approved; one display-safe sentence says why and what to do.
+    Refused(String),
+}
+
+/// The desktop's notification server.
+#[async_trait]
+pub trait Notifications: Send + Sync {
+    /// Shows the question, or replaces it when this request already has one.
+    ///
+    /// # Errors
+    ///
+    /// No server answers; the request can still be answered by the other ways.
+    async fn ask(&self, notice: &LoginRequestNotice) -> Result<(), NotificationError>;
+    /// Replaces the question by what became of it; shows a new one if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Notifications::ask`].
+    async fn tell(&self, notice: &OutcomeNotice) -> Result<(), NotificationError>;
+    /// Takes the question away without a word.
+    async fn withdraw(&self, id: LoginRequestId);
+    /// Name and version of the server, if one answers.
+    async fn server(&self) -> Option<String>;
+}
+
+/// Why nothing could be shown.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotificationError {
+    /// Nobody owns the name.
+    #[error("no notification server is running in this session")]
+    NoServer,
+    /// The server refused or did not answer in time.
+    #[error("the notification server failed")]
+    Failed,
+    /// Switched off in config.toml.
+    #[error("notifications are switched off")]
+    SwitchedOff,
+}
+
+/// The session's keyring (Secret Service): keeps the machine's half of the vault key.
+#[async_trait]
+pub trait Keyring: Send + Sync {
+    /// The key that was stored under `slot`. Unlocks the collection if the user lets it (one prompt).
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`KeyringError`].
+    async fn load(&self, slot: &str) -> Result<SecretBytes, KeyringError>;
+    /// Stores `key` under `slot` in the default collection.
+    ///
+    /// # Errors
+    ///
+    /// Every variant but [`KeyringError::NotFound`].
+    async fn store(&self, slot: &str, key: &SecretBytes) -> Result<(), KeyringError>;
+    /// Removes what is stored under `slot`, if anything is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Keyring::store`].
+    async fn remove(&self, slot: &str) -> Result<(), KeyringError>;
+}
+
+/// Why the keyring gave no key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyringError {
+    /// No Secret Service on the session bus, or no session bus.
+    #[error("no Secret Service (keyring) is running in this session")]
+    Absent,
+    /// The collection is locked and was not unlocked.
+    #[error("the keyring is locked")]
+    Locked,
+    /// The keyring is open and has no such item.
+    #[error("the keyring does not hold the key of this vault")]
+    NotFound,
+    /// Anything else.
+    #[error("the keyring failed: {0}")]
+    Failed(String),
+}
+
+/// Who we are on one service's push stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelProfile {
+    /// The service.
+    pub service: ServiceId,
+    /// This device there.
+    pub device: DeviceId,
+    /// The gateway's base URL, https.
+    pub url: String,
+    /// SHA-256 of the service's identity key, and of a spare.
+    pub pins: Vec<[u8; 32]>,
+}
+
+/// Login requests of one service come and go through it.
+#[async_trait]
+pub trait PushChannels: Send + Sync {
+    /// Opens (or reopens) the stream of a service and keeps it open: reconnects until [`PushChannels::close`].
+    async fn open(&self, profile: ChannelProfile);
+    /// Closes it.
+    async fn close(&self, service: ServiceId);
+    /// Sends a frame if the stream is open. Nothing is queued: what must not be lost is durable in
+    /// the vault and sent again at the next [`PushInput::Welcome`].
+    ///
+    /// # Errors
+    ///
+    /// The stream is not open now.
+    async fn send(&self, service: ServiceId, frame: push::AgentFrame) -> Result<(), PushSendError>;
+    /// Drops the connection and connects at once: after resume, on a network change, on request.
+    async fn reconnect(&self);
+}
+
+/// The stream of that service is not open now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the service is not connected")]
+pub struct PushSendError;
+
+/// Asked by the push adapter at each connect: the agent signs.
+#[async_trait]
+pub trait HelloSigner: Send + Sync {
+    /// The signed Hello for this stream, or nothing when the channel key has not been opened yet.
+    async fn hello(
+        &self,
+        service: ServiceId,
+        server_nonce: [u8; 32],
+        tls_exporter: [u8; 32],
+    ) -> Option<push::Signed>;
+}
+
+/// One HTTPS exchange of an enrollment, and the registration after it.
+#[async_trait]
+pub trait EnrollmentTransport: Send + Sync {
+    /// POSTs `body` (`application/dskpp+xml`, headers of RFC 6063 section 7.2) to `url` and returns
+    /// the body of the 200 answer, at most 64 KiB. With pins the server's key must be one of them;
+    /// without, the system's certificate authorities decide.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`TransportError`].
+    async fn post(
+        &self,
+        url: &str,
+        pins: &[[u8; 32]],
+        body: Vec<u8>,
+    ) -> Result<Vec<u8>, TransportError>;
+    /// `countersign.push.v1.Push/Register` at the origin of `url`.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`TransportError`].
+    async fn register(
+        &self,
+        url: &str,
+        pins: &[[u8; 32]],
+        request: push::RegisterRequest,
+    ) -> Result<push::RegisterReply, TransportError>;
+}
+
+/// Why the service was not reached or not believed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TransportError {
+    /// Name, route, port or time-out.
+    #[error("{host} cannot be reached ({why})")]
+    Unreachable {
+        /// host:port
+        host: String,
+        /// Display-safe.
+        why: String,
+    },
+    /// The certificate does not carry the pinned key, or no authority vouches for it.
+    #[error("{host} did not show the expected certificate")]
+    Untrusted {
+        /// host:port
+        host: String,
+    },
+    /// The answer was not the protocol's.
+    #[error("{host} answered in a way that was not understood ({why})")]
+    Protocol {
+        /// host:port
+        host: String,
+        /// Display-safe.
+        why: String,
+    },
+    /// The service refused (gRPC status or HTTP 4xx); its reason is display-safe.
+    #[error("{host} refused: {why}")]
+    Refused {
+        /// host:port
+        host: String,
+        /// Display-safe.
+        why: String,
+    },
+}
+
+/// What the outside does on its own.
+#[derive(Debug)]
+pub enum Input {
+    /// The user chose something in a notification.
+    Notice {
+        /// The request that the notification was about.
+        id: LoginRequestId,
+        /// What was chosen.
+        choice: NoticeChoice,
+    },
+    /// Something happened on a push stream.
+    Push {
+        /// Of this service.
+        service: ServiceId,
+        /// What.
+        input: PushInput,
+    },
+}
+
+/// What the user chose in a notification. Intent only: the factor follows where one is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoticeChoice {
+    /// Approve.
+    Approve,
+    /// Deny.
+    Deny,
+    /// "It wasn't me!", offered after a deny.
+    Report,
+    /// Closed without an answer; the request stays pending.
+    Dismissed,
+}
+
+/// What happened on a push stream.
+#[derive(Debug)]
+pub enum PushInput {
+    /// The stream is open and the gateway has welcomed us.
+    Welcome(push::Welcome),
+    /// A login request, signature not yet checked.
+    Request(push::Signed),
+    /// A request was taken back.
+    Cancel(push::Cancel),
+    /// What became of a decision or report.
+    Outcome(push::Outcome),
+    /// The stream ended or could not be opened.
+    Down {
+        /// One display-safe sentence.
+        why: String,
+        /// Milliseconds until the next try.
+        retry_in: Duration,
+    },
+}

@@ -1,0 +1,3 @@
+//! `countersignd`, the agent: holds the user's tokens, shows login requests, serves passcodes.
+
+pub mod agent;

@@ -1,0 +1,45 @@
+//! The wire of Countersign: messages and services, reasons, names and limits.
+//!
+//! Invariant: this crate decides nothing and knows nothing of `countersign-core`; conversions live at
+//! the edges that use both. The code under `generated/` is made by `cargo xtask codegen` and committed,
+//! so that a build needs no protobuf compiler.
+
+pub mod dbus;
+pub mod limits;
+pub mod reason;
+mod redacted;
+
+/// The agent's interface for its own user's programs.
+pub mod agent {
+    /// Version 1.
+    #[expect(
+        missing_docs,
+        unused_qualifications,
+        clippy::all,
+        clippy::pedantic,
+        clippy::restriction,
+        reason = "generated code"
+    )]
+    pub mod v1 {
+        include!("generated/countersign.agent.v1.rs");
+    }
+}
+
+/// Between an agent and its gateway.
+pub mod push {
+    /// Version 1.
+    #[expect(
+        missing_docs,
+        unused_qualifications,
+        clippy::all,
+        clippy::pedantic,
+        clippy::restriction,
+        reason = "generated code"
+    )]
+    pub mod v1 {
+        include!("generated/countersign.push.v1.rs");
+    }
+}
+
+/// The compiled file descriptors, for gRPC reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!("generated/descriptors.bin");

@@ -1,0 +1,26 @@
+//! Bounds that both ends of a wire hold to, checked before anything is allocated for the content.
+
+/// The largest gRPC message that the agent takes from a client or gives to one, in bytes.
+pub const AGENT_MESSAGE: usize = 256 * 1024;
+/// The largest gRPC message on the push stream, in bytes.
+pub const PUSH_MESSAGE: usize = 64 * 1024;
+/// The longest text that can be brought for enrollment, in bytes.
+pub const ENROLLMENT_TEXT: usize = 4096;
+/// The longest token name, in characters.
+pub const TOKEN_NAME: usize = 64;
+/// The longest passphrase or PIN, in bytes.
+pub const PASSPHRASE: usize = 1024;
+/// The longest challenge that can be typed, in characters.
+pub const CHALLENGE: usize = 128;
+/// The longest text field of a login request, in bytes; a longer one is refused.
+pub const REQUEST_TEXT: usize = 512;
+/// The longest body of a signed message, in bytes.
+pub const SIGNED_BODY: usize = 16 * 1024;
+/// The shortest and longest time that a login request may live, in milliseconds.
+pub const REQUEST_TTL_MS: core::ops::RangeInclusive<u32> = 1_000..=600_000;
+/// The most login requests that one agent keeps pending at a time.
+pub const PENDING_REQUESTS: usize = 1_000;
+/// The version of the push protocol that this tree speaks.
+pub const PUSH_PROTOCOL: u32 = 1;
+/// The longest an approve or deny waits for the service's word before it answers `OUTCOME_UNKNOWN`, in milliseconds.
+pub const OUTCOME_WAIT_MS: u64 = 15_000;

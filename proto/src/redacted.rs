@@ -1,0 +1,30 @@
+//! `Debug` of the messages that hold a secret: it never prints one.
+
+use core::fmt::{Debug, Formatter, Result};
+
+use crate::{agent::v1 as agent, push::v1 as push};
+
+macro_rules! redacted {
+    ($($message:ty { $($shown:ident),* }),* $(,)?) => {
+        $(impl Debug for $message {
+            fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+                f.debug_struct(stringify!($message))
+                    $(.field(stringify!($shown), &self.$shown))*
+                    .finish_non_exhaustive()
+            }
+        })*
+    };
+}
+
+redacted! {
+    agent::SetupRequest { key, unlock },
+    agent::UnlockRequest {},
+    agent::InspectEnrollmentRequest {},
+    agent::EnrollRequest { name, confirmed_host },
+    agent::GeneratePasscodeRequest { token, kind },
+    agent::GeneratePasscodeReply { name, mode },
+    agent::AnswerLoginRequestRequest { id, verdict },
+    push::Decision { signed },
+    push::RegisterBody { serial, device_name },
+    push::RegisterRequest {},
+}
