@@ -6,5 +6,6 @@
 pub mod ids;
 pub mod otp;
 pub mod secret;
+pub mod signing;
 pub mod time;
 pub mod token;
