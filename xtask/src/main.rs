@@ -1,20 +1,91 @@
-//! `cargo xtask`: the chores of the project.
+//! `cargo xtask`: the chores of the project. `cargo xtask --help` lists them.
 
+mod bench;
+mod check;
 mod codegen;
+mod demo;
+mod install;
+mod layers;
+mod licences;
+mod packages;
+mod say;
+mod tree;
 
-use std::path::Path;
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
+use clap::{Parser, Subcommand};
 
-fn main() -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .context("xtask lies in the tree")?;
-    match std::env::args().nth(1).as_deref() {
-        Some("codegen") if std::env::args().any(|word| word == "--check") => {
-            codegen::run(root, codegen::Mode::Check)
+use crate::tree::Tree;
+
+/// The chores of the project.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// One login from end to end on private buses, with a real notification; also without a screen
+    Demo {
+        /// Stay up until Ctrl-C and print the commands to play with it by hand
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Everything CI runs, fastest first
+    Test,
+    /// Measure, beside peers in the same run
+    Bench {
+        /// Print the table as Markdown
+        #[arg(long)]
+        markdown: bool,
+    },
+    /// Check who uses whom, licences, and that the large dependencies are there once
+    Layers,
+    /// Generate the Rust of proto/ (committed, so that builds need no protoc)
+    Codegen {
+        /// Only fail when a committed file is stale
+        #[arg(long)]
+        check: bool,
+    },
+    /// Build for use and put programs, units and D-Bus activation in place for this user
+    Install {
+        /// For this user, below ~/.local and ~/.config
+        #[arg(long)]
+        user: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Without stderr there is nobody to tell; the exit code still does.
+            drop(writeln!(io::stderr(), "error: {error:#}"));
+            ExitCode::FAILURE
         }
-        Some("codegen") => codegen::run(root, codegen::Mode::Write),
-        _ => bail!("cargo xtask codegen [--check]"),
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    let tree = Tree::open()?;
+    match arguments.chore {
+        Chore::Demo { keep } => demo::run(&tree, keep),
+        Chore::Test => check::run(&tree),
+        Chore::Bench { markdown } => bench::run(&tree, markdown),
+        Chore::Layers => layers::run(&tree),
+        Chore::Codegen { check: true } => codegen::run(&tree.root, codegen::Mode::Check),
+        Chore::Codegen { check: false } => codegen::run(&tree.root, codegen::Mode::Write),
+        Chore::Install { user: true } => install::run(&tree),
+        Chore::Install { user: false } => {
+            bail!(
+                "only `cargo xtask install --user` exists; distributions package the files of systemd/"
+            )
+        }
     }
 }

@@ -1,0 +1,158 @@
+//! `cargo xtask install --user`: programs, units and D-Bus activation in place, nothing switched on.
+
+use std::{
+    fs, io,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+
+use crate::{packages, say, tree, tree::Tree};
+
+/// Where the units of systemd/ expect the programs: a distribution's package puts them there.
+const PACKAGED: &str = "/usr/bin/";
+
+/// The files of one user that are put in place, from systemd/.
+const UNITS: [&str; 2] = ["countersignd.service", "countersignd.socket"];
+const ACTIVATION: &str = "org.countersign.Agent1.service";
+
+/// Builds, copies, and says how to start.
+///
+/// # Errors
+///
+/// A build failed or a file could not be written.
+pub(crate) fn run(tree: &Tree) -> Result<()> {
+    packages::ensure(&[packages::BUILD])?;
+    let folders = Folders::of_this_user()?;
+    say::line("Building for use (this takes some minutes) ...")?;
+    let built = build(tree)?;
+    for program in ["countersign", "countersignd", "countersign-gateway"] {
+        replace(&built.join(program), &folders.programs.join(program))?;
+    }
+    for unit in UNITS {
+        place_text(tree, unit, &folders.units.join(unit), &folders.programs)?;
+    }
+    place_text(
+        tree,
+        ACTIVATION,
+        &folders.activation.join(ACTIVATION),
+        &folders.programs,
+    )?;
+    say::line("\nNothing was switched on. To use it now and at every login:")?;
+    say::line("  systemctl --user daemon-reload")?;
+    say::line("  systemctl --user enable --now countersignd.socket countersignd.service")?;
+    say::line("  countersign setup")?;
+    say::line("  countersign enroll")?;
+    say::line(format_args!(
+        "({} must be in PATH. Without systemd, start `countersignd` with the session.)",
+        folders.programs.display()
+    ))?;
+    Ok(())
+}
+
+/// Builds the programs as they are used and gathers them in one folder: the agent and the gateway, and the
+/// command line statically linked, for dynamic linking is most of its start-up time.
+///
+/// # Errors
+///
+/// A build failed.
+pub(crate) fn build(tree: &Tree) -> Result<PathBuf> {
+    let gathered = tree.target.join("install");
+    fs::create_dir_all(&gathered)?;
+    tree::run(&mut tree.cargo([
+        "build",
+        "--quiet",
+        "--release",
+        "--locked",
+        "--package",
+        "countersignd",
+        "--package",
+        "countersign-gateway",
+    ]))?;
+    let platform = tree::platform();
+    // With --target the flags reach the program alone, not build scripts and macros.
+    tree::run(
+        tree.cargo([
+            "build",
+            "--quiet",
+            "--release",
+            "--locked",
+            "--package",
+            "countersign-cli",
+            "--target",
+        ])
+        .arg(&platform)
+        .env("RUSTFLAGS", "-C target-feature=+crt-static"),
+    )?;
+    let release = tree.target.join("release");
+    let r#static = tree.target.join(platform).join("release");
+    replace(
+        &release.join("countersignd"),
+        &gathered.join("countersignd"),
+    )?;
+    replace(
+        &release.join("countersign-gateway"),
+        &gathered.join("countersign-gateway"),
+    )?;
+    replace(&r#static.join("countersign"), &gathered.join("countersign"))?;
+    Ok(gathered)
+}
+
+/// Copies beside the target and renames: a running program is replaced, not written into.
+fn replace(from: &Path, to: &Path) -> Result<()> {
+    write_beside(to, 0o755, |beside| fs::copy(from, beside).map(drop))
+        .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))
+}
+
+/// Copies a text of systemd/ with the paths of this installation in it.
+fn place_text(tree: &Tree, name: &str, to: &Path, programs: &Path) -> Result<()> {
+    let text = fs::read_to_string(tree.root.join("systemd").join(name))
+        .with_context(|| format!("cannot read systemd/{name}"))?;
+    let text = text.replace(PACKAGED, &format!("{}/", programs.display()));
+    write_beside(to, 0o644, |beside| fs::write(beside, &text))
+        .with_context(|| format!("cannot write {}", to.display()))?;
+    Ok(say::line(format_args!("placed {}", to.display()))?)
+}
+
+fn write_beside(
+    to: &Path,
+    mode: u32,
+    write: impl FnOnce(&Path) -> io::Result<()>,
+) -> io::Result<()> {
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let beside = to.with_extension("new");
+    write(&beside)?;
+    fs::set_permissions(&beside, fs::Permissions::from_mode(mode))?;
+    fs::rename(&beside, to)
+}
+
+#[derive(Debug)]
+struct Folders {
+    programs: PathBuf,
+    units: PathBuf,
+    activation: PathBuf,
+}
+
+impl Folders {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a chore reads where this user keeps things"
+    )]
+    fn of_this_user() -> Result<Self> {
+        let home = PathBuf::from(std::env::var_os("HOME").context("HOME is not set")?);
+        let base = |name: &str, usual: &str| {
+            std::env::var_os(name)
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute())
+                .unwrap_or_else(|| home.join(usual))
+        };
+        Ok(Self {
+            programs: home.join(".local/bin"),
+            units: base("XDG_CONFIG_HOME", ".config").join("systemd/user"),
+            activation: base("XDG_DATA_HOME", ".local/share").join("dbus-1/services"),
+        })
+    }
+}

@@ -1,0 +1,186 @@
+//! The one list of what the chores need from the system beside a Rust toolchain, and its installation.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{say, tree};
+
+/// A file that must be there, and the Debian package that brings it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    /// Absolute path, or the name of a program in `PATH` or a system folder.
+    file: &'static str,
+    package: &'static str,
+    purpose: &'static str,
+}
+
+const fn part(file: &'static str, package: &'static str, purpose: &'static str) -> Part {
+    Part {
+        file,
+        package,
+        purpose,
+    }
+}
+
+/// What every build needs.
+pub(crate) const BUILD: &[Part] = &[
+    part("cc", "gcc", "C compiler and linker"),
+    part(
+        "/usr/include/stdlib.h",
+        "libc6-dev",
+        "headers of the C library",
+    ),
+];
+
+/// What the demo and the end-to-end tests need: the real parts of a desktop, without a screen.
+pub(crate) const DESKTOP: &[Part] = &[
+    part("dbus-daemon", "dbus", "private session buses"),
+    part("Xvfb", "xvfb", "an X server without a screen"),
+    part("dunst", "dunst", "the notification server"),
+    part("/usr/bin/import", "imagemagick", "pictures of the screen"),
+    part(
+        "/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf",
+        "fonts-dejavu-core",
+        "a font for the notification",
+    ),
+    part(
+        "gnome-keyring-daemon",
+        "gnome-keyring",
+        "the Secret Service",
+    ),
+];
+
+/// What only the tests need.
+pub(crate) const TESTS: &[Part] = &[
+    part("oathtool", "oathtool", "passcodes to compare ours with"),
+    part(
+        "systemd-analyze",
+        "systemd",
+        "checks of the unit files, busctl, socket activation",
+    ),
+    part("setpriv", "util-linux", "a second user"),
+];
+
+/// What only the benchmarks need: the peers.
+pub(crate) const BENCH: &[Part] = &[
+    part("oathtool", "oathtool", "a peer"),
+    part("gpg-connect-agent", "gpgconf", "a peer"),
+    part("gpg-agent", "gpg-agent", "a peer"),
+];
+
+/// Folders that a login shell of an ordinary user may lack.
+const SYSTEM_FOLDERS: [&str; 4] = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"];
+
+impl Part {
+    fn is_there(self) -> bool {
+        let file = Path::new(self.file);
+        if file.is_absolute() {
+            return file.exists();
+        }
+        search_path()
+            .iter()
+            .any(|folder| folder.join(file).exists())
+    }
+}
+
+/// The folders of `PATH`, then the system's own.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a chore reads PATH as the shell that started it"
+)]
+fn search_path() -> Vec<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(SYSTEM_FOLDERS.map(PathBuf::from))
+        .collect()
+}
+
+/// Says what is missing of `lists` and installs it.
+///
+/// # Errors
+///
+/// Something is missing and cannot be installed here: the error names the packages.
+pub(crate) fn ensure(lists: &[&[Part]]) -> Result<()> {
+    let missing: Vec<Part> = lists
+        .iter()
+        .copied()
+        .flatten()
+        .copied()
+        .filter(|part| !part.is_there())
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut packages: Vec<&str> = missing.iter().map(|part| part.package).collect();
+    packages.sort_unstable();
+    packages.dedup();
+    say::line("Installing from this system's package sources:")?;
+    for part in &missing {
+        say::line(format_args!("  {} ({})", part.package, part.purpose))?;
+    }
+    let by_hand = format!("please install: {}", packages.join(" "));
+    if !Path::new("/usr/bin/apt-get").exists() {
+        bail!("this is not a Debian-like system, so nothing was installed; {by_hand}");
+    }
+    let root = rustix::process::geteuid().is_root();
+    if !root
+        && !search_path()
+            .iter()
+            .any(|folder| folder.join("sudo").exists())
+    {
+        bail!("neither root nor sudo, so nothing was installed; {by_hand}");
+    }
+    tree::run(apt(root).arg("update").arg("--quiet=2")).with_context(|| by_hand.clone())?;
+    tree::run(
+        apt(root)
+            .args(["install", "--yes", "--quiet=2", "--no-install-recommends"])
+            .args(&packages),
+    )
+    .context(by_hand)?;
+    if let Some(part) = missing.iter().find(|part| !part.is_there()) {
+        bail!(
+            "{} is installed, yet {} is not there",
+            part.package,
+            part.file
+        );
+    }
+    Ok(())
+}
+
+fn apt(root: bool) -> Command {
+    let mut command = if root {
+        Command::new("env")
+    } else {
+        let mut sudo = Command::new("sudo");
+        sudo.arg("env");
+        sudo
+    };
+    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_is_named_once_in_its_list() {
+        for list in [BUILD, DESKTOP, TESTS, BENCH] {
+            let mut files: Vec<_> = list.iter().map(|part| part.file).collect();
+            files.sort_unstable();
+            files.dedup();
+            assert_eq!(files.len(), list.len());
+        }
+    }
+
+    #[test]
+    fn what_is_there_is_not_installed() {
+        assert!(part("sh", "dash", "a shell").is_there());
+        assert!(!part("no-such-program", "none", "nothing").is_there());
+        ensure(&[&[part("/bin/sh", "dash", "a shell")]]).unwrap();
+    }
+}
