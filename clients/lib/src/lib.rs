@@ -1,1 +1,18 @@
-//! x
+//! The only code that dials the Countersign agent.
+//!
+//! [`SocketPath`] says where the agent listens, [`AgentClient::connect`] dials it and checks who is at the
+//! other end, and every call of `countersign.agent.v1` is one method with a deadline. What can go wrong is
+//! one [`ClientError`], which knows its [`Reason`](countersign_proto::agent::v1::Reason), and so its exit
+//! code, and what to do next.
+//!
+//! Invariant: this crate decides nothing about tokens, PINs or login requests, reads no environment and
+//! keeps no secret longer than the call that carries it.
+
+mod client;
+mod connection;
+mod error;
+mod socket;
+
+pub use client::{AgentClient, Deadlines, LoginRequestWatch};
+pub use error::ClientError;
+pub use socket::{SocketPath, SocketProblem};

@@ -1,0 +1,320 @@
+//! One method for each call of `countersign.agent.v1`.
+
+use core::{fmt, future::Future, time::Duration};
+
+use countersign_proto::{
+    agent::v1::{self as api, agent_client::AgentClient as Stub},
+    limits::AGENT_MESSAGE,
+};
+use tokio::time::timeout;
+use tonic::{Response, Status, Streaming, transport::Channel};
+
+use crate::{ClientError, SocketPath, connection};
+
+/// How long answers are waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadlines {
+    /// For what the agent does by itself, the connection included.
+    pub alone: Duration,
+    /// For what may need a person (a PIN, a finger, a keyring prompt) or a service on the network.
+    pub with_others: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            alone: Duration::from_secs(30),
+            with_others: Duration::from_mins(3),
+        }
+    }
+}
+
+/// A connection to the agent.
+///
+/// Every method fails with [`ClientError::Refused`] when the agent says no, with its reason;
+/// with [`ClientError::Deadline`] when the answer is late, and with [`ClientError::Lost`] when the
+/// connection ends first.
+pub struct AgentClient {
+    stub: Stub<Channel>,
+    deadlines: Deadlines,
+}
+
+impl AgentClient {
+    /// Dials the agent at `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::NotRunning`] if nobody listens, [`ClientError::Untrusted`] if the socket, its folder
+    /// or the peer is not the caller's own, [`ClientError::Deadline`] if nobody accepts.
+    pub async fn connect(path: &SocketPath) -> Result<Self, ClientError> {
+        Self::connect_within(path, Deadlines::default()).await
+    }
+
+    /// Dials the agent at `path` and waits for each answer no longer than `deadlines` say.
+    ///
+    /// # Errors
+    ///
+    /// As [`AgentClient::connect`].
+    pub async fn connect_within(
+        path: &SocketPath,
+        deadlines: Deadlines,
+    ) -> Result<Self, ClientError> {
+        let channel = timeout(deadlines.alone, connection::open(path))
+            .await
+            .map_err(|_elapsed| late(deadlines.alone))??;
+        let stub = Stub::new(channel)
+            .max_decoding_message_size(AGENT_MESSAGE)
+            .max_encoding_message_size(AGENT_MESSAGE);
+        Ok(Self { stub, deadlines })
+    }
+
+    /// What the agent is doing.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn status(&mut self) -> Result<api::StatusReply, ClientError> {
+        within(
+            self.deadlines.alone,
+            self.stub.status(api::StatusRequest {}),
+        )
+        .await
+    }
+
+    /// Makes the vault.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn setup(
+        &mut self,
+        request: api::SetupRequest,
+    ) -> Result<api::SetupReply, ClientError> {
+        within(self.deadlines.with_others, self.stub.setup(request)).await
+    }
+
+    /// Unlocks the vault; with an empty passphrase the Secret Service is asked.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn unlock(&mut self, passphrase: Vec<u8>) -> Result<api::UnlockReply, ClientError> {
+        let request = api::UnlockRequest { passphrase };
+        within(self.deadlines.with_others, self.stub.unlock(request)).await
+    }
+
+    /// Locks the vault.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn lock(&mut self) -> Result<(), ClientError> {
+        within(self.deadlines.alone, self.stub.lock(api::LockRequest {}))
+            .await
+            .map(|api::LockReply {}| ())
+    }
+
+    /// Reads what the user brought and says whom an enrollment would contact. Nothing is contacted or kept.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn inspect_enrollment(
+        &mut self,
+        text: Vec<u8>,
+    ) -> Result<api::InspectEnrollmentReply, ClientError> {
+        let request = api::InspectEnrollmentRequest { text };
+        within(self.deadlines.alone, self.stub.inspect_enrollment(request)).await
+    }
+
+    /// Enrolls with the host that was inspected and confirmed.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn enroll(
+        &mut self,
+        request: api::EnrollRequest,
+    ) -> Result<api::EnrollReply, ClientError> {
+        within(self.deadlines.with_others, self.stub.enroll(request)).await
+    }
+
+    /// All tokens.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn list_tokens(&mut self) -> Result<api::ListTokensReply, ClientError> {
+        let request = api::ListTokensRequest {};
+        within(self.deadlines.alone, self.stub.list_tokens(request)).await
+    }
+
+    /// One token, by name, serial or id.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn describe_token(
+        &mut self,
+        token: String,
+    ) -> Result<api::DescribeTokenReply, ClientError> {
+        let request = api::DescribeTokenRequest { token };
+        within(self.deadlines.alone, self.stub.describe_token(request)).await
+    }
+
+    /// Gives a token another name.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn rename_token(
+        &mut self,
+        token: String,
+        name: String,
+    ) -> Result<api::RenameTokenReply, ClientError> {
+        let request = api::RenameTokenRequest { token, name };
+        within(self.deadlines.alone, self.stub.rename_token(request)).await
+    }
+
+    /// Deletes a token and its secrets for good.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn delete_token(
+        &mut self,
+        token: String,
+    ) -> Result<api::DeleteTokenReply, ClientError> {
+        let request = api::DeleteTokenRequest { token };
+        within(self.deadlines.with_others, self.stub.delete_token(request)).await
+    }
+
+    /// Generates a passcode; the agent may ask the user for a PIN.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn generate_passcode(
+        &mut self,
+        request: api::GeneratePasscodeRequest,
+    ) -> Result<api::GeneratePasscodeReply, ClientError> {
+        within(
+            self.deadlines.with_others,
+            self.stub.generate_passcode(request),
+        )
+        .await
+    }
+
+    /// Login requests, newest first.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn list_login_requests(
+        &mut self,
+        request: api::ListLoginRequestsRequest,
+    ) -> Result<api::ListLoginRequestsReply, ClientError> {
+        // `check` asks the services first.
+        let limit = if request.check {
+            self.deadlines.with_others
+        } else {
+            self.deadlines.alone
+        };
+        within(limit, self.stub.list_login_requests(request)).await
+    }
+
+    /// Login requests as they come, change and go.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn watch_login_requests(&mut self) -> Result<LoginRequestWatch, ClientError> {
+        let request = api::WatchLoginRequestsRequest {};
+        within(
+            self.deadlines.alone,
+            self.stub.watch_login_requests(request),
+        )
+        .await
+        .map(LoginRequestWatch)
+    }
+
+    /// Approves, denies or reports; returns when the service has said what became of it.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn answer_login_request(
+        &mut self,
+        request: api::AnswerLoginRequestRequest,
+    ) -> Result<api::AnswerLoginRequestReply, ClientError> {
+        within(
+            self.deadlines.with_others,
+            self.stub.answer_login_request(request),
+        )
+        .await
+    }
+
+    /// Says whether login requests may come at all, for one token or, with an empty name, for all.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn set_autosend(&mut self, token: String, on: bool) -> Result<(), ClientError> {
+        let request = api::SetAutosendRequest { token, on };
+        within(self.deadlines.alone, self.stub.set_autosend(request))
+            .await
+            .map(|api::SetAutosendReply {}| ())
+    }
+
+    /// The newest events, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn list_events(&mut self, limit: u32) -> Result<api::ListEventsReply, ClientError> {
+        let request = api::ListEventsRequest { limit };
+        within(self.deadlines.alone, self.stub.list_events(request)).await
+    }
+}
+
+impl fmt::Debug for AgentClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AgentClient")
+            .field("deadlines", &self.deadlines)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Login requests as they come: a snapshot of the pending ones first, then each change.
+#[derive(Debug)]
+pub struct LoginRequestWatch(Streaming<api::LoginRequestsChange>);
+
+impl LoginRequestWatch {
+    /// The next message; `None` when the agent ended the watch, because it stops or because this watcher
+    /// fell behind. Waits as long as nothing changes.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Lost`] if the connection broke, [`ClientError::Refused`] if the agent says why.
+    pub async fn next(&mut self) -> Result<Option<api::LoginRequestsChange>, ClientError> {
+        self.0
+            .message()
+            .await
+            .map_err(|status| ClientError::from_status(&status))
+    }
+}
+
+async fn within<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<Response<T>, Status>>,
+) -> Result<T, ClientError> {
+    match timeout(limit, call).await {
+        Ok(Ok(reply)) => Ok(reply.into_inner()),
+        Ok(Err(status)) => Err(ClientError::from_status(&status)),
+        Err(_elapsed) => Err(late(limit)),
+    }
+}
+
+fn late(waited: Duration) -> ClientError {
+    ClientError::Deadline { waited }
+}
