@@ -1,1 +1,32 @@
-//! x
+//! Countersign's harness: the real parts of a desktop and a service, started for one test and ended with it.
+//!
+//! Each test has its own [`Workspace`] (a temporary folder), its own buses and its own processes, so tests
+//! run beside each other. Nothing sleeps: every wait is for an event, with [`PATIENCE`] as the deadline.
+//! Every process is ended by its own id when its value is dropped. A real part that is not installed is
+//! skipped visibly ([`parts`]).
+
+pub mod agent;
+pub mod bus;
+pub mod cli;
+pub mod desktop;
+pub mod gateway;
+pub mod keyring;
+pub mod notices;
+pub mod notify_socket;
+pub mod page;
+pub mod parts;
+pub mod portal;
+pub mod process;
+pub mod programs;
+mod runtime;
+pub mod stage;
+pub mod surroundings;
+pub mod workspace;
+
+use core::time::Duration;
+
+pub use runtime::{block_on, patiently};
+pub use workspace::Workspace;
+
+/// The longest that anything is waited for. Generous: it ends a hanging test, it measures nothing.
+pub const PATIENCE: Duration = Duration::from_mins(1);

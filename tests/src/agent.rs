@@ -1,0 +1,133 @@
+//! The real agent, with a session of its own.
+
+use std::{ffi::OsString, path::PathBuf, process::Command};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    Workspace,
+    bus::PrivateBus,
+    notify_socket::NotifySocket,
+    process::{Process, Stdout},
+    programs::program,
+};
+
+/// The environment of one user's session: what the agent and the command line both see.
+#[derive(Clone, Debug)]
+pub struct Session {
+    variables: Vec<(OsString, OsString)>,
+}
+
+impl Session {
+    /// The user of `workspace`, on `bus` if there is one.
+    #[must_use]
+    pub fn new(workspace: &Workspace, bus: Option<&PrivateBus>) -> Self {
+        let mut variables: Vec<(OsString, OsString)> = workspace
+            .user_environment()
+            .into_iter()
+            .map(|(name, path)| (name.into(), path.into()))
+            .collect();
+        // Without a bus of ours the address leads nowhere, never to the bus of whoever runs the test.
+        let nowhere = format!("unix:path={}", workspace.join("run/no-bus").display());
+        let address = bus.map_or(nowhere, |bus| bus.address().to_owned());
+        variables.push(("DBUS_SESSION_BUS_ADDRESS".into(), address.into()));
+        variables.push(("PATH".into(), "/usr/bin:/bin".into()));
+        Self { variables }
+    }
+
+    /// A program in this session.
+    #[must_use]
+    pub fn command(&self, program: PathBuf) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// The variables, for people to export and for `-E NAME=VALUE`.
+    #[must_use]
+    pub fn variables(&self) -> &[(OsString, OsString)] {
+        &self.variables
+    }
+}
+
+/// `countersignd`. The vault in its workspace outlives it.
+#[derive(Debug)]
+pub struct AgentProcess {
+    session: Session,
+    logs: PathBuf,
+    notify: NotifySocket,
+    socket: PathBuf,
+    process: Process,
+}
+
+impl AgentProcess {
+    /// Starts the agent and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// It does not become ready.
+    pub fn start(workspace: &Workspace, session: Session) -> Result<Self> {
+        let notify = NotifySocket::bind(workspace.join("agent.notify"))?;
+        let logs = workspace.logs();
+        let process = launch(&session, &notify, &logs)?;
+        let socket = workspace.join("run/countersign/agent.sock");
+        Ok(Self {
+            session,
+            logs,
+            notify,
+            socket,
+            process,
+        })
+    }
+
+    /// Starts it again after it was ended.
+    ///
+    /// # Errors
+    ///
+    /// It does not become ready.
+    pub fn restart(&mut self) -> Result<()> {
+        self.process = launch(&self.session, &self.notify, &self.logs)?;
+        Ok(())
+    }
+
+    /// The running process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Its process id while it runs.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
+    /// The socket that it serves.
+    #[must_use]
+    pub fn socket(&self) -> &std::path::Path {
+        &self.socket
+    }
+
+    /// The session that it runs in.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// What it has said so far, over all its starts.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+}
+
+fn launch(session: &Session, notify: &NotifySocket, logs: &std::path::Path) -> Result<Process> {
+    let mut command = session.command(program("countersignd")?);
+    command
+        .env("NOTIFY_SOCKET", notify.path())
+        .env("RUST_LOG", "info");
+    let mut process = Process::spawn("countersignd", command, logs, Stdout::Log, None)?;
+    notify.wait_ready(&mut process).context("countersignd")?;
+    Ok(process)
+}

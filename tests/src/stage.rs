@@ -1,0 +1,159 @@
+//! The usual cast: one user's session with the agent and its command line, and a gateway if needed.
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    Workspace,
+    agent::{AgentProcess, Session},
+    bus::{Activation, PrivateBus},
+    cli::Cli,
+    gateway::GatewayProcess,
+    page::Page,
+    portal::Portal,
+};
+
+/// The user in most tests.
+pub const USER: &str = "alice";
+/// The user's password at the gateway.
+pub const PASSWORD: &str = "correct horse battery staple";
+/// The passphrase of the vault where no keyring is on the stage.
+pub const PASSPHRASE: &str = "a passphrase of many words";
+
+/// A push token that is approved by a click, as an administrator may allow it.
+pub const CLICK_TOKEN: [&str; 6] = ["--mode", "time", "--push", "on", "--push-level", "click"];
+
+/// The agent in a session with a private bus, its vault made and open.
+#[derive(Debug)]
+pub struct Stage {
+    /// `countersign` in this session.
+    pub cli: Cli,
+    /// The agent.
+    pub agent: AgentProcess,
+    /// The session's bus.
+    pub bus: PrivateBus,
+    /// Where everything lies. Dropped last.
+    pub workspace: Workspace,
+}
+
+impl Stage {
+    /// The agent with a passphrase vault: no other part is needed.
+    ///
+    /// # Errors
+    ///
+    /// A part does not start.
+    pub fn new() -> Result<Self> {
+        let stage = Self::without_vault()?;
+        stage.set_up()?;
+        Ok(stage)
+    }
+
+    /// The agent before its vault is made.
+    ///
+    /// # Errors
+    ///
+    /// A part does not start.
+    pub fn without_vault() -> Result<Self> {
+        let workspace = Workspace::new()?;
+        workspace.write_config("[vault]\nkey = \"passphrase\"\n")?;
+        let bus = PrivateBus::start(&workspace, &Activation::Nothing)?;
+        let session = Session::new(&workspace, Some(&bus));
+        let agent = AgentProcess::start(&workspace, session)?;
+        let cli = Cli::new(agent.session());
+        Ok(Self {
+            cli,
+            agent,
+            bus,
+            workspace,
+        })
+    }
+
+    /// Makes the vault with the passphrase.
+    ///
+    /// # Errors
+    ///
+    /// The agent refuses.
+    pub fn set_up(&self) -> Result<()> {
+        self.cli
+            .ask_with(&["setup", "--passphrase-stdin"], &format!("{PASSPHRASE}\n"))
+            .map(drop)
+    }
+
+    /// Opens the vault with the passphrase.
+    ///
+    /// # Errors
+    ///
+    /// The agent refuses.
+    pub fn unlock(&self) -> Result<()> {
+        self.cli
+            .ask_with(
+                &["unlock", "--passphrase-stdin"],
+                &format!("{PASSPHRASE}\n"),
+            )
+            .map(drop)
+    }
+
+    /// A gateway that serves, with the user.
+    ///
+    /// # Errors
+    ///
+    /// It does not start.
+    pub fn gateway(&self) -> Result<GatewayProcess> {
+        let mut gateway = GatewayProcess::init(&self.workspace)?;
+        gateway.add_user(USER, PASSWORD)?;
+        gateway.serve()?;
+        Ok(gateway)
+    }
+
+    /// Issues a token for the user and enrolls it under `name`.
+    ///
+    /// # Errors
+    ///
+    /// The gateway or the agent refuses.
+    pub fn enroll(&self, gateway: &GatewayProcess, name: &str, words: &[&str]) -> Result<()> {
+        let activation = gateway.add_token(USER, words)?;
+        self.enroll_string(name, &activation)
+    }
+
+    /// Enrolls what the user brought, under `name`.
+    ///
+    /// # Errors
+    ///
+    /// The agent refuses.
+    pub fn enroll_string(&self, name: &str, text: &str) -> Result<()> {
+        self.cli
+            .ask_with(
+                &["enroll", "--yes", "--name", name, "-"],
+                &format!("{text}\n"),
+            )
+            .map(drop)
+    }
+}
+
+/// The user at the sample resource: name and password, then the way.
+///
+/// # Errors
+///
+/// The pages are not as expected.
+pub fn log_in_with_password(portal: &mut Portal) -> Result<Page> {
+    let page = portal.visit("/example/")?;
+    let form = page.form_with("password")?;
+    portal.send(
+        &page,
+        &form,
+        &[("user", USER), ("password", PASSWORD)],
+        None,
+    )
+}
+
+/// Asks for a login request to the desktop, after the password.
+///
+/// # Errors
+///
+/// The page does not offer it.
+pub fn ask_the_desktop(portal: &mut Portal) -> Result<Page> {
+    let page = log_in_with_password(portal)?;
+    let form = page
+        .form_with("push")
+        .context("the page offers no login request")?;
+    portal.send(&page, &form, &[], None)
+}

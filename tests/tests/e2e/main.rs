@@ -1,0 +1,5 @@
+//! End-to-end tests: the real programs, real buses, a real notification server, a real keyring.
+//!
+//! One test program, so that it is linked once and all tests share the machine's cores.
+
+mod harness;
