@@ -1,5 +1,10 @@
 //! End-to-end tests: the real programs, real buses, a real notification server, a real keyring.
 //!
 //! One test program, so that it is linked once and all tests share the machine's cores.
+#![expect(
+    clippy::unwrap_used,
+    reason = "helper functions of tests: what fails ends the test"
+)]
 
 mod harness;
+mod units;
