@@ -3,9 +3,12 @@
 //! Invariant: nothing here reads a file, a socket, a clock, the environment or a random source; time
 //! and randomness are arguments. No async, no logging. Nothing here knows the wire (`countersign-proto`).
 
+pub mod activation_string;
 pub mod ids;
 pub mod otp;
+pub mod otpauth;
 pub mod secret;
 pub mod signing;
+pub mod text;
 pub mod time;
 pub mod token;
