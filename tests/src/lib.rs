@@ -9,6 +9,7 @@ pub mod agent;
 pub mod bus;
 pub mod cli;
 pub mod desktop;
+pub mod example_portal;
 pub mod gateway;
 pub mod keyring;
 pub mod notices;
@@ -18,6 +19,7 @@ pub mod parts;
 pub mod portal;
 pub mod process;
 pub mod programs;
+pub mod requests;
 mod runtime;
 pub mod stage;
 pub mod surroundings;
@@ -25,7 +27,7 @@ pub mod workspace;
 
 use core::time::Duration;
 
-pub use runtime::{block_on, patiently};
+pub use runtime::{block_on, end_on_signals, patiently, wait_for_signal};
 pub use workspace::Workspace;
 
 /// The longest that anything is waited for. Generous: it ends a hanging test, it measures nothing.

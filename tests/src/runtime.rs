@@ -2,8 +2,12 @@
 
 use std::{mem::ManuallyDrop, sync::LazyLock};
 
-use anyhow::{Context as _, Result};
-use tokio::runtime::{Builder, EnterGuard, Runtime};
+use anyhow::{Context as _, Result, bail};
+use tokio::{
+    runtime::{Builder, EnterGuard, Runtime},
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
 
 use crate::PATIENCE;
 
@@ -32,15 +36,50 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     RUNTIME.block_on(future)
 }
 
+/// Set once the person at the terminal wants an end.
+static INTERRUPTED: LazyLock<watch::Sender<bool>> = LazyLock::new(|| watch::Sender::new(false));
+
+/// From now on Ctrl-C and SIGTERM end every [`patiently`], so that the caller can clean up.
+///
+/// # Errors
+///
+/// The signals cannot be caught.
+pub fn end_on_signals() -> Result<()> {
+    enter();
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    RUNTIME.spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        INTERRUPTED.send_replace(true);
+    });
+    Ok(())
+}
+
+/// Waits for the signal that [`end_on_signals`] listens for.
+pub fn wait_for_signal() {
+    block_on(interrupted());
+}
+
+async fn interrupted() {
+    // The sender is a static: it is never closed.
+    drop(INTERRUPTED.subscribe().wait_for(|set| *set).await);
+}
+
 /// Runs a future to its end, or fails when [`PATIENCE`] is over; `what` completes "waited in vain for ...".
 ///
 /// # Errors
 ///
-/// It took too long.
+/// It took too long, or a signal came first.
 pub fn patiently<F: Future>(what: &str, future: F) -> Result<F::Output> {
     block_on(async {
-        tokio::time::timeout(PATIENCE, future)
-            .await
-            .with_context(|| format!("waited in vain for {what}"))
+        tokio::select! {
+            output = tokio::time::timeout(PATIENCE, future) => {
+                output.with_context(|| format!("waited in vain for {what}"))
+            }
+            () = interrupted() => bail!("interrupted while waiting for {what}"),
+        }
     })
 }

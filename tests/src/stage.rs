@@ -1,6 +1,6 @@
 //! The usual cast: one user's session with the agent and its command line, and a gateway if needed.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::{
     Workspace,
@@ -8,8 +8,7 @@ use crate::{
     bus::{Activation, PrivateBus},
     cli::Cli,
     gateway::GatewayProcess,
-    page::Page,
-    portal::Portal,
+    requests::RequestWatch,
 };
 
 /// The user in most tests.
@@ -92,6 +91,15 @@ impl Stage {
             .map(drop)
     }
 
+    /// The user's login requests, from now on.
+    ///
+    /// # Errors
+    ///
+    /// The agent does not answer.
+    pub fn requests(&self) -> Result<RequestWatch> {
+        RequestWatch::new(self.agent.socket())
+    }
+
     /// A gateway that serves, with the user.
     ///
     /// # Errors
@@ -127,33 +135,4 @@ impl Stage {
             )
             .map(drop)
     }
-}
-
-/// The user at the sample resource: name and password, then the way.
-///
-/// # Errors
-///
-/// The pages are not as expected.
-pub fn log_in_with_password(portal: &mut Portal) -> Result<Page> {
-    let page = portal.visit("/example/")?;
-    let form = page.form_with("password")?;
-    portal.send(
-        &page,
-        &form,
-        &[("user", USER), ("password", PASSWORD)],
-        None,
-    )
-}
-
-/// Asks for a login request to the desktop, after the password.
-///
-/// # Errors
-///
-/// The page does not offer it.
-pub fn ask_the_desktop(portal: &mut Portal) -> Result<Page> {
-    let page = log_in_with_password(portal)?;
-    let form = page
-        .form_with("push")
-        .context("the page offers no login request")?;
-    portal.send(&page, &form, &[], None)
 }

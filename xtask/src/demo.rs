@@ -16,6 +16,7 @@ pub(crate) fn run(tree: &Tree, keep: bool) -> Result<()> {
     say::line("Building (the first time takes a few minutes) ...")?;
     check::programs(tree)?;
     let mut demo = Command::new(tree.target.join("debug/demo"));
+    demo.arg("--pictures").arg(tree.root.join(".demo"));
     if keep {
         demo.arg("--keep");
     }

@@ -1,0 +1,129 @@
+//! The user at the gateway's sample resource, "Example Portal".
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use crate::{
+    gateway::GatewayProcess,
+    page::Page,
+    portal::Portal,
+    stage::{PASSWORD, USER},
+};
+
+/// Where the sample resource lies at the gateway.
+pub const PATH: &str = "/example/";
+
+/// A browser window at the sample resource.
+#[derive(Clone, Debug)]
+pub struct ExamplePortal {
+    window: Portal,
+}
+
+impl ExamplePortal {
+    /// Opens a window.
+    ///
+    /// # Errors
+    ///
+    /// The gateway's certificate cannot be read.
+    pub fn open(gateway: &GatewayProcess) -> Result<Self> {
+        Ok(Self {
+            window: Portal::open(gateway)?,
+        })
+    }
+
+    /// Name and password. Returns the page that offers the ways to go on.
+    ///
+    /// # Errors
+    ///
+    /// The pages are not as expected.
+    pub fn enter_password(&mut self) -> Result<Page> {
+        let page = self.window.visit(PATH)?;
+        let form = page.form_with("password")?;
+        self.window.send(
+            &page,
+            &form,
+            &[("user", USER), ("password", PASSWORD)],
+            None,
+        )
+    }
+
+    /// Name and password, then a login request to the desktop.
+    ///
+    /// # Errors
+    ///
+    /// The page does not offer it.
+    pub fn ask_the_desktop(&mut self) -> Result<Page> {
+        let page = self.enter_password()?;
+        let form = page
+            .form_with("push")
+            .context("the page offers no login request")?;
+        self.window.send(&page, &form, &[], Some(("push", "1")))
+    }
+
+    /// Name and password, then a passcode.
+    ///
+    /// # Errors
+    ///
+    /// The page takes none.
+    pub fn type_passcode(&mut self, passcode: &str) -> Result<Page> {
+        let page = self.enter_password()?;
+        let form = page
+            .form_with("passcode")
+            .context("the page takes no passcode")?;
+        self.window
+            .send(&page, &form, &[("passcode", passcode)], None)
+    }
+
+    /// Asks the page how the login stands until it is no longer pending; the page's own script does the
+    /// same. Returns the state's name.
+    ///
+    /// # Errors
+    ///
+    /// It stays pending for too long.
+    pub fn wait_for_outcome(&mut self) -> Result<String> {
+        loop {
+            let status = self.status()?;
+            if status != "pending" {
+                return Ok(status);
+            }
+        }
+    }
+
+    /// How the login stands now.
+    ///
+    /// # Errors
+    ///
+    /// The page does not say.
+    pub fn status(&mut self) -> Result<String> {
+        let page = self.window.visit("/example/status")?;
+        let status: Value = serde_json::from_str(&page.body)
+            .with_context(|| format!("no JSON ({}): {}", page.status, page.body))?;
+        let state = status
+            .get("state")
+            .and_then(Value::as_str)
+            .context("a status without a state")?;
+        Ok(state.to_owned())
+    }
+
+    /// The page as it is now.
+    ///
+    /// # Errors
+    ///
+    /// The gateway does not answer.
+    pub fn look(&mut self) -> Result<Page> {
+        self.window.visit(PATH)
+    }
+
+    /// The page, which must say that the user is in.
+    ///
+    /// # Errors
+    ///
+    /// It does not.
+    pub fn logged_in(&mut self) -> Result<Page> {
+        let page = self.look()?;
+        if !page.body.contains("logged in") || !page.body.contains(USER) {
+            bail!("{USER} is not logged in:\n{}", page.body);
+        }
+        Ok(page)
+    }
+}
