@@ -5,8 +5,10 @@
 
 pub mod activation_string;
 pub mod ids;
+pub mod login_transition;
 pub mod otp;
 pub mod otpauth;
+pub mod password;
 pub mod secret;
 pub mod signing;
 pub mod text;

@@ -1,2 +1,3 @@
-//! x
+//! The authentication service.
+
 fn main() {}

@@ -1,0 +1,331 @@
+//! Which devices are connected to this process, and how requests reach them.
+
+use core::fmt;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use countersign_core::{ids::DeviceId, time::UnixMillis};
+use countersign_proto::push::v1::{self as push, gateway_frame::Frame};
+use tokio::sync::{mpsc, oneshot};
+
+/// A device that was connected this long ago counts as connected, in milliseconds: it is on its way back.
+const AWAY_MS: i64 = 30_000;
+/// Frames that wait on one stream; a stream that falls further behind is dropped.
+const WAITING_FRAMES: usize = 64;
+
+/// Does an agent take login requests?
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Availability {
+    /// It does.
+    On,
+    /// It holds them until the session is unlocked.
+    SessionLocked,
+    /// Autosend is off.
+    Off,
+}
+
+impl Availability {
+    /// What an agent said; anything that is not understood is a no.
+    pub(crate) fn said(said: push::Availability) -> Self {
+        match said {
+            push::Availability::On => Self::On,
+            push::Availability::SessionLocked => Self::SessionLocked,
+            push::Availability::Off | push::Availability::Unspecified => Self::Off,
+        }
+    }
+}
+
+/// What a device said about itself and its tokens.
+#[derive(Clone, Debug)]
+pub(crate) struct Said {
+    pub(crate) device: Availability,
+    pub(crate) tokens: HashMap<String, Availability>,
+}
+
+impl Said {
+    /// What a Hello or an Availability says.
+    pub(crate) fn new(device: push::Availability, tokens: &[push::TokenAvailability]) -> Self {
+        Self {
+            device: Availability::said(device),
+            tokens: tokens
+                .iter()
+                .map(|token| {
+                    (
+                        token.serial.clone(),
+                        Availability::said(token.availability()),
+                    )
+                })
+                .collect(),
+        }
+    }
+
+    fn of(&self, serial: &str) -> Availability {
+        // The stricter of the two: a device that is off takes nothing for any token.
+        self.tokens
+            .get(serial)
+            .map_or(self.device, |token| self.device.max(*token))
+    }
+}
+
+/// The streams of the agents that are connected to this process.
+#[derive(Default)]
+pub struct Streams(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    devices: HashMap<DeviceId, Seen>,
+    last_number: u64,
+}
+
+struct Seen {
+    said: Said,
+    stream: Option<Live>,
+    /// When the stream ended.
+    gone: UnixMillis,
+}
+
+struct Live {
+    number: u64,
+    frames: mpsc::Sender<push::GatewayFrame>,
+    /// Dropped with this: the stream's task ends.
+    _ended: oneshot::Sender<()>,
+}
+
+/// A stream's own end of its entry.
+#[derive(Debug)]
+pub(crate) struct Joined {
+    number: u64,
+    /// Resolves when the stream is to end: replaced, dropped, drained.
+    pub(crate) ended: oneshot::Receiver<()>,
+}
+
+/// Frames on their way to an agent.
+pub(crate) fn channel() -> (
+    mpsc::Sender<push::GatewayFrame>,
+    mpsc::Receiver<push::GatewayFrame>,
+) {
+    mpsc::channel(WAITING_FRAMES)
+}
+
+impl fmt::Debug for Streams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Streams")
+    }
+}
+
+impl Streams {
+    /// A device's stream is open. A former one of the same device ends.
+    pub(crate) fn join(
+        &self,
+        device: DeviceId,
+        frames: mpsc::Sender<push::GatewayFrame>,
+        said: Said,
+    ) -> Joined {
+        let (end, ended) = oneshot::channel();
+        let mut state = self.state();
+        state.last_number = state.last_number.wrapping_add(1);
+        let number = state.last_number;
+        let live = Live {
+            number,
+            frames,
+            _ended: end,
+        };
+        let seen = Seen {
+            said,
+            stream: Some(live),
+            gone: UnixMillis(0),
+        };
+        state.devices.insert(device, seen);
+        Joined { number, ended }
+    }
+
+    /// A stream has ended. Nothing happens if another one has taken its place.
+    pub(crate) fn leave(&self, device: DeviceId, joined: &Joined, now: UnixMillis) {
+        let mut state = self.state();
+        if let Some(seen) = state.devices.get_mut(&device)
+            && seen
+                .stream
+                .as_ref()
+                .is_none_or(|live| live.number == joined.number)
+        {
+            seen.stream = None;
+            seen.gone = now;
+        }
+        state
+            .devices
+            .retain(|_, seen| seen.stream.is_some() || now.since_ms(seen.gone) <= AWAY_MS);
+    }
+
+    /// A device has said anew what it takes.
+    pub(crate) fn hear(&self, device: DeviceId, joined: &Joined, said: Said) {
+        if let Some(seen) = self.state().devices.get_mut(&device)
+            && seen
+                .stream
+                .as_ref()
+                .is_some_and(|live| live.number == joined.number)
+        {
+            seen.said = said;
+        }
+    }
+
+    /// Does the device take requests for this token? `None`: it is not connected and was not lately.
+    pub(crate) fn availability(
+        &self,
+        device: DeviceId,
+        serial: &str,
+        now: UnixMillis,
+    ) -> Option<Availability> {
+        let state = self.state();
+        let seen = state.devices.get(&device)?;
+        let here = seen.stream.is_some() || now.since_ms(seen.gone) <= AWAY_MS;
+        here.then(|| seen.said.of(serial))
+    }
+
+    /// Sends a frame to a device, if it is connected. Never waits: a stream whose agent does not read is
+    /// dropped, and what was for it is sent again when it comes back.
+    pub(crate) fn send(&self, device: DeviceId, frame: Frame) {
+        let mut state = self.state();
+        let Some(seen) = state.devices.get_mut(&device) else {
+            return;
+        };
+        let Some(live) = &seen.stream else {
+            return;
+        };
+        if live
+            .frames
+            .try_send(push::GatewayFrame { frame: Some(frame) })
+            .is_err()
+        {
+            tracing::warn!(%device, "the agent does not read its stream; dropped");
+            seen.stream = None;
+        }
+    }
+
+    /// Ends a device's stream: it connects again at once and learns how its tokens stand.
+    pub(crate) fn renew(&self, device: DeviceId) {
+        self.send(device, Frame::Drain(push::Drain { after_ms: 0 }));
+        if let Some(seen) = self.state().devices.get_mut(&device) {
+            seen.stream = None;
+        }
+    }
+
+    /// Ends all streams; the agents come back spread over `spread_ms`.
+    pub fn drain(&self, spread_ms: u32) {
+        let mut state = self.state();
+        for seen in state.devices.values_mut() {
+            if let Some(live) = seen.stream.take() {
+                let after_ms = crate::random::SystemRandom::below(spread_ms);
+                let frame = Some(Frame::Drain(push::Drain { after_ms }));
+                // A stream that is full ends without a word.
+                drop(live.frames.try_send(push::GatewayFrame { frame }));
+            }
+        }
+    }
+
+    /// How many devices are connected.
+    #[must_use]
+    pub fn connected(&self) -> usize {
+        let state = self.state();
+        state
+            .devices
+            .values()
+            .filter(|seen| seen.stream.is_some())
+            .count()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEVICE: DeviceId = DeviceId([1; 16]);
+    const NOW: UnixMillis = UnixMillis(1_000_000);
+
+    fn said(device: Availability) -> Said {
+        Said {
+            device,
+            tokens: HashMap::from([("OFF".to_owned(), Availability::Off)]),
+        }
+    }
+
+    fn drain() -> Frame {
+        Frame::Drain(push::Drain { after_ms: 1 })
+    }
+
+    #[test]
+    fn the_stricter_word_counts() {
+        let streams = Streams::default();
+        let (frames, _receiver) = channel();
+        let _joined = streams.join(DEVICE, frames, said(Availability::SessionLocked));
+        assert_eq!(
+            streams.availability(DEVICE, "A", NOW),
+            Some(Availability::SessionLocked)
+        );
+        assert_eq!(
+            streams.availability(DEVICE, "OFF", NOW),
+            Some(Availability::Off)
+        );
+        assert_eq!(streams.availability(DeviceId([2; 16]), "A", NOW), None);
+    }
+
+    #[test]
+    fn a_device_that_left_counts_for_a_while() {
+        let streams = Streams::default();
+        let (frames, _receiver) = channel();
+        let joined = streams.join(DEVICE, frames, said(Availability::On));
+        streams.leave(DEVICE, &joined, NOW);
+        assert_eq!(streams.connected(), 0);
+        assert_eq!(
+            streams.availability(DEVICE, "A", NOW.plus_ms(AWAY_MS)),
+            Some(Availability::On)
+        );
+        assert_eq!(
+            streams.availability(DEVICE, "A", NOW.plus_ms(AWAY_MS + 1)),
+            None
+        );
+    }
+
+    #[test]
+    fn a_second_stream_replaces_the_first() {
+        let streams = Streams::default();
+        let (first, _receiver) = channel();
+        let (second, mut frames) = channel();
+        let mut one = streams.join(DEVICE, first, said(Availability::Off));
+        let two = streams.join(DEVICE, second, said(Availability::On));
+        assert_eq!(
+            one.ended.try_recv(),
+            Err(oneshot::error::TryRecvError::Closed)
+        );
+        // The first one's late leave and words change nothing.
+        streams.hear(DEVICE, &one, said(Availability::Off));
+        streams.leave(DEVICE, &one, NOW);
+        assert_eq!(
+            streams.availability(DEVICE, "A", NOW),
+            Some(Availability::On)
+        );
+        streams.send(DEVICE, drain());
+        assert!(frames.try_recv().is_ok());
+        drop(two);
+    }
+
+    #[test]
+    fn a_stream_that_is_not_read_is_dropped() {
+        let streams = Streams::default();
+        let (frames, receiver) = channel();
+        let mut joined = streams.join(DEVICE, frames, said(Availability::On));
+        for _ in 0..WAITING_FRAMES {
+            streams.send(DEVICE, drain());
+        }
+        assert_eq!(streams.connected(), 1);
+        streams.send(DEVICE, drain());
+        assert_eq!(streams.connected(), 0);
+        assert!(joined.ended.try_recv().is_err());
+        drop(receiver);
+    }
+}

@@ -1,0 +1,274 @@
+//! `config.toml` in the data folder: written by `init`, read at every start, edited by the administrator.
+
+use std::{
+    fs, io,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// Name of the file in the data folder.
+pub const FILE: &str = "config.toml";
+
+/// The administrator's settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// What users see: "Example Corp".
+    pub name: String,
+    /// Where the gateway listens.
+    pub listen: SocketAddr,
+    /// How agents and browsers reach it: `https://host:port`, nothing behind.
+    #[serde(with = "url_text")]
+    pub url: Url,
+    /// Login requests.
+    #[serde(default)]
+    pub push: PushSettings,
+    /// The sample protected resource.
+    #[serde(default)]
+    pub sample_resource: SampleResource,
+}
+
+/// How login requests work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PushSettings {
+    /// How long a login request can be answered, in seconds: 1 to 600.
+    pub ttl_seconds: u32,
+    /// The resource shows a number that the user types into the agent.
+    pub number_matching: bool,
+    /// While the desktop's session is locked, requests wait for the unlock; otherwise the login page
+    /// offers typing at once.
+    pub hold_while_session_locked: bool,
+    /// A proxy ends TLS before the gateway: streams are not bound to their TLS connection then.
+    pub behind_proxy: bool,
+    /// So many logins of a user from one address, denied or ignored in ten minutes, stop push from there.
+    pub refusals_per_address: u32,
+    /// So many logins of a user, denied or ignored in ten minutes, stop push for the user.
+    pub refusals_per_user: u32,
+}
+
+impl Default for PushSettings {
+    fn default() -> Self {
+        Self {
+            ttl_seconds: 60,
+            number_matching: false,
+            hold_while_session_locked: true,
+            behind_proxy: false,
+            refusals_per_address: 10,
+            refusals_per_user: 30,
+        }
+    }
+}
+
+/// The sample protected resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SampleResource {
+    /// Is it served?
+    pub enabled: bool,
+}
+
+impl Default for SampleResource {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read or written.
+    #[error("{path} cannot be used; is this the data folder of a gateway? `init` makes one")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is not what is expected.
+    #[error("{path} is not a valid configuration: {why}")]
+    Syntax {
+        /// Which file.
+        path: PathBuf,
+        /// Where and why.
+        why: String,
+    },
+    /// A value is not usable.
+    #[error("{0}")]
+    Value(&'static str),
+}
+
+impl Config {
+    /// Settings for a new gateway. Without a URL agents reach it where it listens.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`].
+    pub fn new(name: &str, listen: SocketAddr, url: Option<Url>) -> Result<Self, ConfigError> {
+        let url = match url {
+            Some(url) => url,
+            None => own_url(listen)?,
+        };
+        let config = Self {
+            name: name.to_owned(),
+            listen,
+            url,
+            push: PushSettings::default(),
+            sample_resource: SampleResource::default(),
+        };
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Reads the settings of the gateway in `data`.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`ConfigError`].
+    pub fn load(data: &Path) -> Result<Self, ConfigError> {
+        let path = data.join(FILE);
+        let text = fs::read_to_string(&path).map_err(|source| ConfigError::File {
+            path: path.clone(),
+            source,
+        })?;
+        let config: Self = toml::from_str(&text).map_err(|error| ConfigError::Syntax {
+            path,
+            why: error.message().to_owned(),
+        })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Writes the settings of a new gateway in `data`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::File`] and [`ConfigError::Syntax`].
+    pub fn store(&self, data: &Path) -> Result<(), ConfigError> {
+        let path = data.join(FILE);
+        let text = toml::to_string(self).map_err(|error| ConfigError::Syntax {
+            path: path.clone(),
+            why: error.to_string(),
+        })?;
+        fs::write(&path, text).map_err(|source| ConfigError::File { path, source })
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        if self.name.trim().is_empty()
+            || self.name.chars().count() > 64
+            || self.name.chars().any(char::is_control)
+        {
+            return Err(ConfigError::Value(
+                "the gateway's name must have 1 to 64 characters, on one line",
+            ));
+        }
+        if self.listen.port() == 0 {
+            return Err(ConfigError::Value(
+                "the gateway needs a fixed port: it is part of every activation string",
+            ));
+        }
+        let bare =
+            self.url.path() == "/" && self.url.query().is_none() && self.url.fragment().is_none();
+        if self.url.scheme() != "https"
+            || !self.url.has_host()
+            || !bare
+            || !self.url.username().is_empty()
+        {
+            return Err(ConfigError::Value(
+                "the URL must look like https://HOST or https://HOST:PORT",
+            ));
+        }
+        if !(1..=600).contains(&self.push.ttl_seconds) {
+            return Err(ConfigError::Value("push.ttl_seconds must be 1 to 600"));
+        }
+        Ok(())
+    }
+
+    /// The URL without a slash at its end: what paths are put behind.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        self.url.as_str().trim_end_matches('/').to_owned()
+    }
+}
+
+/// Where a gateway that listens at `listen` is reached from the same machine or network.
+fn own_url(listen: SocketAddr) -> Result<Url, ConfigError> {
+    let host = match listen.ip() {
+        ip if ip.is_unspecified() => "localhost".to_owned(),
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    };
+    Url::parse(&format!("https://{host}:{}", listen.port()))
+        .map_err(|_malformed| ConfigError::Value("the address makes no URL; give --url"))
+}
+
+/// A URL as text in the file.
+mod url_text {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+    use url::Url;
+
+    pub(super) fn serialize<S: Serializer>(url: &Url, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(url.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Url, D::Error> {
+        Url::parse(&String::deserialize(from)?).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(url: Option<&str>) -> Result<Config, ConfigError> {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 8443));
+        let url = url.map(Url::parse).transpose();
+        Config::new("Example", listen, url.unwrap_or(None))
+    }
+
+    #[test]
+    fn settings_survive_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(Some("https://gw.example")).unwrap();
+        config.store(folder.path()).unwrap();
+        assert_eq!(Config::load(folder.path()).unwrap(), config);
+        assert_eq!(config.origin(), "https://gw.example");
+    }
+
+    #[test]
+    fn the_url_is_where_it_listens_unless_said() {
+        assert_eq!(config(None).unwrap().origin(), "https://127.0.0.1:8443");
+        let all = Config::new("Example", "[::]:8443".parse().unwrap(), None).unwrap();
+        assert_eq!(all.origin(), "https://localhost:8443");
+    }
+
+    #[test]
+    fn unusable_values_are_refused() {
+        for url in [
+            "http://gw.example",
+            "https://gw.example/path",
+            "https://me@gw.example",
+            "https://gw.example/?a",
+        ] {
+            assert!(config(Some(url)).is_err(), "{url}");
+        }
+        assert!(Config::new("Example", "127.0.0.1:0".parse().unwrap(), None).is_err());
+        assert!(Config::new(" ", "127.0.0.1:1".parse().unwrap(), None).is_err());
+    }
+
+    #[test]
+    fn an_unknown_setting_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        config(None).unwrap().store(folder.path()).unwrap();
+        let path = folder.path().join(FILE);
+        let text = fs::read_to_string(&path).unwrap() + "\n[pusch]\n";
+        fs::write(&path, text).unwrap();
+        assert!(matches!(
+            Config::load(folder.path()),
+            Err(ConfigError::Syntax { .. })
+        ));
+    }
+}

@@ -1,0 +1,367 @@
+//! Tokens: what they are, their secrets, and the moving factor that only ever rises.
+
+use core::{fmt, str::FromStr};
+
+use countersign_core::{
+    ids::DeviceId,
+    otp::OtpMode,
+    secret::SecretBytes,
+    time::UnixMillis,
+    token::{PinType, PushPolicy},
+};
+use rusqlite::{OptionalExtension as _, Row, params};
+use serde::Serialize;
+
+use super::{Rows, StoreError, UserId, from_row, to_row};
+
+/// Where a token stands. A lock is not a state: it is a time until which typing is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenState {
+    /// The activation string has been made.
+    Issued,
+    /// A device has the seed.
+    Provisioned,
+    /// The device has registered its keys.
+    Active,
+    /// Stopped by an administrator; may be resumed.
+    Suspended,
+    /// Ended by an administrator; for good.
+    Revoked,
+}
+
+impl TokenState {
+    const ALL: [Self; 5] = [
+        Self::Issued,
+        Self::Provisioned,
+        Self::Active,
+        Self::Suspended,
+        Self::Revoked,
+    ];
+
+    /// The stored word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::Provisioned => "provisioned",
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+impl fmt::Display for TokenState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for TokenState {
+    type Err = StoreError;
+
+    fn from_str(word: &str) -> Result<Self, StoreError> {
+        Self::ALL
+            .into_iter()
+            .find(|state| state.as_str() == word)
+            .ok_or(StoreError::Unreadable("token state"))
+    }
+}
+
+/// A token to be issued.
+#[derive(Clone, Debug)]
+pub struct NewToken {
+    /// Serial; unique.
+    pub serial: String,
+    /// Whose.
+    pub user: UserId,
+    /// What it generates.
+    pub mode: OtpMode,
+    /// How its PIN is checked.
+    pub pin: PinType,
+    /// Does it answer login requests?
+    pub push: PushPolicy,
+}
+
+/// A token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRow {
+    /// Serial.
+    pub serial: String,
+    /// Whose.
+    pub user: UserId,
+    /// Where it stands.
+    pub state: TokenState,
+    /// What it generates.
+    pub mode: OtpMode,
+    /// How its PIN is checked.
+    pub pin: PinType,
+    /// Does it answer login requests, and how sure must it be?
+    pub push: PushPolicy,
+    /// The device that it lives on.
+    pub device: Option<DeviceId>,
+    /// The key that signs its approvals, SEC1.
+    pub decision_key: Option<Vec<u8>>,
+    /// Event-based: the least counter that is still good.
+    pub next_counter: u64,
+    /// Event-based: what the agent said that it would use next.
+    pub agent_counter: u64,
+    /// Time-based: the last accepted step.
+    pub last_step: Option<u64>,
+    /// Time-based: the learnt offset of its clock, in steps.
+    pub drift: i64,
+    /// Wrong passcodes typed in a row.
+    pub typing_failures: u32,
+    /// Typing is locked until then.
+    pub typing_locked_until: Option<UnixMillis>,
+    /// When it was issued.
+    pub created: UnixMillis,
+}
+
+impl TokenRow {
+    /// Answers login requests now.
+    #[must_use]
+    pub fn takes_push(&self) -> bool {
+        self.state == TokenState::Active
+            && self.decision_key.is_some()
+            && matches!(self.push, PushPolicy::Allowed(_))
+    }
+}
+
+const COLUMNS: &str = "serial, user_id, state, mode, pin_type, push, device_id, decision_key, next_counter, \
+     agent_counter, last_step, drift, typing_failures, typing_locked_until_ms, created_ms";
+
+impl Rows<'_> {
+    /// Adds a token in the state [`TokenState::Issued`].
+    pub(crate) fn add_token(self, token: &NewToken, at: UnixMillis) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO token (serial, user_id, state, mode, pin_type, push, created_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
+            .execute(params![
+                token.serial,
+                token.user.0,
+                TokenState::Issued.as_str(),
+                json(&token.mode, "token mode")?,
+                json(&token.pin, "PIN type")?,
+                json(&token.push, "push policy")?,
+                at.0,
+            ])?;
+        Ok(())
+    }
+
+    /// The token of that serial.
+    pub(crate) fn token(self, serial: &str) -> Result<Option<TokenRow>, StoreError> {
+        self.tokens("serial = ?1", &[&serial])
+            .map(|tokens| tokens.into_iter().next())
+    }
+
+    /// A user's tokens, oldest first.
+    pub(crate) fn tokens_of_user(self, user: UserId) -> Result<Vec<TokenRow>, StoreError> {
+        self.tokens("user_id = ?1", &[&user.0])
+    }
+
+    /// A device's tokens, oldest first.
+    pub(crate) fn tokens_of_device(self, device: DeviceId) -> Result<Vec<TokenRow>, StoreError> {
+        self.tokens("device_id = ?1", &[device.as_bytes()])
+    }
+
+    /// Every token, oldest first.
+    pub(crate) fn all_tokens(self) -> Result<Vec<TokenRow>, StoreError> {
+        self.tokens("1", &[])
+    }
+
+    fn tokens(
+        self,
+        condition: &'static str,
+        values: &[&dyn rusqlite::ToSql],
+    ) -> Result<Vec<TokenRow>, StoreError> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM token WHERE {condition} ORDER BY created_ms, serial"
+        ))?;
+        let mut rows = statement.query(values)?;
+        let mut tokens = Vec::new();
+        while let Some(row) = rows.next()? {
+            tokens.push(token(row)?);
+        }
+        Ok(tokens)
+    }
+
+    /// Changes the state, whatever it was; the story has decided.
+    pub(crate) fn put_token_state(self, serial: &str, state: TokenState) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached("UPDATE token SET state = ?2 WHERE serial = ?1")?
+            .execute(params![serial, state.as_str()])?;
+        Ok(())
+    }
+
+    /// Stores what DSKPP made; the token is provisioned, and what an earlier run made is gone.
+    pub(crate) fn provision_token(
+        self,
+        serial: &str,
+        seed: &SecretBytes,
+        mac_key: &SecretBytes,
+    ) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(
+                "UPDATE token SET state = ?2, seed_sealed = ?3, mac_key_sealed = ?4 WHERE serial = ?1",
+            )?
+            .execute(params![
+                serial,
+                TokenState::Provisioned.as_str(),
+                self.key.seal("seed", serial, seed)?,
+                self.key.seal("mac key", serial, mac_key)?,
+            ])?;
+        Ok(())
+    }
+
+    /// Binds the token to its device; it is active.
+    pub(crate) fn activate_token(
+        self,
+        serial: &str,
+        device: DeviceId,
+        decision_key: &[u8],
+    ) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(
+                "UPDATE token SET state = ?2, device_id = ?3, decision_key = ?4 WHERE serial = ?1",
+            )?
+            .execute(params![
+                serial,
+                TokenState::Active.as_str(),
+                device.as_bytes(),
+                decision_key
+            ])?;
+        Ok(())
+    }
+
+    /// Ends the token for good and forgets its secrets.
+    pub(crate) fn revoke_token(self, serial: &str) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(
+                "UPDATE token SET state = ?2, seed_sealed = NULL, mac_key_sealed = NULL WHERE serial = ?1",
+            )?
+            .execute(params![serial, TokenState::Revoked.as_str()])?;
+        Ok(())
+    }
+
+    /// Removes the token, its activation and its requests.
+    pub(crate) fn delete_token(self, serial: &str) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached("DELETE FROM token WHERE serial = ?1")?
+            .execute([serial])?;
+        Ok(())
+    }
+
+    /// The seed.
+    pub(crate) fn seed(self, serial: &str) -> Result<Option<SecretBytes>, StoreError> {
+        self.token_secret("seed_sealed", "seed", serial)
+    }
+
+    /// `K_MAC` of the DSKPP run that made the seed.
+    pub(crate) fn mac_key(self, serial: &str) -> Result<Option<SecretBytes>, StoreError> {
+        self.token_secret("mac_key_sealed", "mac key", serial)
+    }
+
+    fn token_secret(
+        self,
+        column: &'static str,
+        kind: &'static str,
+        serial: &str,
+    ) -> Result<Option<SecretBytes>, StoreError> {
+        let sealed: Option<Vec<u8>> = self
+            .connection
+            .prepare_cached(&format!("SELECT {column} FROM token WHERE serial = ?1"))?
+            .query_row([serial], |row| row.get(0))
+            .optional()?
+            .flatten();
+        sealed
+            .map(|sealed| self.key.open(kind, serial, &sealed))
+            .transpose()
+    }
+
+    /// Counter `used` has been accepted: the next good one is after it. Never goes back.
+    pub(crate) fn raise_counter(self, serial: &str, used: u64) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(
+                "UPDATE token SET next_counter = max(next_counter, ?2) WHERE serial = ?1",
+            )?
+            .execute(params![serial, to_row(used.saturating_add(1))])?;
+        Ok(())
+    }
+
+    /// The agent will use `next`; only ever larger.
+    pub(crate) fn hear_counter(self, serial: &str, next: u64) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(
+                "UPDATE token SET agent_counter = max(agent_counter, ?2) WHERE serial = ?1",
+            )?
+            .execute(params![serial, to_row(next)])?;
+        Ok(())
+    }
+
+    /// Time step `used` has been accepted, and the clock's offset learnt. The step never goes back.
+    pub(crate) fn raise_step(self, serial: &str, used: u64, drift: i64) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(
+                "UPDATE token SET last_step = max(coalesce(last_step, 0), ?2), drift = ?3 WHERE serial = ?1",
+            )?
+            .execute(params![serial, to_row(used), drift])?;
+        Ok(())
+    }
+
+    /// Sets how many wrong passcodes have been typed in a row, and until when typing is locked.
+    pub(crate) fn put_typing(
+        self,
+        serial: &str,
+        failures: u32,
+        locked_until: Option<UnixMillis>,
+    ) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(
+                "UPDATE token SET typing_failures = ?2, typing_locked_until_ms = ?3 WHERE serial = ?1",
+            )?
+            .execute(params![serial, failures, locked_until.map(|at| at.0)])?;
+        Ok(())
+    }
+}
+
+fn json<T: Serialize>(value: &T, what: &'static str) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|_unwritable| StoreError::Unreadable(what))
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(
+    row: &Row<'_>,
+    column: &str,
+    what: &'static str,
+) -> Result<T, StoreError> {
+    let text: String = row.get(column)?;
+    serde_json::from_str(&text).map_err(|_malformed| StoreError::Unreadable(what))
+}
+
+fn token(row: &Row<'_>) -> Result<TokenRow, StoreError> {
+    let state: String = row.get("state")?;
+    let device: Option<[u8; 16]> = row.get("device_id")?;
+    let last_step: Option<i64> = row.get("last_step")?;
+    Ok(TokenRow {
+        serial: row.get("serial")?,
+        user: UserId(row.get("user_id")?),
+        state: state.parse()?,
+        mode: from_json(row, "mode", "token mode")?,
+        pin: from_json(row, "pin_type", "PIN type")?,
+        push: from_json(row, "push", "push policy")?,
+        device: device.map(DeviceId),
+        decision_key: row.get("decision_key")?,
+        next_counter: from_row(row.get("next_counter")?),
+        agent_counter: from_row(row.get("agent_counter")?),
+        last_step: last_step.map(from_row),
+        drift: row.get("drift")?,
+        typing_failures: row.get("typing_failures")?,
+        typing_locked_until: row
+            .get::<_, Option<i64>>("typing_locked_until_ms")?
+            .map(UnixMillis),
+        created: UnixMillis(row.get("created_ms")?),
+    })
+}
