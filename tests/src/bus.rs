@@ -4,6 +4,7 @@ use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result};
 use futures_util::StreamExt as _;
+use rustix::process::{Pid, Signal, kill_process};
 use zbus::{Connection, connection, fdo::DBusProxy, names::BusName};
 
 use crate::{
@@ -122,5 +123,31 @@ impl PrivateBus {
             let bus = DBusProxy::new(&connection).await?;
             Ok(bus.name_has_owner(name).await?)
         })
+    }
+
+    /// Ends a program that the bus itself has started, by the id that the bus knows it by.
+    ///
+    /// # Errors
+    ///
+    /// Nobody owns `name`, or its process cannot be ended.
+    pub fn end_activated(&self, name: &str) -> Result<()> {
+        let connection = self.connect()?;
+        let bus_name = BusName::try_from(name.to_owned())?;
+        let ended = async {
+            let bus = DBusProxy::new(&connection).await?;
+            let mut changes = bus
+                .receive_name_owner_changed_with_args(&[(0, name)])
+                .await?;
+            let id = bus.get_connection_unix_process_id(bus_name).await?;
+            let pid = Pid::from_raw(id.try_into()?).context("no process has the id 0")?;
+            kill_process(pid, Signal::TERM)?;
+            while let Some(change) = changes.next().await {
+                if change.args()?.new_owner().is_none() {
+                    break;
+                }
+            }
+            anyhow::Ok(())
+        };
+        patiently(&format!("the end of {name}"), ended)?
     }
 }

@@ -64,6 +64,30 @@ impl GatewayProcess {
         Ok(gateway)
     }
 
+    /// Changes its `config.toml` before it serves: puts `line` at the head of a section, in place of the
+    /// line with the same key.
+    ///
+    /// # Errors
+    ///
+    /// There is no such section.
+    pub fn configure(&self, section: &str, line: &str) -> Result<()> {
+        let path = self.data.join("config.toml");
+        let text = fs::read_to_string(&path)?;
+        let heading = format!("[{section}]\n");
+        let (before, after) = text
+            .split_once(&heading)
+            .with_context(|| format!("no {heading} in {text}"))?;
+        let key = line.split('=').next().unwrap_or_default().trim();
+        let kept: Vec<_> = after
+            .lines()
+            .filter(|other| other.split('=').next().unwrap_or_default().trim() != key)
+            .collect();
+        Ok(fs::write(
+            &path,
+            format!("{before}{heading}{line}\n{}\n", kept.join("\n")),
+        )?)
+    }
+
     /// Starts `serve` and waits until it is ready.
     ///
     /// # Errors

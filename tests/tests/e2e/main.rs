@@ -3,8 +3,18 @@
 //! One test program, so that it is linked once and all tests share the machine's cores.
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "helper functions of tests: what fails ends the test"
 )]
 
+mod activation;
+mod bad_input;
+mod dbus;
+mod dice;
+mod enrollment;
 mod harness;
+mod kill;
+mod main_job;
+mod oathtool;
 mod units;
+mod vault;
