@@ -1,0 +1,353 @@
+//! What can be typed.
+
+use std::time::Duration;
+
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    builder::styling::{AnsiColor, Styles},
+};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// The second factor of the Linux desktop.
+///
+/// Passcodes and login requests of the tokens that the Countersign agent holds. On a terminal answers are
+/// for people; piped, standard output carries the bare answer and nothing else.
+#[derive(Debug, Parser)]
+#[command(
+    name = "countersign",
+    version,
+    styles = STYLES,
+    disable_help_subcommand = false,
+    after_help = "Exit code 0 is success, 2 a usage error; every other one has one meaning, listed in docs/cli.md."
+)]
+pub(crate) struct Cli {
+    /// Print one JSON object, for scripts; errors too, on standard error
+    #[arg(long, global = true, display_order = 900)]
+    pub(crate) json: bool,
+
+    /// Give up when the agent has not answered after this many seconds
+    #[arg(
+        long,
+        global = true,
+        value_name = "SECONDS",
+        value_parser = seconds,
+        display_order = 901
+    )]
+    pub(crate) timeout: Option<Duration>,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands, in the order that help shows.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Print a passcode
+    Code(Code),
+    /// Generate the next passcode of an event-based token
+    Next(Next),
+    /// List the tokens
+    List,
+    /// Show all there is to know about a token
+    Info(TokenName),
+
+    /// List the login requests
+    Requests(Requests),
+    /// Approve a login request
+    Approve(Approve),
+    /// Deny a login request
+    Deny(Deny),
+    /// Let login requests come, or keep them away
+    Autosend(Autosend),
+
+    /// Add a token: activation string, enrollment link or otpauth URI
+    Enroll(Enroll),
+    /// Give a token another name
+    Rename(Rename),
+    /// Delete a token and its secrets
+    Delete(Delete),
+
+    /// Show what the agent is doing
+    Status,
+    /// Make the vault that holds the tokens
+    Setup(Setup),
+    /// Unlock the vault
+    Unlock(Unlock),
+    /// Lock the vault
+    Lock,
+    /// Show what happened
+    Log(Log),
+    /// Print a completion script for a shell
+    Completions(Completions),
+}
+
+/// A token as an argument.
+#[derive(Debug, Args)]
+pub(crate) struct TokenName {
+    /// Name, serial or id of the token
+    #[arg(value_name = "TOKEN")]
+    pub(crate) token: String,
+}
+
+/// `code`.
+#[derive(Debug, Args)]
+pub(crate) struct Code {
+    #[command(flatten)]
+    pub(crate) token: TokenName,
+    /// The challenge, for a challenge-response token
+    #[arg(long, value_name = "CHALLENGE", allow_hyphen_values = true)]
+    pub(crate) challenge: Option<String>,
+    #[command(flatten)]
+    pub(crate) pin: PinInput,
+}
+
+/// `next`.
+#[derive(Debug, Args)]
+pub(crate) struct Next {
+    #[command(flatten)]
+    pub(crate) token: TokenName,
+    #[command(flatten)]
+    pub(crate) pin: PinInput,
+}
+
+/// Where a PIN comes from.
+#[derive(Debug, Args)]
+pub(crate) struct PinInput {
+    /// Read the PIN from standard input, one line
+    #[arg(long)]
+    pub(crate) pin_stdin: bool,
+}
+
+/// `requests`.
+#[derive(Debug, Args)]
+pub(crate) struct Requests {
+    /// Ask the services now
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Also those that are over
+    #[arg(long)]
+    pub(crate) history: bool,
+    /// Stay, and show each change as it happens
+    #[arg(long, conflicts_with_all = ["check", "history"])]
+    pub(crate) watch: bool,
+}
+
+/// `approve`.
+#[derive(Debug, Args)]
+pub(crate) struct Approve {
+    /// The request's id or its beginning; without it the only one, or the newest if you say so
+    #[arg(value_name = "ID", value_parser = request_id)]
+    pub(crate) id: Option<String>,
+    /// The number that the resource shows
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) number: Option<String>,
+    #[command(flatten)]
+    pub(crate) pin: PinInput,
+}
+
+/// `deny`.
+#[derive(Debug, Args)]
+pub(crate) struct Deny {
+    /// The request's id or its beginning; without it the only one, or the newest if you say so
+    #[arg(value_name = "ID", value_parser = request_id)]
+    pub(crate) id: Option<String>,
+    /// It wasn't me! Tell the service's administrators as well
+    #[arg(long)]
+    pub(crate) report: bool,
+}
+
+/// `autosend`.
+#[derive(Debug, Args)]
+pub(crate) struct Autosend {
+    /// Whether login requests may come
+    #[arg(value_name = "on|off", hide_possible_values = true)]
+    pub(crate) switch: Switch,
+    /// Only this token: name, serial or id
+    #[arg(value_name = "TOKEN")]
+    pub(crate) token: Option<String>,
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Switch {
+    /// Login requests come.
+    On,
+    /// None come.
+    Off,
+}
+
+/// `enroll`.
+#[derive(Debug, Args)]
+pub(crate) struct Enroll {
+    /// Activation string, countersign:// link or otpauth:// URI; `-` reads standard input.
+    /// Better left out: other users can see arguments
+    #[arg(value_name = "STRING|-")]
+    pub(crate) text: Option<String>,
+    /// Name of the token; without it the one that the service offers
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Accept the host that would be shown, and the offered name
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+/// `rename`.
+#[derive(Debug, Args)]
+pub(crate) struct Rename {
+    #[command(flatten)]
+    pub(crate) token: TokenName,
+    /// The new name
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+}
+
+/// `delete`.
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    #[command(flatten)]
+    pub(crate) token: TokenName,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+/// `setup`.
+#[derive(Debug, Args)]
+pub(crate) struct Setup {
+    /// What opens the vault; without it as config.toml says
+    #[arg(long, value_name = "KIND")]
+    pub(crate) vault_key: Option<VaultKeyKind>,
+    /// Whether unlocking asks for something
+    #[arg(long, value_name = "MODE")]
+    pub(crate) unlock: Option<UnlockKind>,
+    /// Read the passphrase from standard input, one line
+    #[arg(long)]
+    pub(crate) passphrase_stdin: bool,
+}
+
+/// What opens the vault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum VaultKeyKind {
+    /// A key in the session's keyring
+    SecretService,
+    /// A passphrase that you type
+    Passphrase,
+}
+
+/// Whether unlocking asks for something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UnlockKind {
+    /// A PIN or passphrase is asked for
+    Pin,
+    /// Open while the session's keyring is open
+    Session,
+}
+
+/// `unlock`.
+#[derive(Debug, Args)]
+pub(crate) struct Unlock {
+    /// Read the passphrase from standard input, one line
+    #[arg(long)]
+    pub(crate) passphrase_stdin: bool,
+}
+
+/// `log`.
+#[derive(Debug, Args)]
+pub(crate) struct Log {
+    /// How many events, the newest first
+    #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) limit: u32,
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// Which shell
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse::<f64>()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .filter(|limit| !limit.is_zero() && *limit <= Duration::from_hours(24))
+        .ok_or_else(|| "a number of seconds above 0, at most 86400".to_owned())
+}
+
+fn request_id(text: &str) -> Result<String, String> {
+    let is_id = (4..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_id {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err("an id is 32 hexadecimal digits, or at least the first 4 of them".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_hold_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_lines_that_scripts_rely_on_parse() {
+        for line in [
+            "countersign enroll --yes --name Work -",
+            "countersign list --json",
+            "countersign --json status",
+            "countersign requests --check",
+            "countersign log",
+            "countersign info Work --json",
+            "countersign code Work --challenge 123456 --pin-stdin",
+            "countersign next Work --pin-stdin",
+            "countersign approve --number 42 --pin-stdin",
+            "countersign approve 00ff00ff",
+            "countersign deny 00ff00ff --report",
+            "countersign deny",
+            "countersign setup --vault-key passphrase --passphrase-stdin",
+            "countersign setup --unlock session",
+            "countersign unlock --passphrase-stdin",
+            "countersign lock",
+            "countersign autosend on",
+            "countersign autosend off Work",
+            "countersign rename Work Office",
+            "countersign delete Work --yes",
+            "countersign completions bash",
+        ] {
+            let parsed = Cli::try_parse_from(line.split(' '));
+            assert!(parsed.is_ok(), "{line}: {parsed:?}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for line in [
+            "countersign",
+            "countersign code",
+            "countersign approve xyz",
+            "countersign approve 123",
+            "countersign autosend maybe",
+            "countersign log --limit 0",
+            "countersign log --limit 1001",
+            "countersign requests --watch --check",
+            "countersign list --timeout 0",
+            "countersign list --timeout -1",
+            "countersign list --timeout NaN",
+            "countersign setup --passphrase secret",
+            "countersign code Work --pin 1234",
+        ] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! `countersign enroll [STRING|-]`: adds a token.
+//!
+//! The agent reads the text first and says whom it would contact; nothing is contacted before the user
+//! (or `--yes`) has accepted that host, and the agent holds the enrollment to it.
+
+use std::io::{self, IsTerminal as _};
+
+use countersign_proto::{
+    agent::v1::{self as api, EnrollmentKind, OtpMode, PinType, Reason},
+    limits::ENROLLMENT_TEXT,
+};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::session::Session;
+use crate::{
+    cli,
+    exit::Failure,
+    output::{
+        self, Answer, Paint, Style,
+        table::{Cell, pairs},
+        token::Token,
+        words,
+    },
+    prompt,
+    secret_line::{self, Secret},
+    text,
+};
+
+/// What an enrollment text is called in messages.
+const WHAT: &str = "activation string";
+
+/// Reads the text, shows the host, enrolls.
+pub(crate) async fn run(arguments: cli::Enroll, session: &Session) -> Result<(), Failure> {
+    let mut secret = read(arguments.text, session).await?;
+    let mut agent = session.agent().await?;
+    let offer = agent.inspect_enrollment(secret.to_vec()).await?;
+    let name = arguments
+        .name
+        .unwrap_or_else(|| offer.suggested_name.clone());
+    if !arguments.yes {
+        confirm(&offer, &name, session).await?;
+    }
+    let request = api::EnrollRequest {
+        text: core::mem::take(&mut *secret),
+        name,
+        confirmed_host: offer.host,
+    };
+    let reply = agent.enroll(request).await?;
+    session.output.answer(&Enrolled {
+        token: reply.token.unwrap_or_default().into(),
+        vault_created: reply.vault_created,
+    })
+}
+
+/// The text from where the user put it: the argument, standard input, or typed unseen.
+async fn read(argument: Option<String>, session: &Session) -> Result<Secret, Failure> {
+    match argument {
+        Some(argument) if argument != "-" => {
+            session.output.warn(
+                "Other users of this machine can see the arguments of a program, and your shell may \
+                 keep them. Next time give the string on standard input, or to the prompt.",
+            );
+            let argument = Zeroizing::new(argument.into_bytes());
+            secret_line::finish(WHAT, argument, ENROLLMENT_TEXT)
+        }
+        None if io::stdin().is_terminal() => {
+            let terminal = prompt::or_refuse(
+                session.terminal(),
+                Reason::Usage,
+                "There is no activation string, and no terminal to ask for it on.",
+                "Give it on standard input: `countersign enroll --yes < FILE`.",
+            )?;
+            let question = "Activation string, enrollment link or otpauth URI (not shown)";
+            terminal.ask_hidden(WHAT, question, ENROLLMENT_TEXT).await
+        }
+        Some(_) | None => secret_line::read_all(WHAT, ENROLLMENT_TEXT),
+    }
+}
+
+/// Shows whom the enrollment would contact and asks whether that is right.
+async fn confirm(
+    offer: &api::InspectEnrollmentReply,
+    name: &str,
+    session: &Session,
+) -> Result<(), Failure> {
+    let host = text::display(&offer.host, 256);
+    let terminal = prompt::or_refuse(
+        session.terminal(),
+        Reason::EnrollmentNotConfirmed,
+        &if host.is_empty() {
+            "Nobody confirmed that this token is to be added, and there is no terminal to ask on."
+                .to_owned()
+        } else {
+            format!(
+                "Nobody confirmed that {host} is to be contacted, and there is no terminal to ask on."
+            )
+        },
+        "Add --yes if that is right.",
+    )?;
+    let style = session.output.error_style();
+    output::note(&card(offer, name, style));
+    let question = if host.is_empty() {
+        "Add this token?".to_owned()
+    } else if offer.user.is_empty() {
+        format!("Connect to {host}?")
+    } else {
+        format!("Connect to {host} as {}?", text::short(&offer.user))
+    };
+    if terminal.confirm(&question).await? {
+        Ok(())
+    } else {
+        Err(Failure::refused(
+            Reason::EnrollmentNotConfirmed,
+            "Nothing was enrolled and nobody was contacted.",
+            "",
+        ))
+    }
+}
+
+fn card(offer: &api::InspectEnrollmentReply, name: &str, style: &Style) -> String {
+    let trust = match (offer.kind(), offer.pinned) {
+        (EnrollmentKind::Otpauth, _) => "nobody is contacted",
+        (_, true) => "its key is part of the activation string",
+        (_, false) => "trusted by this system's certificate authorities",
+    };
+    let mut rows = Vec::new();
+    for (label, words, paint) in [
+        ("  Service", offer.host.as_str(), Paint::Name),
+        ("  Trust", trust, Paint::Plain),
+        ("  Issuer", offer.issuer.as_str(), Paint::Plain),
+        ("  User", offer.user.as_str(), Paint::Plain),
+        ("  Name", name, Paint::Plain),
+    ] {
+        if !words.is_empty() {
+            rows.push((label, Cell::new(paint, words)));
+        }
+    }
+    pairs(&rows, style)
+}
+
+/// The new token.
+#[derive(Debug, Serialize)]
+struct Enrolled {
+    token: Token,
+    vault_created: bool,
+}
+
+impl Answer for Enrolled {
+    fn friendly(&self, style: &Style) -> String {
+        let token = &self.token;
+        let push = match token.push {
+            Some(true) => "login requests come as notifications",
+            Some(false) => "no",
+            None => "",
+        };
+        let rows: Vec<(&str, Cell)> = [
+            ("  Name", token.name.as_str(), Paint::Name),
+            ("  Mode", words::mode(token.kind.mode), Paint::Plain),
+            ("  Serial", token.serial.as_str(), Paint::Plain),
+            ("  Push", push, Paint::Plain),
+            (
+                "  PIN",
+                match token.kind.pin {
+                    PinType::Token | PinType::Server => words::pin(token.kind.pin),
+                    PinType::None | PinType::Unspecified => "",
+                },
+                Paint::Plain,
+            ),
+        ]
+        .into_iter()
+        .filter(|(_, words, _)| !words.is_empty())
+        .map(|(label, words, paint)| (label, Cell::new(paint, words)))
+        .collect();
+        let vault = if self.vault_created {
+            "The vault was made for it; `countersign status` shows what opens it.\n"
+        } else {
+            ""
+        };
+        let next = match token.kind.mode {
+            OtpMode::Time => {
+                let name = text::short(&token.name);
+                format!("Next: countersign code {}\n", quoted(&name))
+            }
+            OtpMode::Event | OtpMode::Challenge | OtpMode::Unspecified => String::new(),
+        };
+        let done = style.paint(Paint::Good, "Enrollment Complete");
+        format!("{done}\n{}{vault}{next}", pairs(&rows, style))
+    }
+
+    fn bare(&self) -> String {
+        format!("{}\n", text::short(&self.token.name))
+    }
+}
+
+/// A name as it is typed to a shell.
+fn quoted(name: &str) -> String {
+    let plain = |letter: char| letter.is_alphanumeric() || "-_.@:".contains(letter);
+    if !name.is_empty() && name.chars().all(plain) {
+        name.to_owned()
+    } else {
+        format!("'{}'", name.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::json;
+
+    #[test]
+    fn a_name_can_be_pasted_into_a_shell() {
+        assert_eq!(quoted("Work"), "Work");
+        assert_eq!(quoted("Work VPN"), "'Work VPN'");
+        assert_eq!(quoted("$(x)'"), "'$(x)'\\'''");
+        assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn the_json_object_holds_the_token() {
+        let enrolled = Enrolled {
+            token: api::Token::default().into(),
+            vault_created: true,
+        };
+        let shown: serde_json::Value = serde_json::from_str(&json::line(&enrolled)).unwrap();
+        assert_eq!(shown["vault_created"], true);
+        assert!(shown["token"].is_object());
+    }
+}

@@ -1,0 +1,214 @@
+//! `countersign list`: all tokens.
+
+use countersign_proto::agent::v1::OtpMode;
+use serde::Serialize;
+
+use super::session::Session;
+use crate::{
+    clock,
+    exit::Failure,
+    output::{
+        Answer, Paint, Style,
+        table::{Cell, tabbed, table},
+        token::Token,
+        words,
+    },
+};
+
+/// Lists them as the agent orders them.
+pub(crate) async fn run(session: &Session) -> Result<(), Failure> {
+    let reply = session.agent().await?.list_tokens().await?;
+    let tokens = reply.tokens.into_iter().map(Token::from).collect();
+    session.output.answer(&TokenList {
+        tokens,
+        second: clock::now().as_second(),
+    })
+}
+
+/// The list, and the second at which its bars were drawn.
+#[derive(Debug, Serialize)]
+struct TokenList {
+    tokens: Vec<Token>,
+    #[serde(skip)]
+    second: i64,
+}
+
+/// Columns of the bar and the seconds behind it.
+const COUNTDOWN: usize = 17;
+
+impl TokenList {
+    /// How long a passcode that was asked for now would be good.
+    fn countdown(&self, token: &Token, style: &Style) -> Cell {
+        let period = token.period.filter(|period| *period > 0);
+        let (Some(period), OtpMode::Time) = (period, token.kind.mode) else {
+            return Cell::default();
+        };
+        let passed = self.second.rem_euclid(i64::from(period)).unsigned_abs();
+        let left = u64::from(period).saturating_sub(passed);
+        let bar = style.countdown(left, u64::from(period));
+        let seconds = style.paint(Paint::Faint, &format!("{left:>4} s"));
+        Cell::drawn(format!("{bar} {seconds}"), COUNTDOWN)
+    }
+}
+
+impl Answer for TokenList {
+    fn friendly(&self, style: &Style) -> String {
+        if self.tokens.is_empty() {
+            return "There are no tokens yet. `countersign enroll` adds one.\n".to_owned();
+        }
+        let rows: Vec<Vec<Cell>> = self
+            .tokens
+            .iter()
+            .map(|token| {
+                vec![
+                    Cell::new(Paint::Name, &token.name),
+                    Cell::plain(token.user.as_deref().unwrap_or_default()),
+                    Cell::plain(words::mode(token.kind.mode)),
+                    Cell::new(Paint::Faint, &token.serial),
+                    Cell::plain(token.push_word()),
+                    self.countdown(token, style),
+                    token.trouble(),
+                ]
+            })
+            .collect();
+        table(
+            &[
+                "NAME",
+                "USER",
+                "MODE",
+                "SERIAL",
+                "PUSH",
+                "THIS PERIOD",
+                "STATE",
+            ],
+            &rows,
+            style,
+        )
+    }
+
+    fn bare(&self) -> String {
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        self.tokens
+            .iter()
+            .map(|token| {
+                tabbed(&[
+                    &token.name,
+                    &text(&token.mode),
+                    &token.serial,
+                    &text(&token.state),
+                    token.push.map(words::yes).unwrap_or_default(),
+                    words::on(token.autosend),
+                    &text(&token.service),
+                    &token.id,
+                ])
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_proto::agent::v1 as api;
+
+    use super::*;
+    use crate::output::json;
+
+    fn token() -> api::Token {
+        api::Token {
+            id: "7".to_owned(),
+            name: "Work".to_owned(),
+            serial: "CS01".to_owned(),
+            state: api::TokenState::Active.into(),
+            autosend: true,
+            mode: OtpMode::Time.into(),
+            issuer: "Example".to_owned(),
+            user: "alice".to_owned(),
+            algorithm: "SHA256".to_owned(),
+            digits: 6,
+            period: 30,
+            suite: String::new(),
+            pin_type: api::PinType::None.into(),
+            push: true,
+            push_verification: api::Verification::Click.into(),
+            policy_name: String::new(),
+            policy_level: String::new(),
+            exportable: false,
+            created: 1_795_487_907,
+            service: "gateway.example:8443".to_owned(),
+        }
+    }
+
+    fn list(tokens: Vec<api::Token>) -> TokenList {
+        TokenList {
+            tokens: tokens.into_iter().map(Token::from).collect(),
+            second: 1_795_487_907,
+        }
+    }
+
+    #[test]
+    fn the_json_shape_is_stable() {
+        assert_eq!(
+            json::line(&list(vec![token()])),
+            concat!(
+                r#"{"tokens":[{"id":"7","name":"Work","serial":"CS01","state":"active","autosend":true,"#,
+                r#""mode":"time","issuer":"Example","user":"alice","algorithm":"SHA256","digits":6,"#,
+                r#""period":30,"suite":null,"pin_type":"none","push":true,"push_verification":"click","#,
+                r#""policy_name":null,"policy_level":null,"exportable":false,"created":1795487907,"#,
+                r#""service":"gateway.example:8443"}]}"#,
+                "\n"
+            )
+        );
+        assert_eq!(json::line(&list(vec![])), "{\"tokens\":[]}\n");
+    }
+
+    #[test]
+    fn what_is_sealed_is_null() {
+        let sealed = api::Token {
+            id: "7".to_owned(),
+            name: "Work".to_owned(),
+            serial: "CS01".to_owned(),
+            state: api::TokenState::Active.into(),
+            autosend: true,
+            ..api::Token::default()
+        };
+        assert_eq!(
+            json::line(&list(vec![sealed])),
+            concat!(
+                r#"{"tokens":[{"id":"7","name":"Work","serial":"CS01","state":"active","autosend":true,"#,
+                r#""mode":null,"issuer":null,"user":null,"algorithm":null,"digits":null,"period":null,"#,
+                r#""suite":null,"pin_type":null,"push":null,"push_verification":null,"policy_name":null,"#,
+                r#""policy_level":null,"exportable":null,"created":null,"service":null}]}"#,
+                "\n"
+            )
+        );
+    }
+
+    #[test]
+    fn piped_there_is_one_line_a_token() {
+        assert_eq!(
+            list(vec![token()]).bare(),
+            "Work\ttime\tCS01\tactive\tyes\ton\tgateway.example:8443\t7\n"
+        );
+        assert_eq!(list(vec![]).bare(), "");
+    }
+
+    #[test]
+    fn people_see_aligned_columns_and_a_bar() {
+        let other = api::Token {
+            name: "重要".to_owned(),
+            mode: OtpMode::Event.into(),
+            period: 0,
+            push: false,
+            state: api::TokenState::Revoked.into(),
+            ..token()
+        };
+        assert_eq!(
+            list(vec![token(), other]).friendly(&Style::new(false, 120)),
+            concat!(
+                "NAME  USER   MODE         SERIAL  PUSH  THIS PERIOD        STATE\n",
+                "Work  alice  time-based   CS01    on    ━╌╌╌╌╌╌╌╌╌    3 s\n",
+                "重要  alice  event-based  CS01    no                       revoked\n",
+            )
+        );
+    }
+}

@@ -1,0 +1,80 @@
+//! One file a command: what is asked of the agent, in which order, and what is shown.
+
+mod answer;
+mod approve;
+mod autosend;
+mod code;
+mod completions;
+mod delete;
+mod deny;
+mod enroll;
+mod info;
+mod list;
+mod lock;
+mod log;
+mod next;
+mod rename;
+mod requests;
+mod session;
+mod setup;
+mod status;
+mod unlock;
+
+use std::process::ExitCode;
+
+use self::session::Session;
+use crate::{
+    cli::{Cli, Command},
+    environment::Environment,
+    exit::Failure,
+    interrupts::Interrupts,
+    output::Output,
+};
+
+/// Runs the command to its end.
+pub(crate) fn main(cli: Cli, environment: Environment) -> ExitCode {
+    let output = Output::new(cli.json, &environment);
+    match run(cli, environment, output.clone()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(&output),
+    }
+}
+
+fn run(cli: Cli, environment: Environment, output: Output) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(Failure::Input)?;
+    let interrupts = Interrupts::default();
+    let session = Session::new(environment, cli.timeout, output, interrupts.clone());
+    runtime.block_on(async {
+        tokio::select! {
+            biased;
+            done = dispatch(cli.command, &session) => done,
+            signal = interrupts.received() => Err(Failure::Interrupted { signal }),
+        }
+    })
+}
+
+async fn dispatch(command: Command, session: &Session) -> Result<(), Failure> {
+    match command {
+        Command::Code(arguments) => code::run(arguments, session).await,
+        Command::Next(arguments) => next::run(arguments, session).await,
+        Command::List => list::run(session).await,
+        Command::Info(arguments) => info::run(arguments, session).await,
+        Command::Requests(arguments) => requests::run(&arguments, session).await,
+        Command::Approve(arguments) => approve::run(arguments, session).await,
+        Command::Deny(arguments) => deny::run(arguments, session).await,
+        Command::Autosend(arguments) => autosend::run(arguments, session).await,
+        Command::Enroll(arguments) => enroll::run(arguments, session).await,
+        Command::Rename(arguments) => rename::run(arguments, session).await,
+        Command::Delete(arguments) => delete::run(arguments, session).await,
+        Command::Status => status::run(session).await,
+        Command::Setup(arguments) => setup::run(&arguments, session).await,
+        Command::Unlock(arguments) => unlock::run(&arguments, session).await,
+        Command::Lock => lock::run(session).await,
+        Command::Log(arguments) => log::run(&arguments, session).await,
+        Command::Completions(arguments) => completions::run(&arguments),
+    }
+}

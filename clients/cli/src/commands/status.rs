@@ -1,0 +1,330 @@
+//! `countersign status`: what the agent is doing.
+
+use countersign_proto::agent::v1::{self as api, UnlockMode, VaultKey, VaultState};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::session::Session;
+use crate::{
+    clock,
+    exit::Failure,
+    output::{
+        Answer, Paint, Style,
+        table::{Cell, pairs, tabbed},
+        words::{self, Word as _},
+    },
+    text,
+};
+
+/// Asks for it. A vault that is locked or unusable is an answer, not a failure.
+pub(crate) async fn run(session: &Session) -> Result<(), Failure> {
+    let reply = session.agent().await?.status().await?;
+    session.output.answer(&Status::from(reply))
+}
+
+#[derive(Debug, Serialize)]
+struct Status {
+    version: String,
+    vault: Option<String>,
+    vault_reason: Option<String>,
+    vault_message: String,
+    slots: Vec<String>,
+    unlock: Option<String>,
+    autosend: bool,
+    tokens: u32,
+    pending: u32,
+    services: Vec<Service>,
+    notification_server: String,
+    locks_at: Option<i64>,
+    #[serde(skip)]
+    kind: Kind,
+}
+
+/// The closed lists behind the words, for people.
+#[derive(Debug)]
+struct Kind {
+    vault: VaultState,
+    unlock: UnlockMode,
+    slots: Vec<VaultKey>,
+}
+
+#[derive(Debug, Serialize)]
+struct Service {
+    name: String,
+    host: String,
+    connected: bool,
+    connected_since: Option<i64>,
+    last_contact: Option<i64>,
+    clock_offset_ms: Option<i64>,
+    trouble: String,
+    retry_in_ms: Option<u64>,
+}
+
+impl From<api::StatusReply> for Status {
+    fn from(reply: api::StatusReply) -> Self {
+        let kind = Kind {
+            vault: reply.vault(),
+            unlock: reply.unlock(),
+            slots: reply.slots().collect(),
+        };
+        Self {
+            vault: kind.vault.word(),
+            vault_reason: reply.vault_reason().word(),
+            vault_message: reply.vault_message,
+            slots: kind.slots.iter().filter_map(|slot| slot.word()).collect(),
+            unlock: kind.unlock.word(),
+            autosend: reply.autosend,
+            tokens: reply.tokens,
+            pending: reply.pending,
+            services: reply.services.into_iter().map(Service::from).collect(),
+            notification_server: reply.notification_server,
+            locks_at: reply.locks_at,
+            version: reply.version,
+            kind,
+        }
+    }
+}
+
+impl From<api::ServiceStatus> for Service {
+    fn from(service: api::ServiceStatus) -> Self {
+        Self {
+            name: service.name,
+            host: service.host,
+            connected: service.connected,
+            connected_since: service.connected_since,
+            last_contact: service.last_contact,
+            clock_offset_ms: service.clock_offset_ms,
+            trouble: service.trouble,
+            retry_in_ms: service.retry_in_ms,
+        }
+    }
+}
+
+impl Status {
+    fn vault(&self, now: Timestamp) -> Cell {
+        let (paint, words) = match self.kind.vault {
+            VaultState::Unlocked => (Paint::Good, format!("unlocked{}", self.locks(now))),
+            VaultState::Locked => (
+                Paint::Attention,
+                "locked (`countersign unlock` opens it)".to_owned(),
+            ),
+            VaultState::Absent => (
+                Paint::Attention,
+                "none yet (`countersign setup` makes it)".to_owned(),
+            ),
+            VaultState::Unusable => (Paint::Bad, format!("unusable: {}", self.vault_message)),
+            VaultState::Unspecified => (Paint::Attention, "unknown".to_owned()),
+        };
+        Cell::painted_long(paint, &words)
+    }
+
+    fn locks(&self, now: Timestamp) -> String {
+        let Some(at) = self.locks_at.and_then(clock::from_seconds) else {
+            return String::new();
+        };
+        let left = at.as_second().saturating_sub(now.as_second()).max(0);
+        format!(", locks in {}", clock::span(left.unsigned_abs()))
+    }
+
+    fn opened_by(&self) -> String {
+        let keys: Vec<&str> = self
+            .kind
+            .slots
+            .iter()
+            .map(|slot| words::vault_key(*slot))
+            .collect();
+        let unlock = match self.kind.unlock {
+            UnlockMode::Session => "; open while the session's keyring is",
+            UnlockMode::Pin | UnlockMode::Unspecified => "",
+        };
+        if keys.is_empty() {
+            String::new()
+        } else {
+            format!("{}{unlock}", keys.join(", "))
+        }
+    }
+}
+
+impl Service {
+    /// Its name and where it is, once if both are the same.
+    fn title(&self, style: &Style) -> String {
+        let name = style.paint(Paint::Name, &text::short(&self.name));
+        let host = text::display(&self.host, 256);
+        if self.name.is_empty() {
+            style.paint(Paint::Name, &host)
+        } else if self.host.is_empty() || self.host == self.name {
+            name
+        } else {
+            format!("{name}  {}", style.paint(Paint::Faint, &host))
+        }
+    }
+
+    /// Connected or not, since when, how the clocks differ.
+    fn cell(&self, now: Timestamp) -> Cell {
+        if !self.connected {
+            let retry = self
+                .retry_in_ms
+                .map(|left| format!("; next try in {}", clock::span(left.div_ceil(1_000))))
+                .unwrap_or_default();
+            let why = if self.trouble.is_empty() {
+                String::new()
+            } else {
+                format!(": {}", self.trouble)
+            };
+            return Cell::painted_long(Paint::Bad, &format!("not connected{why}{retry}"));
+        }
+        let since = self.connected_since.and_then(clock::from_seconds);
+        let contact = self.last_contact.and_then(clock::from_seconds);
+        let words = [
+            Some("connected".to_owned()),
+            since.map(|at| format!(" since {}", clock::local(at, now))),
+            contact.map(|at| format!(", last contact {}", clock::ago(at, now))),
+            self.clock_offset_ms
+                .map(|offset| format!(", clock {offset:+} ms")),
+        ];
+        let words: String = words.into_iter().flatten().collect();
+        Cell::painted_long(Paint::Good, &words)
+    }
+}
+
+impl Answer for Status {
+    fn friendly(&self, style: &Style) -> String {
+        let now = clock::now();
+        let autosend = if self.autosend {
+            Cell::new(Paint::Good, "on")
+        } else {
+            Cell::new(Paint::Attention, "off: no login requests come")
+        };
+        let pending = if self.pending == 0 {
+            Cell::plain("none pending")
+        } else {
+            Cell::new(Paint::Attention, &format!("{} pending", self.pending))
+        };
+        let notifications = if self.notification_server.is_empty() {
+            Cell::new(Paint::Bad, "no notification server answers")
+        } else {
+            Cell::plain(&self.notification_server)
+        };
+        let opened_by = self.opened_by();
+        let mut rows = vec![
+            (
+                "Agent",
+                Cell::plain(&format!("countersignd {}", self.version)),
+            ),
+            ("Vault", self.vault(now)),
+        ];
+        if !opened_by.is_empty() {
+            rows.push(("Opened by", Cell::long(&opened_by)));
+        }
+        rows.extend([
+            ("Tokens", Cell::plain(&self.tokens.to_string())),
+            ("Requests", pending),
+            ("Autosend", autosend),
+            ("Notifications", notifications),
+        ]);
+        let mut lines = pairs(&rows, style);
+        for service in &self.services {
+            lines.push('\n');
+            lines.push_str(&service.title(style));
+            lines.push('\n');
+            lines.push_str(&pairs(&[(" ", service.cell(now))], style));
+        }
+        lines
+    }
+
+    fn bare(&self) -> String {
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let number = |value: Option<i64>| value.map(|value| value.to_string()).unwrap_or_default();
+        let mut lines: String = [
+            ("version", self.version.clone()),
+            ("vault", text(&self.vault)),
+            ("vault_reason", text(&self.vault_reason)),
+            ("vault_message", self.vault_message.clone()),
+            ("slots", self.slots.join(",")),
+            ("unlock", text(&self.unlock)),
+            ("autosend", words::on(self.autosend).to_owned()),
+            ("tokens", self.tokens.to_string()),
+            ("pending", self.pending.to_string()),
+            ("notification_server", self.notification_server.clone()),
+            ("locks_at", number(self.locks_at)),
+        ]
+        .iter()
+        .map(|(key, word)| tabbed(&[key, word]))
+        .collect();
+        for service in &self.services {
+            let connected = words::yes(service.connected);
+            lines.push_str(&tabbed(&[
+                "service",
+                &service.name,
+                &service.host,
+                connected,
+                &service.trouble,
+            ]));
+        }
+        lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::json;
+
+    fn status() -> Status {
+        Status::from(api::StatusReply {
+            version: "0.1.0".to_owned(),
+            vault: VaultState::Unlocked.into(),
+            vault_reason: 0,
+            vault_message: String::new(),
+            slots: vec![VaultKey::SecretService.into(), VaultKey::Passphrase.into()],
+            unlock: UnlockMode::Session.into(),
+            autosend: true,
+            tokens: 2,
+            pending: 1,
+            services: vec![api::ServiceStatus {
+                name: "Example".to_owned(),
+                host: "gateway.example:8443".to_owned(),
+                connected: true,
+                connected_since: Some(1_795_487_000),
+                last_contact: Some(1_795_487_900),
+                clock_offset_ms: Some(-12),
+                trouble: String::new(),
+                retry_in_ms: None,
+            }],
+            notification_server: "dunst 1.9.0".to_owned(),
+            locks_at: None,
+        })
+    }
+
+    #[test]
+    fn the_json_shape_is_stable() {
+        assert_eq!(
+            json::line(&status()),
+            concat!(
+                r#"{"version":"0.1.0","vault":"unlocked","vault_reason":null,"vault_message":"","#,
+                r#""slots":["secret_service","passphrase"],"unlock":"session","autosend":true,"#,
+                r#""tokens":2,"pending":1,"services":[{"name":"Example","#,
+                r#""host":"gateway.example:8443","connected":true,"connected_since":1795487000,"#,
+                r#""last_contact":1795487900,"clock_offset_ms":-12,"trouble":"","retry_in_ms":null}],"#,
+                r#""notification_server":"dunst 1.9.0","locks_at":null}"#,
+                "\n"
+            )
+        );
+    }
+
+    #[test]
+    fn piped_there_is_a_key_and_a_value_a_line() {
+        let bare = status().bare();
+        assert!(bare.starts_with("version\t0.1.0\nvault\tunlocked\n"));
+        assert!(bare.ends_with("service\tExample\tgateway.example:8443\tyes\t\n"));
+    }
+
+    #[test]
+    fn an_unusable_vault_says_why() {
+        let mut status = status();
+        status.kind.vault = VaultState::Unusable;
+        status.vault_message = "another host made it".to_owned();
+        let shown = status.friendly(&Style::new(false, 80));
+        assert!(shown.contains("unusable: another host made it"), "{shown}");
+    }
+}

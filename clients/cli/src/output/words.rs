@@ -1,0 +1,169 @@
+//! The closed lists of the interface as words: one for scripts, some for people.
+
+use countersign_proto::agent::v1::{
+    EventKind, LoginRequestState, OtpMode, PinType, Reason, TokenState, UnlockMode, VaultKey,
+    VaultState, Verification,
+};
+
+use super::Paint;
+
+/// A value of a closed list that has a word for scripts: its name in the interface, in `snake_case`.
+pub(crate) trait Word: Copy {
+    /// The whole name, e.g. `OTP_MODE_TIME`.
+    fn whole_name(self) -> &'static str;
+    /// What every name of the list begins with, e.g. `OTP_MODE_`.
+    const PREFIX: &'static str;
+
+    /// The word, e.g. `time`; `None` for a value that the agent did not say.
+    fn word(self) -> Option<String> {
+        let name = self.whole_name();
+        let name = name.strip_prefix(Self::PREFIX).unwrap_or(name);
+        (name != "UNSPECIFIED").then(|| name.to_ascii_lowercase())
+    }
+}
+
+macro_rules! words {
+    ($($list:ty = $prefix:literal),* $(,)?) => {
+        $(impl Word for $list {
+            const PREFIX: &'static str = $prefix;
+
+            fn whole_name(self) -> &'static str {
+                self.as_str_name()
+            }
+        })*
+    };
+}
+
+words! {
+    EventKind = "EVENT_KIND_",
+    LoginRequestState = "LOGIN_REQUEST_STATE_",
+    OtpMode = "OTP_MODE_",
+    PinType = "PIN_TYPE_",
+    Reason = "REASON_",
+    TokenState = "TOKEN_STATE_",
+    UnlockMode = "UNLOCK_MODE_",
+    VaultKey = "VAULT_KEY_",
+    VaultState = "VAULT_STATE_",
+    Verification = "VERIFICATION_",
+}
+
+/// A word of a closed list with spaces, for people: `pin_exhausted` becomes `pin exhausted`.
+pub(crate) fn spaced(word: Option<&str>) -> String {
+    word.unwrap_or_default().replace('_', " ")
+}
+
+/// `yes` or `no`.
+pub(crate) const fn yes(is: bool) -> &'static str {
+    if is { "yes" } else { "no" }
+}
+
+/// `on` or `off`.
+pub(crate) const fn on(is: bool) -> &'static str {
+    if is { "on" } else { "off" }
+}
+
+/// A count and its noun.
+pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
+    match number {
+        0 => format!("no {many}"),
+        1 => format!("1 {one}"),
+        _ => format!("{number} {many}"),
+    }
+}
+
+/// How an OTP mode is called to people.
+pub(crate) const fn mode(mode: OtpMode) -> &'static str {
+    match mode {
+        OtpMode::Unspecified => "",
+        OtpMode::Time => "time-based",
+        OtpMode::Event => "event-based",
+        OtpMode::Challenge => "challenge-response",
+    }
+}
+
+/// How a PIN type is called to people.
+pub(crate) const fn pin(pin: PinType) -> &'static str {
+    match pin {
+        PinType::Unspecified => "",
+        PinType::None => "none",
+        PinType::Token => "token PIN, checked on this machine",
+        PinType::Server => "server PIN, checked by the service",
+    }
+}
+
+/// How the state of a login request is called to people, and what its colour means.
+pub(crate) const fn request_state(state: LoginRequestState) -> (&'static str, Paint) {
+    match state {
+        LoginRequestState::Unspecified => ("unknown", Paint::Attention),
+        LoginRequestState::Pending => ("pending", Paint::Attention),
+        LoginRequestState::Sending => ("being sent", Paint::Attention),
+        LoginRequestState::Approved => ("approved", Paint::Good),
+        LoginRequestState::LoggedIn => ("logged in", Paint::Good),
+        LoginRequestState::Denied => ("denied", Paint::Plain),
+        LoginRequestState::Expired => ("expired", Paint::Faint),
+        LoginRequestState::Cancelled => ("cancelled", Paint::Faint),
+        LoginRequestState::Refused => ("refused", Paint::Bad),
+    }
+}
+
+/// How an event is called to people.
+pub(crate) const fn event(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::Unspecified => "something else",
+        EventKind::Enrolled => "enrolled",
+        EventKind::PasscodeGenerated => "passcode generated",
+        EventKind::RequestReceived => "login request received",
+        EventKind::RequestApproved => "login request approved",
+        EventKind::RequestDenied => "login request denied",
+        EventKind::RequestReported => "login request reported",
+        EventKind::RequestClosed => "login request closed",
+        EventKind::RequestRefused => "login request refused",
+        EventKind::Renamed => "renamed",
+        EventKind::Deleted => "deleted",
+        EventKind::Unlocked => "vault unlocked",
+        EventKind::Locked => "vault locked",
+        EventKind::AutosendChanged => "autosend changed",
+        EventKind::UnlockFailed => "unlock failed",
+        EventKind::Revoked => "revoked",
+        EventKind::Setup => "vault made",
+    }
+}
+
+/// How a slot of the vault is called to people.
+pub(crate) const fn vault_key(key: VaultKey) -> &'static str {
+    match key {
+        VaultKey::Unspecified => "unknown",
+        VaultKey::SecretService => "Secret Service",
+        VaultKey::Passphrase => "passphrase",
+        VaultKey::Credential => "systemd credential",
+        VaultKey::Tpm => "TPM",
+        VaultKey::RecoveryCode => "recovery code",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_for_scripts_are_the_interfaces_names() {
+        assert_eq!(OtpMode::Time.word().as_deref(), Some("time"));
+        assert_eq!(
+            LoginRequestState::LoggedIn.word().as_deref(),
+            Some("logged_in")
+        );
+        assert_eq!(
+            VaultKey::SecretService.word().as_deref(),
+            Some("secret_service")
+        );
+        assert_eq!(OtpMode::Unspecified.word(), None);
+        assert_eq!(Reason::Unspecified.word(), None);
+    }
+
+    #[test]
+    fn a_count_reads_as_a_person_says_it() {
+        assert_eq!(count(0, "token", "tokens"), "no tokens");
+        assert_eq!(count(1, "token", "tokens"), "1 token");
+        assert_eq!(count(2, "token", "tokens"), "2 tokens");
+    }
+}
