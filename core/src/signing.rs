@@ -154,6 +154,10 @@ pub fn key_to_bytes(key: &SigningKey) -> SecretBytes {
 /// # Errors
 /// [`KeyError`] unless the bytes are 32 and a number between 1 and the order of the curve.
 pub fn key_from_bytes(bytes: &SecretBytes) -> Result<SigningKey, KeyError> {
+    // The library would take some shorter numbers as well.
+    if bytes.len() != PRIVATE_KEY_LEN {
+        return Err(KeyError);
+    }
     SigningKey::from_slice(bytes.expose()).map_err(|_out_of_range| KeyError)
 }
 
