@@ -9,8 +9,11 @@ pub mod login_transition;
 pub mod otp;
 pub mod otpauth;
 pub mod password;
+pub mod pskc;
 pub mod secret;
 pub mod signing;
 pub mod text;
 pub mod time;
 pub mod token;
+
+mod xml;

@@ -1,0 +1,26 @@
+//! PSKC (RFC 6030): the key package that says everything about a token but its secret.
+//!
+//! In a DSKPP run ([`crate::dskpp`]) the secret never travels: client and server derive it. The package carries the
+//! mode, the PIN policy and, in a namespace of our own, what an administrator decides about push and export.
+//! Invariant: a package is read completely or refused. What its `Policy` says and we do not understand makes the key
+//! unusable (RFC 6030, section 5), and the error names it.
+
+mod algorithm;
+mod error;
+mod package;
+mod pin_policy;
+mod read;
+mod user_id;
+mod write;
+
+pub use algorithm::{KeyAlgorithm, KeyAlgorithmError};
+pub use error::PskcError;
+pub use package::{Exportable, KeyPackage, NumberMatching};
+pub use pin_policy::{BiometricPin, PinEncoding, PinPlace, PinPolicy, TokenPin};
+
+pub use crate::xml::XmlError;
+
+/// The namespace of PSKC.
+pub const NAMESPACE: &str = "urn:ietf:params:xml:ns:keyprov:pskc";
+/// The namespace of our extension element `TokenPolicy`.
+pub const EXTENSION_NAMESPACE: &str = "urn:countersign:pskc:1";
