@@ -1,0 +1,249 @@
+//! The pseudorandom function and everything that is derived with it (RFC 6063, sections 3.4 and 4.2).
+
+use hmac::Mac as _;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use crate::{secret::SecretBytes, signing::hmac_sha256};
+
+/// Length of the MACs that prove knowledge of `K_MAC`, in bytes.
+pub(super) const MAC_LEN: usize = 32;
+/// Fewest bytes of a nonce (RFC 6063, section 4.2).
+pub(super) const MIN_NONCE_LEN: usize = 16;
+/// Most bytes of a nonce that we take.
+pub(super) const MAX_NONCE_LEN: usize = 64;
+/// Bytes of a nonce that we make.
+pub(super) const NONCE_LEN: usize = 32;
+
+/// Lengths of `K_PROV` that a server may have used: ours for keys up to 32 bytes and for 64 bytes, and that of the
+/// examples of the RFC for a 20-byte key.
+pub(super) const PROVISIONED_LENGTHS: [usize; 3] = [64, 128, 40];
+
+/// DSKPP-PRF-SHA256(key, parts, len): blocks HMAC-SHA-256(key, INT32BE(i) || parts), i from 1 (RFC 6063, appendix D.3).
+pub(super) fn prf(key: &[u8], parts: &[&[u8]], len: usize) -> SecretBytes {
+    let mut output = Vec::with_capacity(len.next_multiple_of(32));
+    for block in 1_u32.. {
+        if output.len() >= len {
+            break;
+        }
+        let mut mac = hmac_sha256(key);
+        mac.update(&block.to_be_bytes());
+        for part in parts {
+            mac.update(part);
+        }
+        output.extend_from_slice(&mac.finalize().into_bytes());
+    }
+    output.truncate(len);
+    SecretBytes::new(output)
+}
+
+/// Length of `K_PROV` for a seed: two equal halves, each as long as the longer of a MAC key (32 bytes) and the seed.
+pub(super) const fn provisioned_len(seed_len: usize) -> usize {
+    let half = if seed_len > MAC_LEN {
+        seed_len
+    } else {
+        MAC_LEN
+    };
+    half.saturating_mul(2)
+}
+
+/// `K_PROV` in its halves.
+#[derive(Debug)]
+pub(super) struct ProvisionedKeys {
+    pub(super) k_mac: SecretBytes,
+    k_token: SecretBytes,
+}
+
+impl ProvisionedKeys {
+    /// `K_PROV` = DSKPP-PRF(`R_C`, `"Key generation" || K || R_S`, len); the first half is `K_MAC`.
+    pub(super) fn derive(r_c: &SecretBytes, k: &[u8], r_s: &[u8], len: usize) -> Self {
+        let k_prov = prf(r_c.expose(), &[b"Key generation", k, r_s], len);
+        let (k_mac, k_token) = k_prov.expose().split_at(len.div_euclid(2));
+        Self {
+            k_mac: k_mac.into(),
+            k_token: k_token.into(),
+        }
+    }
+
+    /// The seed: the first bytes of `K_TOKEN`; none if it is shorter.
+    pub(super) fn seed(&self, len: usize) -> Option<SecretBytes> {
+        self.k_token.expose().get(..len).map(SecretBytes::from)
+    }
+}
+
+/// The hash over all bodies, in order, exactly as they travelled.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Transcript(Sha256);
+
+impl Transcript {
+    pub(super) fn add(&mut self, body: &[u8]) {
+        self.0.update(body);
+    }
+
+    pub(super) fn hash(&self) -> [u8; 32] {
+        self.0.clone().finalize().into()
+    }
+}
+
+/// The MAC of the last message: DSKPP-PRF(`K_MAC`, `"MAC 1 computation" || msg_hash`, 32).
+pub(super) fn final_mac(k_mac: &SecretBytes, transcript: &Transcript) -> SecretBytes {
+    prf(
+        k_mac.expose(),
+        &[b"MAC 1 computation", &transcript.hash()],
+        MAC_LEN,
+    )
+}
+
+/// In constant time over the content; the length is not secret.
+pub(super) fn mac_is(expected: &SecretBytes, received: &[u8]) -> bool {
+    expected.expose().ct_eq(received).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::HEXLOWER;
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::{
+        dskpp::{
+            AuthenticationCode,
+            authentication::{ProofInput, authentication_key_for_test},
+        },
+        otp::{self, Digits, HashAlgorithm},
+        secret::SecretText,
+    };
+
+    #[derive(Deserialize)]
+    struct Vectors {
+        prf_sha256: Vec<PrfVector>,
+        authentication_codes: Vec<CodeVector>,
+        four_pass: FourPass,
+    }
+
+    #[derive(Deserialize)]
+    struct PrfVector {
+        key: String,
+        text: String,
+        output: String,
+    }
+
+    #[derive(Deserialize)]
+    struct CodeVector {
+        short_code: String,
+        passphrase: String,
+        text: String,
+    }
+
+    #[derive(Deserialize)]
+    struct FourPass {
+        k: String,
+        r_s: String,
+        r_c: String,
+        client_id: String,
+        password: String,
+        url: String,
+        rounds: u32,
+        k_ac: String,
+        authentication_mac: String,
+        k_prov: String,
+        bodies: Vec<String>,
+        msg_hash: String,
+        mac: String,
+        seed_len: usize,
+        hotp: Vec<String>,
+    }
+
+    fn vectors() -> Vectors {
+        serde_json::from_str(include_str!("../../tests/vectors/dskpp.json")).unwrap()
+    }
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        HEXLOWER.decode(hex.as_bytes()).unwrap()
+    }
+
+    fn hex(secret: &SecretBytes) -> String {
+        HEXLOWER.encode(secret.expose())
+    }
+
+    #[test]
+    fn the_prf_gives_the_published_values_at_every_length() {
+        for vector in vectors().prf_sha256 {
+            let expected = bytes(&vector.output);
+            for len in 0..=expected.len() {
+                // Parts are joined, wherever they are cut.
+                let (first, second) = vector.text.as_bytes().split_at(len % vector.text.len());
+                let output = prf(&bytes(&vector.key), &[first, second], len);
+                assert_eq!(output.expose(), &expected[..len]);
+            }
+        }
+    }
+
+    #[test]
+    fn authentication_codes_are_those_of_the_rfc() {
+        for vector in vectors().authentication_codes {
+            let code =
+                AuthenticationCode::new(&vector.short_code, &SecretText::new(vector.passphrase))
+                    .unwrap();
+            assert_eq!(code.to_text().expose(), vector.text);
+            assert_eq!(AuthenticationCode::from_text(&vector.text), Ok(code));
+        }
+    }
+
+    #[test]
+    fn a_whole_run_gives_the_published_values() {
+        let run = vectors().four_pass;
+        let (k, r_s, r_c) = (
+            bytes(&run.k),
+            bytes(&run.r_s),
+            SecretBytes::new(bytes(&run.r_c)),
+        );
+        let code = AuthenticationCode::new(&run.client_id, &SecretText::new(run.password.clone()))
+            .unwrap();
+        let proof = ProofInput {
+            url: &run.url,
+            r_c: &r_c,
+            r_s: &r_s,
+            k: &k,
+        };
+        let k_ac = authentication_key_for_test(&run.password, run.rounds, &proof);
+        assert_eq!(HEXLOWER.encode(&k_ac), run.k_ac);
+        assert_eq!(hex(&code.mac(run.rounds, &proof)), run.authentication_mac);
+
+        assert_eq!(provisioned_len(run.seed_len), 64);
+        let keys = ProvisionedKeys::derive(&r_c, &k, &r_s, provisioned_len(run.seed_len));
+        assert_eq!([hex(&keys.k_mac), hex(&keys.k_token)].concat(), run.k_prov);
+        let mut transcript = Transcript::default();
+        run.bodies
+            .iter()
+            .for_each(|body| transcript.add(body.as_bytes()));
+        assert_eq!(HEXLOWER.encode(&transcript.hash()), run.msg_hash);
+        assert_eq!(hex(&final_mac(&keys.k_mac, &transcript)), run.mac);
+
+        let seed = keys.seed(run.seed_len).unwrap();
+        for (counter, passcode) in (0..).zip(run.hotp) {
+            let ours = otp::hotp(&seed, counter, HashAlgorithm::Sha1, Digits::SIX);
+            assert_eq!(ours.expose(), passcode);
+        }
+    }
+
+    #[test]
+    fn every_seed_fits_its_half_and_every_length_is_tried_by_the_client() {
+        for hash in [
+            HashAlgorithm::Sha1,
+            HashAlgorithm::Sha256,
+            HashAlgorithm::Sha512,
+        ] {
+            let len = provisioned_len(hash.output_len());
+            assert!(PROVISIONED_LENGTHS.contains(&len));
+            let keys = ProvisionedKeys::derive(&SecretBytes::from([1; 32]), b"k", b"s", len);
+            assert_eq!(
+                keys.seed(hash.output_len()).unwrap().len(),
+                hash.output_len()
+            );
+            assert_eq!(keys.k_mac.len(), len / 2);
+        }
+        let short = ProvisionedKeys::derive(&SecretBytes::from([1; 32]), b"k", b"s", 40);
+        assert_eq!(short.seed(32), None);
+    }
+}
