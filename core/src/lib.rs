@@ -11,6 +11,7 @@ pub mod otp;
 pub mod otpauth;
 pub mod password;
 pub mod pskc;
+pub mod seal;
 pub mod secret;
 pub mod signing;
 pub mod text;

@@ -1,3 +1,4 @@
 //! `countersignd`, the agent: holds the user's tokens, shows login requests, serves passcodes.
 
 pub mod agent;
+pub mod vault;

@@ -1,0 +1,476 @@
+//! Tokens: plain columns under a MAC, everything that decides inside one sealed blob.
+
+use countersign_core::{
+    ids::{ServiceId, TokenId},
+    otp::OtpMode,
+    seal::{MacKey, SealContext},
+    token::{TokenSecrets, TokenSummary},
+};
+use countersign_proto::{agent::v1 as wire, limits};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, Transaction, params};
+
+use super::{
+    Opened, ServiceRegistration, Vault, VaultError, database,
+    events::{self, NewEvent},
+    random, services,
+    tier::DecisionTier,
+    words::{Autosend, words},
+};
+
+words! {
+    /// What a token can still do.
+    TokenState as wire::TokenState {
+        /// It generates.
+        Active = "active",
+        /// Too many wrong PINs: the seed is gone.
+        PinExhausted = "pin_exhausted",
+        /// Its service revoked it: the secrets are gone.
+        Revoked = "revoked",
+    }
+}
+
+/// Are a row's plain columns as this vault wrote them?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Integrity {
+    /// The vault has not been unlocked since it was opened: not known.
+    Unchecked,
+    /// Yes.
+    Sound,
+    /// No: changed from outside. Every operation that would use the row refuses.
+    Damaged,
+}
+
+/// A token as it may be listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRow {
+    /// Stable, never used again.
+    pub id: TokenId,
+    /// The user's name for it; unique whatever the case.
+    pub name: String,
+    /// Its place in lists; rises.
+    pub position: i64,
+    /// The issuer's serial number; may be empty.
+    pub serial: String,
+    /// Its service, if it has one.
+    pub service: Option<ServiceId>,
+    /// What it can still do.
+    pub state: TokenState,
+    /// Its own switch; requests come only if the vault's ([`Vault::autosend`]) is on too.
+    pub autosend: Autosend,
+    /// The counter that the next passcode will use; only tokens that have one.
+    pub counter: Option<u64>,
+    /// Wrong PINs until the seed is erased; only tokens whose PIN the agent checks.
+    pub tries_left: Option<u32>,
+    /// Are the columns above sound?
+    pub integrity: Integrity,
+    /// The sealed part without its secrets; only while unlocked and sound.
+    pub secrets: Option<TokenSummary>,
+}
+
+/// One row as it stands.
+#[derive(Debug)]
+pub(super) struct Columns {
+    pub(super) id: TokenId,
+    pub(super) name: String,
+    position: i64,
+    serial: String,
+    service: Option<ServiceId>,
+    pub(super) state: TokenState,
+    autosend: Autosend,
+    pub(super) counter: Option<i64>,
+    pub(super) tries_left: Option<i64>,
+    pub(super) blob: Option<Vec<u8>>,
+    mac: Vec<u8>,
+}
+
+const COLUMNS: &str =
+    "id, name, position, serial, service_id, state, autosend, counter, tries_left, blob, columns_mac";
+
+impl Columns {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: TokenId(row.get(0)?),
+            name: row.get(1)?,
+            position: row.get(2)?,
+            serial: row.get(3)?,
+            service: row.get::<_, Option<[u8; 16]>>(4)?.map(ServiceId),
+            state: row.get(5)?,
+            autosend: row.get(6)?,
+            counter: row.get(7)?,
+            tries_left: row.get(8)?,
+            blob: row.get(9)?,
+            mac: row.get(10)?,
+        })
+    }
+
+    /// The row, if its MAC vouches for it.
+    pub(super) fn load(
+        database: &Connection,
+        key: &MacKey,
+        id: TokenId,
+    ) -> Result<Self, VaultError> {
+        let columns = Self::load_unchecked(database, id)?;
+        columns.check(key)?;
+        Ok(columns)
+    }
+
+    fn load_unchecked(database: &Connection, id: TokenId) -> Result<Self, VaultError> {
+        database
+            .query_row(
+                &format!("SELECT {COLUMNS} FROM tokens WHERE id = ?1"),
+                params![id.0],
+                Self::from_row,
+            )
+            .optional()?
+            .ok_or(VaultError::TokenUnknown)
+    }
+
+    fn check(&self, key: &MacKey) -> Result<(), VaultError> {
+        Ok(self.columns_mac(key)?.check(&self.mac)?)
+    }
+
+    fn columns_mac(&self, key: &MacKey) -> Result<countersign_core::seal::ColumnsMac, VaultError> {
+        Ok(key
+            .columns("tokens")?
+            .number(self.id.0)
+            .bytes(self.name.as_bytes())
+            .bytes(self.serial.as_bytes())
+            .optional_bytes(self.service.as_ref().map(|service| service.as_bytes().as_slice()))
+            .bytes(self.state.word().as_bytes())
+            .number(bool::from(self.autosend).into())
+            .optional_number(self.counter)
+            .optional_number(self.tries_left)
+            // An older blob beside newer columns would bring back an older state of the token.
+            .optional_bytes(self.blob.as_deref()))
+    }
+
+    /// Writes every column and a new MAC. Returns the counter as it now stands in the row.
+    pub(super) fn store(
+        &self,
+        transaction: &Transaction<'_>,
+        key: &MacKey,
+    ) -> Result<Option<i64>, VaultError> {
+        let mac = self.columns_mac(key)?.finish();
+        transaction
+            .query_row(
+                "UPDATE tokens SET name = ?2, state = ?3, autosend = ?4, counter = ?5,
+                    tries_left = ?6, blob = ?7, columns_mac = ?8
+                 WHERE id = ?1 RETURNING counter",
+                params![
+                    self.id.0,
+                    self.name,
+                    self.state,
+                    self.autosend,
+                    self.counter,
+                    self.tries_left,
+                    self.blob,
+                    mac
+                ],
+                |row| row.get(0),
+            )
+            .map_err(name_taken)
+    }
+
+    /// Refuses what is not active any more.
+    pub(super) fn active(self) -> Result<Self, VaultError> {
+        match self.state {
+            TokenState::Active => Ok(self),
+            TokenState::PinExhausted => Err(VaultError::PinExhausted),
+            TokenState::Revoked => Err(VaultError::TokenRevoked),
+        }
+    }
+
+    /// Opens the blob.
+    pub(super) fn secrets(&self, keys: &DecisionTier) -> Result<TokenSecrets, VaultError> {
+        let blob = self.blob.as_deref().ok_or(VaultError::Damaged)?;
+        let plain = keys.token_blob.open(SealContext::Token(self.id), blob)?;
+        Ok(TokenSecrets::from_bytes(&plain)?)
+    }
+
+    fn into_row(self, opened: &Opened) -> TokenRow {
+        let integrity = match &opened.channel {
+            None => Integrity::Unchecked,
+            Some(channel) if self.check(&channel.columns).is_ok() => Integrity::Sound,
+            Some(_) => Integrity::Damaged,
+        };
+        let (integrity, secrets) = match (&opened.decision, integrity, &self.blob) {
+            (Some(keys), Integrity::Sound, Some(_)) => match self.secrets(keys) {
+                Ok(secrets) => (integrity, Some(secrets.into())),
+                Err(_) => (Integrity::Damaged, None),
+            },
+            _ => (integrity, None),
+        };
+        TokenRow {
+            id: self.id,
+            name: self.name,
+            position: self.position,
+            serial: self.serial,
+            service: self.service,
+            state: self.state,
+            autosend: self.autosend,
+            counter: self.counter.and_then(|counter| u64::try_from(counter).ok()),
+            tries_left: self.tries_left.and_then(|tries| u32::try_from(tries).ok()),
+            integrity,
+            secrets,
+        }
+    }
+}
+
+impl Vault {
+    /// Adds a token: its row, its service's row if a registration is given, and the event, in one
+    /// transaction. `counter` is kept only for tokens that have one.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::Locked`], [`VaultError::NameTaken`], [`VaultError::NameInvalid`],
+    /// [`VaultError::TokenExists`], [`VaultError::ServiceUnknown`] when the token names a service that is
+    /// neither known nor given, storage errors.
+    pub fn add_token(
+        &mut self,
+        name: &str,
+        secrets: &TokenSecrets,
+        counter: u64,
+        service: Option<&ServiceRegistration>,
+        event: &NewEvent,
+    ) -> Result<TokenId, VaultError> {
+        check_name(name)?;
+        let opened = self.opened_mut()?;
+        let (channel, decision) = (opened.channel()?, opened.decision()?);
+        let counter = i64::try_from(counter).map_err(|_over| VaultError::CounterExhausted)?;
+        let plain = secrets.to_bytes()?;
+        let transaction = opened.begin()?;
+        if let Some(service) = service {
+            services::put(&transaction, channel, service)?;
+        }
+        let bound = secrets.service.as_ref().map(|binding| binding.service);
+        if let Some(bound) = bound {
+            services::load(&transaction, &channel.columns, bound)?;
+        }
+        let mut columns = Columns {
+            id: TokenId(0),
+            name: name.to_owned(),
+            position: transaction.query_row(
+                "SELECT coalesce(max(position), 0) + 1 FROM tokens",
+                (),
+                |row| row.get(0),
+            )?,
+            serial: secrets.serial.clone(),
+            service: bound,
+            state: TokenState::Active,
+            autosend: Autosend::On,
+            counter: has_counter(&secrets.mode).then_some(counter),
+            tries_left: secrets.tries_allowed().map(i64::from),
+            blob: None,
+            mac: Vec::new(),
+        };
+        columns.id = insert(&transaction, &columns)?;
+        // The seal and the MAC are bound to the id, which is known only now.
+        let nonce = random::array()?;
+        let context = SealContext::Token(columns.id);
+        columns.blob = Some(decision.token_blob.seal(context, &nonce, plain.expose())?);
+        columns.store(&transaction, &channel.columns)?;
+        events::append(&transaction, event)?;
+        transaction.commit()?;
+        Ok(columns.id)
+    }
+
+    /// Every token, in order. Also while locked, without the sealed part.
+    ///
+    /// # Errors
+    ///
+    /// Storage errors. A row that was changed from outside is listed as [`Integrity::Damaged`].
+    pub fn tokens(&self) -> Result<Vec<TokenRow>, VaultError> {
+        let opened = self.opened()?;
+        let mut statement = opened
+            .database
+            .prepare(&format!("SELECT {COLUMNS} FROM tokens ORDER BY position, id"))?;
+        let columns: Vec<Columns> = statement
+            .query_map((), Columns::from_row)?
+            .collect::<Result<_, _>>()?;
+        Ok(columns.into_iter().map(|columns| columns.into_row(opened)).collect())
+    }
+
+    /// The content of a token's sealed blob.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::Locked`], [`VaultError::TokenUnknown`], [`VaultError::TokenRevoked`],
+    /// [`VaultError::PinExhausted`], [`VaultError::Damaged`].
+    pub fn token_secrets(&self, id: TokenId) -> Result<TokenSecrets, VaultError> {
+        let opened = self.opened()?;
+        let decision = opened.decision()?;
+        Columns::load(&opened.database, &opened.channel()?.columns, id)?
+            .active()?
+            .secrets(decision)
+    }
+
+    /// Gives a token another name.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::NameTaken`], [`VaultError::NameInvalid`], [`VaultError::TokenUnknown`],
+    /// [`VaultError::Damaged`]; [`VaultError::Locked`] before the first unlock.
+    pub fn rename(&mut self, id: TokenId, name: &str, event: &NewEvent) -> Result<(), VaultError> {
+        check_name(name)?;
+        self.change(id, event, |columns| {
+            name.clone_into(&mut columns.name);
+            Ok(())
+        })
+    }
+
+    /// Deletes a token; its secrets are overwritten in the file. The events about it stay.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::TokenUnknown`], storage errors. A damaged token can be deleted.
+    pub fn delete(&mut self, id: TokenId, event: &NewEvent) -> Result<(), VaultError> {
+        let opened = self.opened_mut()?;
+        let transaction = opened.begin()?;
+        if transaction.execute("DELETE FROM tokens WHERE id = ?1", params![id.0])? == 0 {
+            return Err(VaultError::TokenUnknown);
+        }
+        events::append(&transaction, event)?;
+        transaction.commit()?;
+        database::checkpoint(&opened.database);
+        Ok(())
+    }
+
+    /// Its service has revoked it: the secrets are erased, the row and its history stay. Also while
+    /// locked, and again: then nothing changes.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::TokenUnknown`], [`VaultError::Damaged`]; [`VaultError::Locked`] before the first unlock.
+    pub fn revoke(&mut self, id: TokenId, event: &NewEvent) -> Result<(), VaultError> {
+        self.erase(id, TokenState::Revoked, event)
+    }
+
+    /// Switches login requests of one token, or those of the whole vault (`None`).
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::TokenUnknown`], [`VaultError::Damaged`]; [`VaultError::Locked`] before the first unlock.
+    pub fn set_autosend(
+        &mut self,
+        token: Option<TokenId>,
+        autosend: Autosend,
+        event: &NewEvent,
+    ) -> Result<(), VaultError> {
+        if let Some(id) = token {
+            return self.change(id, event, |columns| {
+                columns.autosend = autosend;
+                Ok(())
+            });
+        }
+        let opened = self.opened_mut()?;
+        let mut header = opened.header.clone();
+        header.autosend = autosend;
+        let transaction = opened.begin()?;
+        header.write(&transaction, &opened.channel()?.columns)?;
+        events::append(&transaction, event)?;
+        transaction.commit()?;
+        opened.header = header;
+        Ok(())
+    }
+
+    /// The vault's own switch, for all tokens.
+    ///
+    /// # Errors
+    ///
+    /// Why the vault cannot be used.
+    pub fn autosend(&self) -> Result<Autosend, VaultError> {
+        Ok(self.opened()?.header.autosend)
+    }
+
+    /// Loads a sound row, changes it and writes it with its event.
+    pub(super) fn change(
+        &mut self,
+        id: TokenId,
+        event: &NewEvent,
+        change: impl FnOnce(&mut Columns) -> Result<(), VaultError>,
+    ) -> Result<(), VaultError> {
+        let opened = self.opened_mut()?;
+        let key = &opened.channel()?.columns;
+        let transaction = opened.begin()?;
+        let mut columns = Columns::load(&transaction, key, id)?;
+        change(&mut columns)?;
+        columns.store(&transaction, key)?;
+        events::append(&transaction, event)?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Erases a token's secrets and leaves it in a final state.
+    pub(super) fn erase(
+        &mut self,
+        id: TokenId,
+        state: TokenState,
+        event: &NewEvent,
+    ) -> Result<(), VaultError> {
+        let opened = self.opened_mut()?;
+        let key = &opened.channel()?.columns;
+        let transaction = opened.begin()?;
+        let mut columns = Columns::load(&transaction, key, id)?;
+        if columns.blob.is_none() {
+            return Ok(());
+        }
+        columns.blob = None;
+        columns.state = state;
+        columns.store(&transaction, key)?;
+        events::append(&transaction, event)?;
+        transaction.commit()?;
+        database::checkpoint(&opened.database);
+        Ok(())
+    }
+}
+
+fn insert(transaction: &Transaction<'_>, columns: &Columns) -> Result<TokenId, VaultError> {
+    transaction
+        .execute(
+            "INSERT INTO tokens
+                (name, position, serial, service_id, state, autosend, counter, tries_left, columns_mac)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, x'')",
+            params![
+                columns.name,
+                columns.position,
+                columns.serial,
+                columns.service.as_ref().map(ServiceId::as_bytes),
+                columns.state,
+                columns.autosend,
+                columns.counter,
+                columns.tries_left
+            ],
+        )
+        .map_err(name_taken)?;
+    Ok(TokenId(transaction.last_insert_rowid()))
+}
+
+/// Which of the two unique rules did the row break?
+fn name_taken(error: rusqlite::Error) -> VaultError {
+    if let rusqlite::Error::SqliteFailure(cause, Some(text)) = &error
+        && cause.code == ErrorCode::ConstraintViolation
+    {
+        return if text.contains("tokens.name") {
+            VaultError::NameTaken
+        } else {
+            VaultError::TokenExists
+        };
+    }
+    error.into()
+}
+
+fn check_name(name: &str) -> Result<(), VaultError> {
+    let len = name.chars().count();
+    if name.trim().is_empty() || len > limits::TOKEN_NAME {
+        return Err(VaultError::NameInvalid);
+    }
+    Ok(())
+}
+
+fn has_counter(mode: &OtpMode) -> bool {
+    match mode {
+        OtpMode::Event { .. } => true,
+        OtpMode::Challenge { suite } => suite.uses_counter(),
+        OtpMode::Time { .. } => false,
+    }
+}
