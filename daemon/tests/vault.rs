@@ -1,8 +1,5 @@
 //! The vault on a real file system: what lasts, what is refused, and what a file gives away.
-#![expect(
-    clippy::unwrap_used,
-    reason = "tests stop at the first surprise"
-)]
+#![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
 use std::{
     fs,
@@ -20,8 +17,8 @@ use countersign_core::{
 use countersign_proto::agent::v1::Reason;
 use countersignd::vault::{
     Autosend, EventKind, Integrity, NewEvent, OutboxKind, Recorded, RequestRow, RequestState,
-    ServiceRegistration, ServiceRow, SlotKey, SlotSource, TokenState, UnlockMode, Vault, VaultError,
-    VaultHandle, VaultState,
+    ServiceRegistration, ServiceRow, SlotKey, SlotSource, TokenState, UnlockMode, Vault,
+    VaultError, VaultHandle, VaultState,
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -42,7 +39,10 @@ fn keyring_key() -> SecretBytes {
 }
 
 fn source() -> SlotSource {
-    SlotSource::Keyring { name: "test".to_owned(), key: keyring_key() }
+    SlotSource::Keyring {
+        name: "test".to_owned(),
+        key: keyring_key(),
+    }
 }
 
 fn path_in(folder: &Path) -> PathBuf {
@@ -66,7 +66,10 @@ impl Rig {
         let path = self.path();
         let Self { folder, vault } = self;
         drop(vault);
-        Self { folder, vault: Vault::open(path, HOST) }
+        Self {
+            folder,
+            vault: Vault::open(path, HOST),
+        }
     }
 
     fn unlocked(mut self) -> Self {
@@ -88,7 +91,10 @@ impl Rig {
         let database = Connection::open(&path).unwrap();
         database.execute_batch(sql).unwrap();
         drop(database);
-        Self { folder, vault: Vault::open(path, HOST) }
+        Self {
+            folder,
+            vault: Vault::open(path, HOST),
+        }
     }
 
     /// Every byte of the folder's files, log and index included.
@@ -101,20 +107,34 @@ impl Rig {
     }
 
     fn holds(&self, needle: &[u8]) -> bool {
-        self.bytes().windows(needle.len()).any(|window| window == needle)
+        self.bytes()
+            .windows(needle.len())
+            .any(|window| window == needle)
     }
 }
 
 fn event(kind: EventKind) -> NewEvent {
-    NewEvent { at: NOW, kind, token: "vpn".to_owned(), detail: "as tested".to_owned() }
+    NewEvent {
+        at: NOW,
+        kind,
+        token: "vpn".to_owned(),
+        detail: "as tested".to_owned(),
+    }
 }
 
 fn event_mode() -> OtpMode {
-    OtpMode::Event { hash: HashAlgorithm::Sha1, digits: Digits::SIX }
+    OtpMode::Event {
+        hash: HashAlgorithm::Sha1,
+        digits: Digits::SIX,
+    }
 }
 
 fn time_mode() -> OtpMode {
-    OtpMode::Time { hash: HashAlgorithm::Sha1, digits: Digits::SIX, period: Period::THIRTY }
+    OtpMode::Time {
+        hash: HashAlgorithm::Sha1,
+        digits: Digits::SIX,
+        period: Period::THIRTY,
+    }
 }
 
 fn token(mode: OtpMode) -> TokenSecrets {
@@ -151,9 +171,22 @@ fn registration() -> ServiceRegistration {
 }
 
 fn bound_token() -> TokenSecrets {
-    let ServiceRow { service, device, url, pins, identity_key, .. } = registration().service;
+    let ServiceRow {
+        service,
+        device,
+        url,
+        pins,
+        identity_key,
+        ..
+    } = registration().service;
     TokenSecrets {
-        service: Some(ServiceBinding { service, device, url, pins, identity_key }),
+        service: Some(ServiceBinding {
+            service,
+            device,
+            url,
+            pins,
+            identity_key,
+        }),
         decision_key: Some(SecretBytes::from([7; 32])),
         ..token(time_mode())
     }
@@ -196,14 +229,23 @@ fn a_vault_is_made_by_create_only() {
     let path = path_in(folder.path());
     let mut vault = Vault::open(path.clone(), HOST);
     assert_eq!(vault.state(), VaultState::Absent);
-    assert_eq!(vault.unlock(SlotKey::Keyring(keyring_key())), Err(VaultError::Absent));
+    assert_eq!(
+        vault.unlock(SlotKey::Keyring(keyring_key())),
+        Err(VaultError::Absent)
+    );
     assert_eq!(vault.tokens(), Err(VaultError::Absent));
-    assert!(!path.parent().unwrap().exists(), "looking for a vault leaves no trace");
+    assert!(
+        !path.parent().unwrap().exists(),
+        "looking for a vault leaves no trace"
+    );
     vault.create(source(), UnlockMode::Session, NOW).unwrap();
     assert_eq!(vault.state(), VaultState::Unlocked);
     assert_eq!(vault.unlock_mode(), Ok(UnlockMode::Session));
     assert_eq!(vault.events(10).unwrap()[0].kind, EventKind::Setup);
-    assert_eq!(vault.create(source(), UnlockMode::Session, NOW), Err(VaultError::Exists));
+    assert_eq!(
+        vault.create(source(), UnlockMode::Session, NOW),
+        Err(VaultError::Exists)
+    );
 }
 
 #[test]
@@ -215,7 +257,10 @@ fn what_was_kept_is_there_after_a_restart() {
     let listed = rig.vault.tokens().unwrap();
     assert_eq!(listed[0].integrity, Integrity::Unchecked);
     assert_eq!(listed[0].secrets, None);
-    assert_eq!((listed[0].name.as_str(), listed[0].counter), ("vpn", Some(7)));
+    assert_eq!(
+        (listed[0].name.as_str(), listed[0].counter),
+        ("vpn", Some(7))
+    );
     let rig = rig.unlocked();
     assert_eq!(rig.vault.token_secrets(id).unwrap(), token(event_mode()));
     let listed = rig.vault.tokens().unwrap();
@@ -231,10 +276,20 @@ fn nothing_is_readable_after_a_lock() {
     rig.vault.lock();
     assert_eq!(rig.vault.state(), VaultState::Locked);
     assert_eq!(rig.vault.token_secrets(id), Err(VaultError::Locked));
-    assert_eq!(rig.vault.take_counter(id, &event(EventKind::PasscodeGenerated)), Err(VaultError::Locked));
+    assert_eq!(
+        rig.vault
+            .take_counter(id, &event(EventKind::PasscodeGenerated)),
+        Err(VaultError::Locked)
+    );
     assert_eq!(rig.vault.begin_pin_attempt(id), Err(VaultError::Locked));
     assert_eq!(
-        rig.vault.add_token("x", &token(time_mode()), 0, None, &event(EventKind::Enrolled)),
+        rig.vault.add_token(
+            "x",
+            &token(time_mode()),
+            0,
+            None,
+            &event(EventKind::Enrolled)
+        ),
         Err(VaultError::Locked)
     );
     assert_eq!(rig.vault.tokens().unwrap()[0].secrets, None);
@@ -243,7 +298,10 @@ fn nothing_is_readable_after_a_lock() {
     assert!(rig.vault.channel_key(SERVICE).is_ok());
     assert_eq!(rig.vault.raise_counter(id, 9), Ok(9));
     rig.vault.close();
-    assert_eq!(rig.vault.channel_key(SERVICE).err(), Some(VaultError::Locked));
+    assert_eq!(
+        rig.vault.channel_key(SERVICE).err(),
+        Some(VaultError::Locked)
+    );
     assert_eq!(rig.vault.outbox(SERVICE), Err(VaultError::Locked));
     assert_eq!(rig.vault.raise_counter(id, 10), Err(VaultError::Locked));
 }
@@ -256,9 +314,18 @@ fn a_passphrase_opens_and_a_wrong_one_does_not() {
     let source = SlotSource::Passphrase(SecretBytes::from(b"correct horse".as_slice()));
     vault.create(source, UnlockMode::Pin, NOW).unwrap();
     vault.lock();
-    assert_eq!(vault.unlock(passphrase("correct horsf")), Err(VaultError::WrongPassphrase));
-    assert_eq!(vault.unlock(passphrase("")), Err(VaultError::PassphraseInvalid));
-    assert_eq!(vault.unlock(SlotKey::Keyring(keyring_key())), Err(VaultError::NoSlot));
+    assert_eq!(
+        vault.unlock(passphrase("correct horsf")),
+        Err(VaultError::WrongPassphrase)
+    );
+    assert_eq!(
+        vault.unlock(passphrase("")),
+        Err(VaultError::PassphraseInvalid)
+    );
+    assert_eq!(
+        vault.unlock(SlotKey::Keyring(keyring_key())),
+        Err(VaultError::NoSlot)
+    );
     assert_eq!(vault.state(), VaultState::Locked);
     vault.unlock(passphrase("correct horse")).unwrap();
     assert_eq!(vault.state(), VaultState::Unlocked);
@@ -270,10 +337,16 @@ fn slots_are_added_by_who_can_open_and_the_last_one_stays() {
     let id = rig.add("vpn", time_mode());
     let second = SecretBytes::from([0x43; 32]);
     let slots = rig.vault.slots().unwrap();
-    let added = SlotSource::Keyring { name: "second".to_owned(), key: second.clone() };
+    let added = SlotSource::Keyring {
+        name: "second".to_owned(),
+        key: second.clone(),
+    };
     let wrong = SlotKey::Keyring(second.clone()).prepare(&slots).unwrap();
     let prepared = added.prepare().unwrap();
-    assert_eq!(rig.vault.add_slot(wrong, &prepared), Err(VaultError::WrongKey));
+    assert_eq!(
+        rig.vault.add_slot(wrong, &prepared),
+        Err(VaultError::WrongKey)
+    );
     let right = SlotKey::Keyring(keyring_key()).prepare(&slots).unwrap();
     let slot = rig.vault.add_slot(right, &prepared).unwrap();
     rig.vault.lock();
@@ -282,7 +355,10 @@ fn slots_are_added_by_who_can_open_and_the_last_one_stays() {
     rig.vault.remove_slot(slots[0].id).unwrap();
     assert_eq!(rig.vault.remove_slot(slot), Err(VaultError::NoSlot));
     let mut rig = rig.reopened();
-    assert_eq!(rig.vault.unlock(SlotKey::Keyring(keyring_key())), Err(VaultError::WrongKey));
+    assert_eq!(
+        rig.vault.unlock(SlotKey::Keyring(keyring_key())),
+        Err(VaultError::WrongKey)
+    );
     rig.vault.unlock(SlotKey::Keyring(second)).unwrap();
     assert!(rig.vault.token_secrets(id).is_ok());
     assert_eq!(rig.vault.slots().unwrap()[0].keyring_name(), Some("second"));
@@ -293,8 +369,14 @@ fn one_process_at_a_time() {
     let mut rig = Rig::new();
     let mut second = Vault::open(rig.path(), HOST);
     assert_eq!(refused(&second), VaultError::InUse);
-    assert_eq!(second.unlock(SlotKey::Keyring(keyring_key())), Err(VaultError::InUse));
-    assert_eq!(second.create(source(), UnlockMode::Pin, NOW), Err(VaultError::InUse));
+    assert_eq!(
+        second.unlock(SlotKey::Keyring(keyring_key())),
+        Err(VaultError::InUse)
+    );
+    assert_eq!(
+        second.create(source(), UnlockMode::Pin, NOW),
+        Err(VaultError::InUse)
+    );
     rig.vault.append_event(&event(EventKind::Locked)).unwrap();
     drop(rig.vault);
     second.unlock(SlotKey::Keyring(keyring_key())).unwrap();
@@ -315,7 +397,10 @@ fn another_host_is_refused() {
         .execute("UPDATE header SET host = ?1", [[0xbb_u8; 32]])
         .unwrap();
     let mut vault = Vault::open(path, [0xbb; 32]);
-    assert_eq!(vault.unlock(SlotKey::Keyring(keyring_key())), Err(VaultError::Damaged));
+    assert_eq!(
+        vault.unlock(SlotKey::Keyring(keyring_key())),
+        Err(VaultError::Damaged)
+    );
     assert_eq!(vault.state(), VaultState::Locked);
 }
 
@@ -324,12 +409,18 @@ fn a_newer_schema_is_left_untouched() {
     let rig = Rig::new();
     let path = rig.path();
     drop(rig.vault);
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 2).unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .pragma_update(None, "user_version", 2)
+        .unwrap();
     let before = fs::read(&path).unwrap();
     let modified = fs::metadata(&path).unwrap().modified().unwrap();
     let mut vault = Vault::open(path.clone(), HOST);
     assert_eq!(refused(&vault), VaultError::Newer);
-    assert_eq!(vault.create(source(), UnlockMode::Pin, NOW), Err(VaultError::Exists));
+    assert_eq!(
+        vault.create(source(), UnlockMode::Pin, NOW),
+        Err(VaultError::Exists)
+    );
     assert_eq!(fs::read(&path).unwrap(), before);
     assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), modified);
     assert!(!path.with_extension("db-wal").exists());
@@ -345,7 +436,10 @@ fn what_is_no_vault_is_damaged_and_never_overwritten() {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         let mut vault = Vault::open(path.clone(), HOST);
         assert_eq!(refused(&vault), VaultError::Damaged);
-        assert_eq!(vault.create(source(), UnlockMode::Pin, NOW), Err(VaultError::Exists));
+        assert_eq!(
+            vault.create(source(), UnlockMode::Pin, NOW),
+            Err(VaultError::Exists)
+        );
         assert_eq!(fs::read(&path).unwrap(), content);
     }
 }
@@ -355,7 +449,10 @@ fn another_database_is_no_vault() {
     let folder = TempDir::new().unwrap();
     let path = path_in(folder.path());
     fs::create_dir(path.parent().unwrap()).unwrap();
-    Connection::open(&path).unwrap().execute_batch("CREATE TABLE t(a)").unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("CREATE TABLE t(a)")
+        .unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     assert_eq!(refused(&Vault::open(path, HOST)), VaultError::Damaged);
 }
@@ -386,16 +483,29 @@ fn files_are_the_users_alone_whatever_the_umask() {
     let mut names = Vec::new();
     for entry in fs::read_dir(&folder).unwrap() {
         let entry = entry.unwrap();
-        assert_eq!(entry.metadata().unwrap().mode() & 0o7777, 0o600, "{:?}", entry.path());
+        assert_eq!(
+            entry.metadata().unwrap().mode() & 0o7777,
+            0o600,
+            "{:?}",
+            entry.path()
+        );
         names.push(entry.file_name().into_string().unwrap());
     }
     names.sort();
-    assert_eq!(names, ["vault.db", "vault.db-lock", "vault.db-shm", "vault.db-wal"]);
+    assert_eq!(
+        names,
+        ["vault.db", "vault.db-lock", "vault.db-shm", "vault.db-wal"]
+    );
 }
 
 #[test]
 fn what_others_can_write_is_refused() {
-    for (name, mode) in [("", 0o770), ("", 0o707), ("vault.db", 0o620), ("vault.db-lock", 0o602)] {
+    for (name, mode) in [
+        ("", 0o770),
+        ("", 0o707),
+        ("vault.db", 0o620),
+        ("vault.db-lock", 0o602),
+    ] {
         let rig = Rig::new();
         let path = rig.path();
         drop(rig.vault);
@@ -408,7 +518,12 @@ fn what_others_can_write_is_refused() {
 
 #[test]
 fn symbolic_links_are_refused() {
-    for name in ["countersign", "countersign/vault.db", "countersign/vault.db-lock", "countersign/vault.db-wal"] {
+    for name in [
+        "countersign",
+        "countersign/vault.db",
+        "countersign/vault.db-lock",
+        "countersign/vault.db-wal",
+    ] {
         let rig = Rig::new();
         let path = rig.path();
         drop(rig.vault);
@@ -418,7 +533,11 @@ fn symbolic_links_are_refused() {
             fs::rename(&target, &moved).unwrap();
         }
         symlink(&moved, &target).unwrap();
-        assert_eq!(refused(&Vault::open(path, HOST)), VaultError::Exposed, "{name}");
+        assert_eq!(
+            refused(&Vault::open(path, HOST)),
+            VaultError::Exposed,
+            "{name}"
+        );
     }
 }
 
@@ -457,9 +576,17 @@ fn the_files_hold_no_secret() {
     rig.add("vpn", event_mode());
     rig.vault.record_request(&request(1), None).unwrap();
     let frame = SecretBytes::from(*b"frame with passcode 31415926");
-    rig.vault.save_decision(request(1).id, SERVICE, &frame, NOW, None).unwrap();
+    rig.vault
+        .save_decision(request(1).id, SERVICE, &frame, NOW, None)
+        .unwrap();
     let base64 = data_encoding::BASE64.encode(SEED);
-    for secret in [SEED.as_slice(), base64.as_bytes(), b"31415926", &[6; 32], &[0x42; 32]] {
+    for secret in [
+        SEED.as_slice(),
+        base64.as_bytes(),
+        b"31415926",
+        &[6; 32],
+        &[0x42; 32],
+    ] {
         assert!(!rig.holds(secret));
     }
     assert!(rig.holds(b"vpn"), "the search itself works");
@@ -472,19 +599,29 @@ fn what_is_deleted_is_erased_from_the_files() {
     rig.vault.put_service(&registration()).unwrap();
     rig.vault.record_request(&request(1), None).unwrap();
     let frame = SecretBytes::from(*b"frame");
-    rig.vault.save_decision(request(1).id, SERVICE, &frame, NOW, None).unwrap();
+    rig.vault
+        .save_decision(request(1).id, SERVICE, &frame, NOW, None)
+        .unwrap();
     let path = rig.path();
     let sealed = |sql: &str| -> Vec<u8> {
-        Connection::open(&path).unwrap().query_row(sql, (), |row| row.get(0)).unwrap()
+        Connection::open(&path)
+            .unwrap()
+            .query_row(sql, (), |row| row.get(0))
+            .unwrap()
     };
     let blob = sealed("SELECT blob FROM tokens");
     let frame = sealed("SELECT frame FROM outbox");
     assert!(rig.holds(&blob[30..60]) && rig.holds(&frame));
     rig.vault.delete(id, &event(EventKind::Deleted)).unwrap();
-    rig.vault.close_decision(request(1).id, RequestState::Approved, "", None).unwrap();
+    rig.vault
+        .close_decision(request(1).id, RequestState::Approved, "", None)
+        .unwrap();
     assert!(!rig.holds(&blob[30..60]));
     assert!(!rig.holds(&frame));
-    assert_eq!(rig.vault.delete(id, &event(EventKind::Deleted)), Err(VaultError::TokenUnknown));
+    assert_eq!(
+        rig.vault.delete(id, &event(EventKind::Deleted)),
+        Err(VaultError::TokenUnknown)
+    );
 }
 
 // ---- changes from outside ----
@@ -506,13 +643,31 @@ fn edited_columns_are_damaged() {
         rig.add("vpn", event_mode());
         let mut rig = rig.tamper(sql).unlocked();
         let row = &rig.vault.tokens().unwrap()[0];
-        assert_eq!((row.integrity, &row.secrets), (Integrity::Damaged, &None), "{sql}");
+        assert_eq!(
+            (row.integrity, &row.secrets),
+            (Integrity::Damaged, &None),
+            "{sql}"
+        );
         let id = row.id;
-        assert_eq!(rig.vault.token_secrets(id), Err(VaultError::Damaged), "{sql}");
-        let taken = rig.vault.take_counter(id, &event(EventKind::PasscodeGenerated));
+        assert_eq!(
+            rig.vault.token_secrets(id),
+            Err(VaultError::Damaged),
+            "{sql}"
+        );
+        let taken = rig
+            .vault
+            .take_counter(id, &event(EventKind::PasscodeGenerated));
         assert_eq!(taken, Err(VaultError::Damaged), "{sql}");
-        assert_eq!(rig.vault.raise_counter(id, 50), Err(VaultError::Damaged), "{sql}");
-        assert_eq!(rig.vault.begin_pin_attempt(id), Err(VaultError::Damaged), "{sql}");
+        assert_eq!(
+            rig.vault.raise_counter(id, 50),
+            Err(VaultError::Damaged),
+            "{sql}"
+        );
+        assert_eq!(
+            rig.vault.begin_pin_attempt(id),
+            Err(VaultError::Damaged),
+            "{sql}"
+        );
         rig.vault.delete(id, &event(EventKind::Deleted)).unwrap();
     }
 }
@@ -542,7 +697,11 @@ fn an_edited_header_does_not_unlock() {
         "UPDATE header SET vault_id = zeroblob(16)",
     ] {
         let mut rig = Rig::new().tamper(sql);
-        assert_eq!(rig.vault.unlock(SlotKey::Keyring(keyring_key())), Err(VaultError::Damaged), "{sql}");
+        assert_eq!(
+            rig.vault.unlock(SlotKey::Keyring(keyring_key())),
+            Err(VaultError::Damaged),
+            "{sql}"
+        );
         assert_eq!(rig.vault.state(), VaultState::Locked);
     }
 }
@@ -560,7 +719,11 @@ fn an_edited_service_is_damaged() {
         rig.vault.put_service(&registration()).unwrap();
         let rig = rig.tamper(sql).unlocked();
         assert_eq!(rig.vault.services(), Err(VaultError::Damaged), "{sql}");
-        assert_eq!(rig.vault.channel_key(SERVICE).err(), Some(VaultError::Damaged), "{sql}");
+        assert_eq!(
+            rig.vault.channel_key(SERVICE).err(),
+            Some(VaultError::Damaged),
+            "{sql}"
+        );
     }
 }
 
@@ -568,7 +731,10 @@ fn an_edited_service_is_damaged() {
 fn cheaper_slot_parameters_do_not_open() {
     let rig = Rig::new();
     let mut rig = rig.tamper("UPDATE slots SET parameters = replace(parameters, 'test', 'tost')");
-    assert_eq!(rig.vault.unlock(SlotKey::Keyring(keyring_key())), Err(VaultError::WrongKey));
+    assert_eq!(
+        rig.vault.unlock(SlotKey::Keyring(keyring_key())),
+        Err(VaultError::WrongKey)
+    );
 }
 
 #[test]
@@ -581,7 +747,9 @@ fn triggers_in_the_file_do_not_run() {
                 UPDATE tokens SET counter = 1; DELETE FROM events; END;",
         )
         .unlocked();
-    let taken = rig.vault.take_counter(id, &event(EventKind::PasscodeGenerated));
+    let taken = rig
+        .vault
+        .take_counter(id, &event(EventKind::PasscodeGenerated));
     assert_eq!(taken, Ok(7));
     assert_eq!(rig.vault.tokens().unwrap()[0].counter, Some(8));
     assert!(rig.vault.events(10).unwrap().len() >= 2);
@@ -593,25 +761,41 @@ fn triggers_in_the_file_do_not_run() {
 fn a_token_comes_with_its_service_or_not_at_all() {
     let mut rig = Rig::new();
     let enrolled = event(EventKind::Enrolled);
-    let alone = rig.vault.add_token("vpn", &bound_token(), 0, None, &enrolled);
+    let alone = rig
+        .vault
+        .add_token("vpn", &bound_token(), 0, None, &enrolled);
     assert_eq!(alone, Err(VaultError::ServiceUnknown));
     let events_before = rig.vault.events(10).unwrap();
-    rig.vault.add_token("vpn", &bound_token(), 0, Some(&registration()), &enrolled).unwrap();
+    rig.vault
+        .add_token("vpn", &bound_token(), 0, Some(&registration()), &enrolled)
+        .unwrap();
     assert_eq!(rig.vault.events(10).unwrap().len(), events_before.len() + 1);
     assert_eq!(rig.vault.services(), Ok(vec![registration().service]));
     // A name that is taken undoes the service too.
     let mut other = registration();
     other.service.name = "Renamed".to_owned();
-    let second = TokenSecrets { serial: "CS-2".to_owned(), ..bound_token() };
-    let taken = rig.vault.add_token("VPN", &second, 0, Some(&other), &enrolled);
+    let second = TokenSecrets {
+        serial: "CS-2".to_owned(),
+        ..bound_token()
+    };
+    let taken = rig
+        .vault
+        .add_token("VPN", &second, 0, Some(&other), &enrolled);
     assert_eq!(taken, Err(VaultError::NameTaken));
     assert_eq!(rig.vault.services(), Ok(vec![registration().service]));
-    let twice = rig.vault.add_token("again", &bound_token(), 0, None, &enrolled);
+    let twice = rig
+        .vault
+        .add_token("again", &bound_token(), 0, None, &enrolled);
     assert_eq!(twice, Err(VaultError::TokenExists));
-    assert_eq!(rig.vault.remove_service(SERVICE), Err(VaultError::ServiceInUse));
+    assert_eq!(
+        rig.vault.remove_service(SERVICE),
+        Err(VaultError::ServiceInUse)
+    );
     let id = rig.vault.tokens().unwrap()[0].id;
     rig.vault.revoke(id, &event(EventKind::Revoked)).unwrap();
-    rig.vault.add_token("again", &bound_token(), 0, None, &enrolled).unwrap();
+    rig.vault
+        .add_token("again", &bound_token(), 0, None, &enrolled)
+        .unwrap();
 }
 
 #[test]
@@ -652,11 +836,22 @@ fn a_revoked_token_keeps_its_history_only() {
     rig.vault.revoke(id, &event(EventKind::Revoked)).unwrap();
     let mut rig = rig.unlocked();
     let row = &rig.vault.tokens().unwrap()[0];
-    assert_eq!((row.state, row.integrity, &row.secrets), (TokenState::Revoked, Integrity::Sound, &None));
+    assert_eq!(
+        (row.state, row.integrity, &row.secrets),
+        (TokenState::Revoked, Integrity::Sound, &None)
+    );
     assert_eq!(rig.vault.token_secrets(id), Err(VaultError::TokenRevoked));
-    let taken = rig.vault.take_counter(id, &event(EventKind::PasscodeGenerated));
+    let taken = rig
+        .vault
+        .take_counter(id, &event(EventKind::PasscodeGenerated));
     assert_eq!(taken, Err(VaultError::TokenRevoked));
-    let revoked = rig.vault.events(10).unwrap().iter().filter(|event| event.kind == EventKind::Revoked).count();
+    let revoked = rig
+        .vault
+        .events(10)
+        .unwrap()
+        .iter()
+        .filter(|event| event.kind == EventKind::Revoked)
+        .count();
     assert_eq!(revoked, 1, "the second time changes nothing");
 }
 
@@ -665,17 +860,28 @@ fn autosend_is_kept_for_the_vault_and_for_each_token() {
     let mut rig = Rig::new();
     let id = rig.add("vpn", time_mode());
     let changed = event(EventKind::AutosendChanged);
-    rig.vault.set_autosend(None, Autosend::Off, &changed).unwrap();
-    rig.vault.set_autosend(Some(id), Autosend::Off, &changed).unwrap();
+    rig.vault
+        .set_autosend(None, Autosend::Off, &changed)
+        .unwrap();
+    rig.vault
+        .set_autosend(Some(id), Autosend::Off, &changed)
+        .unwrap();
     let mut rig = rig.reopened();
-    assert_eq!(rig.vault.set_autosend(None, Autosend::On, &changed), Err(VaultError::Locked));
+    assert_eq!(
+        rig.vault.set_autosend(None, Autosend::On, &changed),
+        Err(VaultError::Locked)
+    );
     assert_eq!(rig.vault.autosend(), Ok(Autosend::Off));
     let mut rig = rig.unlocked();
     assert_eq!(rig.vault.tokens().unwrap()[0].autosend, Autosend::Off);
     rig.vault.lock();
-    rig.vault.set_autosend(None, Autosend::On, &changed).unwrap();
+    rig.vault
+        .set_autosend(None, Autosend::On, &changed)
+        .unwrap();
     assert_eq!(rig.vault.autosend(), Ok(Autosend::On));
-    let unknown = rig.vault.set_autosend(Some(TokenId(99)), Autosend::On, &changed);
+    let unknown = rig
+        .vault
+        .set_autosend(Some(TokenId(99)), Autosend::On, &changed);
     assert_eq!(unknown, Err(VaultError::TokenUnknown));
 }
 
@@ -690,13 +896,25 @@ fn counters_only_rise() {
     assert_eq!(rig.vault.raise_counter(id, 20), Ok(20));
     let mut rig = rig.reopened().unlocked();
     assert_eq!(rig.vault.take_counter(id, &generated), Ok(20));
-    assert_eq!(rig.vault.events(1).unwrap()[0].kind, EventKind::PasscodeGenerated);
+    assert_eq!(
+        rig.vault.events(1).unwrap()[0].kind,
+        EventKind::PasscodeGenerated
+    );
     let end = u64::try_from(i64::MAX).unwrap();
-    assert_eq!(rig.vault.raise_counter(id, u64::MAX), Err(VaultError::CounterExhausted));
+    assert_eq!(
+        rig.vault.raise_counter(id, u64::MAX),
+        Err(VaultError::CounterExhausted)
+    );
     assert_eq!(rig.vault.raise_counter(id, end), Ok(end));
-    assert_eq!(rig.vault.take_counter(id, &generated), Err(VaultError::CounterExhausted));
+    assert_eq!(
+        rig.vault.take_counter(id, &generated),
+        Err(VaultError::CounterExhausted)
+    );
     let timed = rig.add("mail", time_mode());
-    assert_eq!(rig.vault.take_counter(timed, &generated), Err(VaultError::NoCounter));
+    assert_eq!(
+        rig.vault.take_counter(timed, &generated),
+        Err(VaultError::NoCounter)
+    );
 }
 
 #[test]
@@ -710,11 +928,19 @@ fn no_pin_try_is_free() {
     for left in [2, 1, 0] {
         assert_eq!(rig.vault.begin_pin_attempt(id), Ok(left));
     }
-    assert_eq!(rig.vault.begin_pin_attempt(id), Err(VaultError::PinExhausted));
-    rig.vault.exhaust(id, &event(EventKind::UnlockFailed)).unwrap();
+    assert_eq!(
+        rig.vault.begin_pin_attempt(id),
+        Err(VaultError::PinExhausted)
+    );
+    rig.vault
+        .exhaust(id, &event(EventKind::UnlockFailed))
+        .unwrap();
     assert_eq!(rig.vault.token_secrets(id), Err(VaultError::PinExhausted));
     assert_eq!(rig.vault.pin_succeeded(id), Err(VaultError::PinExhausted));
-    assert_eq!(rig.vault.tokens().unwrap()[0].state, TokenState::PinExhausted);
+    assert_eq!(
+        rig.vault.tokens().unwrap()[0].state,
+        TokenState::PinExhausted
+    );
 }
 
 // ---- services, requests, outbox, events ----
@@ -727,35 +953,76 @@ fn a_service_is_kept_with_its_channel_key() {
     moved.service.url = "https://other.example".to_owned();
     rig.vault.put_service(&moved).unwrap();
     let rig = rig.reopened();
-    assert_eq!(rig.vault.channel_key(SERVICE).err(), Some(VaultError::Locked));
+    assert_eq!(
+        rig.vault.channel_key(SERVICE).err(),
+        Some(VaultError::Locked)
+    );
     let mut rig = rig.unlocked();
     assert_eq!(rig.vault.services(), Ok(vec![moved.service]));
     let key = rig.vault.channel_key(SERVICE).unwrap();
     assert_eq!(key.to_bytes().as_slice(), &[6; 32]);
-    assert_eq!(rig.vault.channel_key(ServiceId([9; 16])).err(), Some(VaultError::ServiceUnknown));
+    assert_eq!(
+        rig.vault.channel_key(ServiceId([9; 16])).err(),
+        Some(VaultError::ServiceUnknown)
+    );
     rig.vault.remove_service(SERVICE).unwrap();
     assert_eq!(rig.vault.services(), Ok(Vec::new()));
-    assert_eq!(rig.vault.remove_service(SERVICE), Err(VaultError::ServiceUnknown));
+    assert_eq!(
+        rig.vault.remove_service(SERVICE),
+        Err(VaultError::ServiceUnknown)
+    );
 }
 
 #[test]
 fn a_request_is_recorded_once() {
     let mut rig = Rig::new();
     let received = event(EventKind::RequestReceived);
-    assert_eq!(rig.vault.record_request(&request(1), Some(&received)), Ok(Recorded::New));
-    assert_eq!(rig.vault.record_request(&request(1), Some(&received)), Ok(Recorded::Same));
-    let other = RequestRow { hash: [9; 32], ..request(1) };
-    assert_eq!(rig.vault.record_request(&other, Some(&received)), Ok(Recorded::Different));
-    let elsewhere = RequestRow { service: ServiceId([9; 16]), ..request(1) };
-    assert_eq!(rig.vault.record_request(&elsewhere, None), Ok(Recorded::Different));
+    assert_eq!(
+        rig.vault.record_request(&request(1), Some(&received)),
+        Ok(Recorded::New)
+    );
+    assert_eq!(
+        rig.vault.record_request(&request(1), Some(&received)),
+        Ok(Recorded::Same)
+    );
+    let other = RequestRow {
+        hash: [9; 32],
+        ..request(1)
+    };
+    assert_eq!(
+        rig.vault.record_request(&other, Some(&received)),
+        Ok(Recorded::Different)
+    );
+    let elsewhere = RequestRow {
+        service: ServiceId([9; 16]),
+        ..request(1)
+    };
+    assert_eq!(
+        rig.vault.record_request(&elsewhere, None),
+        Ok(Recorded::Different)
+    );
     assert_eq!(rig.vault.request(request(1).id), Ok(request(1)));
-    assert_eq!(rig.vault.events(10).unwrap().len(), 2, "setup and one request");
+    assert_eq!(
+        rig.vault.events(10).unwrap().len(),
+        2,
+        "setup and one request"
+    );
     rig.vault.record_request(&request(2), None).unwrap();
-    rig.vault.set_request_state(request(2).id, RequestState::Expired, "late", None).unwrap();
+    rig.vault
+        .set_request_state(request(2).id, RequestState::Expired, "late", None)
+        .unwrap();
     let history = rig.vault.requests(10).unwrap();
-    assert_eq!(history.iter().map(|row| row.id.0[0]).collect::<Vec<_>>(), [2, 1]);
-    assert_eq!((history[0].state, history[0].detail.as_str()), (RequestState::Expired, "late"));
-    let unknown = rig.vault.set_request_state(request(3).id, RequestState::Expired, "", None);
+    assert_eq!(
+        history.iter().map(|row| row.id.0[0]).collect::<Vec<_>>(),
+        [2, 1]
+    );
+    assert_eq!(
+        (history[0].state, history[0].detail.as_str()),
+        (RequestState::Expired, "late")
+    );
+    let unknown = rig
+        .vault
+        .set_request_state(request(3).id, RequestState::Expired, "", None);
     assert_eq!(unknown, Err(VaultError::RequestUnknown));
 }
 
@@ -768,20 +1035,36 @@ fn a_decision_lasts_until_the_service_has_spoken() {
     assert_eq!(early, Err(VaultError::RequestUnknown));
     rig.vault.record_request(&request(1), None).unwrap();
     rig.vault.lock();
-    rig.vault.save_decision(id, SERVICE, &frame, NOW, None).unwrap();
-    let second = rig.vault.save_decision(id, SERVICE, &SecretBytes::from(*b"deny"), NOW, None);
+    rig.vault
+        .save_decision(id, SERVICE, &frame, NOW, None)
+        .unwrap();
+    let second = rig
+        .vault
+        .save_decision(id, SERVICE, &SecretBytes::from(*b"deny"), NOW, None);
     assert_eq!(second, Err(VaultError::RequestAnswered));
     let report = SecretBytes::from(*b"report");
-    rig.vault.save_report(id, SERVICE, &report, NOW, None).unwrap();
-    rig.vault.save_report(id, SERVICE, &report, NOW, None).unwrap();
+    rig.vault
+        .save_report(id, SERVICE, &report, NOW, None)
+        .unwrap();
+    rig.vault
+        .save_report(id, SERVICE, &report, NOW, None)
+        .unwrap();
     let mut rig = rig.reopened().unlocked();
     let waiting = rig.vault.outbox(SERVICE).unwrap();
-    let kept: Vec<_> = waiting.iter().map(|waiting| (waiting.kind, waiting.frame.clone())).collect();
-    assert_eq!(kept, [(OutboxKind::Decision, frame), (OutboxKind::Report, report)]);
+    let kept: Vec<_> = waiting
+        .iter()
+        .map(|waiting| (waiting.kind, waiting.frame.clone()))
+        .collect();
+    assert_eq!(
+        kept,
+        [(OutboxKind::Decision, frame), (OutboxKind::Report, report)]
+    );
     assert!(rig.vault.outbox(ServiceId([9; 16])).unwrap().is_empty());
     let row = rig.vault.request(id).unwrap();
     assert_eq!((row.state, row.reported), (RequestState::Sending, true));
-    rig.vault.close_decision(id, RequestState::Approved, "", None).unwrap();
+    rig.vault
+        .close_decision(id, RequestState::Approved, "", None)
+        .unwrap();
     rig.vault.close_report(id).unwrap();
     rig.vault.close_report(id).unwrap();
     assert!(rig.vault.outbox(SERVICE).unwrap().is_empty());
@@ -795,7 +1078,9 @@ fn a_frame_moved_to_another_request_is_damaged() {
         rig.vault.record_request(&request(number), None).unwrap();
     }
     let frame = SecretBytes::from(*b"approve");
-    rig.vault.save_decision(request(1).id, SERVICE, &frame, NOW, None).unwrap();
+    rig.vault
+        .save_decision(request(1).id, SERVICE, &frame, NOW, None)
+        .unwrap();
     let sql = format!("UPDATE outbox SET request_id = x'{}'", "02".repeat(16));
     let rig = rig.tamper(&sql).unlocked();
     assert_eq!(rig.vault.outbox(SERVICE), Err(VaultError::Damaged));
@@ -804,13 +1089,23 @@ fn a_frame_moved_to_another_request_is_damaged() {
 #[test]
 fn texts_are_bounded() {
     let mut rig = Rig::new();
-    let long = NewEvent { detail: "ä".repeat(2000), token: "t".repeat(200), ..event(EventKind::Renamed) };
+    let long = NewEvent {
+        detail: "ä".repeat(2000),
+        token: "t".repeat(200),
+        ..event(EventKind::Renamed)
+    };
     rig.vault.append_event(&long).unwrap();
     let kept = &rig.vault.events(1).unwrap()[0];
     assert_eq!((kept.detail.chars().count(), kept.token.len()), (512, 64));
-    let long = RequestRow { resource: "r".repeat(2000), ..request(1) };
+    let long = RequestRow {
+        resource: "r".repeat(2000),
+        ..request(1)
+    };
     rig.vault.record_request(&long, None).unwrap();
-    assert_eq!(rig.vault.request(request(1).id).unwrap().resource.len(), 512);
+    assert_eq!(
+        rig.vault.request(request(1).id).unwrap().resource.len(),
+        512
+    );
 }
 
 #[test]
@@ -828,14 +1123,18 @@ fn old_events_and_requests_are_forgotten_but_nothing_that_is_open() {
                 reported FROM login_requests, n;",
         )
         .unlocked();
-    rig.vault.record_request(&request(2), Some(&event(EventKind::RequestReceived))).unwrap();
+    rig.vault
+        .record_request(&request(2), Some(&event(EventKind::RequestReceived)))
+        .unwrap();
     assert!(rig.vault.request(request(1).id).is_ok(), "still pending");
     let path = rig.path();
     drop(rig.vault);
     let count = |table: &str| -> i64 {
         Connection::open(&path)
             .unwrap()
-            .query_row(&format!("SELECT count(*) FROM {table}"), (), |row| row.get(0))
+            .query_row(&format!("SELECT count(*) FROM {table}"), (), |row| {
+                row.get(0)
+            })
             .unwrap()
     };
     assert_eq!(count("events"), 10_000);
@@ -874,9 +1173,20 @@ async fn the_handle_serves_many_callers_and_closes_with_the_last() {
     let path = path_in(folder.path());
     let handle = VaultHandle::start(Vault::open(path.clone(), HOST)).unwrap();
     assert_eq!(handle.state().await, VaultState::Absent);
-    handle.create(source(), UnlockMode::Session, NOW).await.unwrap();
+    handle
+        .create(source(), UnlockMode::Session, NOW)
+        .await
+        .unwrap();
     let id = handle
-        .call(|vault| vault.add_token("vpn", &token(event_mode()), 0, None, &event(EventKind::Enrolled)))
+        .call(|vault| {
+            vault.add_token(
+                "vpn",
+                &token(event_mode()),
+                0,
+                None,
+                &event(EventKind::Enrolled),
+            )
+        })
         .await
         .unwrap();
     let takers: Vec<_> = (0..20)
@@ -899,7 +1209,10 @@ async fn the_handle_serves_many_callers_and_closes_with_the_last() {
     assert_eq!(handle.state().await, VaultState::Locked);
     let wrong = SlotKey::Keyring(SecretBytes::from([1; 32]));
     assert_eq!(handle.unlock(wrong).await, Err(VaultError::WrongKey));
-    handle.unlock(SlotKey::Keyring(keyring_key())).await.unwrap();
+    handle
+        .unlock(SlotKey::Keyring(keyring_key()))
+        .await
+        .unwrap();
     // The thread ends with the last handle, and with it the lock on the file.
     let (ended, end) = tokio::sync::oneshot::channel::<()>();
     handle
@@ -910,7 +1223,10 @@ async fn the_handle_serves_many_callers_and_closes_with_the_last() {
         .await
         .unwrap();
     drop(handle);
-    assert!(end.await.is_err(), "the thread's locals are dropped when it ends");
+    assert!(
+        end.await.is_err(),
+        "the thread's locals are dropped when it ends"
+    );
     assert_eq!(Vault::open(path, HOST).state(), VaultState::Locked);
 }
 
@@ -923,8 +1239,13 @@ async fn a_passphrase_is_derived_beside_the_vaults_thread() {
     let folder = TempDir::new().unwrap();
     let handle = VaultHandle::start(Vault::open(path_in(folder.path()), HOST)).unwrap();
     let passphrase = || SecretBytes::from(b"correct horse".as_slice());
-    handle.create(SlotSource::Passphrase(passphrase()), UnlockMode::Pin, NOW).await.unwrap();
-    let again = handle.create(SlotSource::Passphrase(passphrase()), UnlockMode::Pin, NOW).await;
+    handle
+        .create(SlotSource::Passphrase(passphrase()), UnlockMode::Pin, NOW)
+        .await
+        .unwrap();
+    let again = handle
+        .create(SlotSource::Passphrase(passphrase()), UnlockMode::Pin, NOW)
+        .await;
     assert_eq!(again, Err(VaultError::Exists));
     handle.lock().await.unwrap();
     // Others are served while the key is being derived: the unlock is under way when this is answered.

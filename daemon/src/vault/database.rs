@@ -100,11 +100,15 @@ fn migrate(database: &mut Connection) -> Result<(), VaultError> {
 /// Moves all of the write-ahead log into the database and truncates it, so that what was erased is not
 /// still in it. Best effort: a reader may be in the way, and the erasing itself is done.
 pub(super) fn checkpoint(database: &Connection) {
-    let done = database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get::<_, i64>(0));
+    let done = database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| {
+        row.get::<_, i64>(0)
+    });
     match done {
         Ok(0) => {}
         Ok(_) => tracing::warn!("the vault's log was not truncated: another program reads it"),
-        Err(error) => tracing::warn!(cause = %VaultError::from(error), "the vault's log was not truncated"),
+        Err(error) => {
+            tracing::warn!(cause = %VaultError::from(error), "the vault's log was not truncated");
+        }
     }
 }
 
@@ -114,10 +118,19 @@ mod tests {
 
     #[test]
     fn only_a_vault_of_a_known_version_passes() {
-        let header = |user_version, application_id| FileHeader { user_version, application_id };
+        let header = |user_version, application_id| FileHeader {
+            user_version,
+            application_id,
+        };
         assert_eq!(check_header(header(1, APPLICATION_ID)), Ok(()));
-        assert_eq!(check_header(header(2, APPLICATION_ID)), Err(VaultError::Newer));
-        assert_eq!(check_header(header(0, APPLICATION_ID)), Err(VaultError::Damaged));
+        assert_eq!(
+            check_header(header(2, APPLICATION_ID)),
+            Err(VaultError::Newer)
+        );
+        assert_eq!(
+            check_header(header(0, APPLICATION_ID)),
+            Err(VaultError::Damaged)
+        );
         assert_eq!(check_header(header(1, 0)), Err(VaultError::Damaged));
     }
 

@@ -2,10 +2,7 @@
 
 use std::io;
 
-use countersign_core::{
-    seal::SealError,
-    token::TokenSecretsError,
-};
+use countersign_core::{seal::SealError, token::TokenSecretsError};
 use countersign_proto::agent::v1::Reason;
 use rusqlite::{ErrorCode, ffi};
 
@@ -134,9 +131,11 @@ impl VaultError {
             Self::StorageFull => Reason::StorageFull,
             Self::ReadOnly => Reason::StorageReadOnly,
             Self::Exposed | Self::Failed(_) => Reason::StorageFailed,
-            Self::Random | Self::Stopped | Self::TooLong | Self::ServiceUnknown | Self::ServiceInUse => {
-                Reason::Internal
-            }
+            Self::Random
+            | Self::Stopped
+            | Self::TooLong
+            | Self::ServiceUnknown
+            | Self::ServiceInUse => Reason::Internal,
             Self::TokenUnknown => Reason::TokenUnknown,
             Self::NameTaken => Reason::TokenNameTaken,
             Self::NameInvalid => Reason::TokenNameInvalid,
@@ -176,7 +175,9 @@ impl VaultError {
                 "Make the folder and the file the user's own: chmod 0700 the folder, chmod 0600 vault.db, no symbolic links."
             }
             Self::StorageFull => "Make room on the file system and try again.",
-            Self::ReadOnly => "Make the file system and the vault's folder writable, then try again.",
+            Self::ReadOnly => {
+                "Make the file system and the vault's folder writable, then try again."
+            }
             Self::Failed(_) | Self::Random | Self::Stopped => {
                 "See the agent's log, then restart countersignd."
             }
@@ -214,9 +215,9 @@ impl From<rusqlite::Error> for VaultError {
             ErrorCode::DiskFull => Self::StorageFull,
             ErrorCode::ReadOnly | ErrorCode::PermissionDenied => Self::ReadOnly,
             ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Self::Damaged,
-            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed => {
-                Self::InUse
-            }
+            ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::FileLockingProtocolFailed => Self::InUse,
             // The shared-memory index could not grow.
             _ if cause.extended_code == ffi::SQLITE_IOERR_SHMSIZE => Self::StorageFull,
             _ => Self::Failed(format!("SQLite error {}", cause.extended_code)),
@@ -227,7 +228,9 @@ impl From<rusqlite::Error> for VaultError {
 /// The kind of error only: its text may carry a value.
 fn short_cause(error: &rusqlite::Error) -> String {
     let text = format!("{error:?}");
-    text.chars().take_while(char::is_ascii_alphanumeric).collect()
+    text.chars()
+        .take_while(char::is_ascii_alphanumeric)
+        .collect()
 }
 
 impl From<io::Error> for VaultError {
@@ -286,9 +289,8 @@ mod tests {
 
     #[test]
     fn storage_errors_are_told_apart() {
-        let sqlite = |code| {
-            VaultError::from(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None))
-        };
+        let sqlite =
+            |code| VaultError::from(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
         assert_eq!(sqlite(ffi::SQLITE_FULL), VaultError::StorageFull);
         assert_eq!(sqlite(ffi::SQLITE_READONLY), VaultError::ReadOnly);
         assert_eq!(sqlite(ffi::SQLITE_CORRUPT), VaultError::Damaged);

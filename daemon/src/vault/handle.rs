@@ -9,7 +9,8 @@ use countersign_core::time::UnixMillis;
 use tokio::sync::oneshot;
 
 use super::{
-    PreparedKey, PreparedSlot, SlotId, SlotKey, SlotSource, UnlockMode, Vault, VaultError, VaultState,
+    PreparedKey, PreparedSlot, SlotId, SlotKey, SlotSource, UnlockMode, Vault, VaultError,
+    VaultState,
 };
 
 type Operation = Box<dyn FnOnce(&mut Vault) + Send>;
@@ -89,7 +90,8 @@ impl VaultHandle {
         // Ask before the expensive step; `create_prepared` asks again.
         self.call(Vault::refuse_second).await?;
         let slot = prepare_slot(source).await?;
-        self.call(move |vault| vault.create_prepared(&slot, unlock_mode, now)).await
+        self.call(move |vault| vault.create_prepared(&slot, unlock_mode, now))
+            .await
     }
 
     /// [`Vault::unlock`].

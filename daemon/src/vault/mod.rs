@@ -29,7 +29,10 @@ mod words;
 
 use std::path::PathBuf;
 
-use countersign_core::{seal::{DataKey, KEY_LEN}, time::UnixMillis};
+use countersign_core::{
+    seal::{DataKey, KEY_LEN},
+    time::UnixMillis,
+};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use error::VaultError;
@@ -111,7 +114,9 @@ impl Vault {
     pub fn state(&self) -> VaultState {
         match &self.condition {
             Condition::Absent => VaultState::Absent,
-            Condition::Unusable(reason) => VaultState::Unusable { reason: reason.clone() },
+            Condition::Unusable(reason) => VaultState::Unusable {
+                reason: reason.clone(),
+            },
             Condition::Open(opened) if opened.decision.is_some() => VaultState::Unlocked,
             Condition::Open(_) => VaultState::Locked,
         }
@@ -236,7 +241,11 @@ impl Vault {
     /// # Errors
     ///
     /// As [`Vault::unlock_prepared`].
-    pub fn add_slot(&mut self, key: PreparedKey, slot: &PreparedSlot) -> Result<SlotId, VaultError> {
+    pub fn add_slot(
+        &mut self,
+        key: PreparedKey,
+        slot: &PreparedSlot,
+    ) -> Result<SlotId, VaultError> {
         let opened = self.opened_mut()?;
         let data_key = key.open(&opened.database)?;
         let transaction = opened.begin()?;
@@ -275,7 +284,11 @@ impl Vault {
             Condition::Absent => Ok(()),
             Condition::Unusable(VaultError::InUse) => Err(VaultError::InUse),
             Condition::Unusable(reason) => {
-                if self.place.occupied()? { Err(VaultError::Exists) } else { Err(reason.clone()) }
+                if self.place.occupied()? {
+                    Err(VaultError::Exists)
+                } else {
+                    Err(reason.clone())
+                }
             }
             Condition::Open(_) => Err(VaultError::Exists),
         }
@@ -309,7 +322,13 @@ impl Vault {
         if header.host != self.host {
             return Err(VaultError::OtherHost);
         }
-        Ok(Opened { database, header, channel: None, decision: None, _lock: lock })
+        Ok(Opened {
+            database,
+            header,
+            channel: None,
+            decision: None,
+            _lock: lock,
+        })
     }
 
     fn opened(&self) -> Result<&Opened, VaultError> {
@@ -340,6 +359,9 @@ impl Opened {
 
     /// A write transaction. There is one connection and `&mut` goes around once, so none is nested.
     fn begin(&self) -> Result<Transaction<'_>, VaultError> {
-        Ok(Transaction::new_unchecked(&self.database, TransactionBehavior::Immediate)?)
+        Ok(Transaction::new_unchecked(
+            &self.database,
+            TransactionBehavior::Immediate,
+        )?)
     }
 }

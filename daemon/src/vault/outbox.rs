@@ -16,7 +16,7 @@ use super::{
     random,
     requests::{RequestState, append, set_state},
     tier::ChannelTier,
-    words::{read, Word},
+    words::{Word, read},
 };
 
 /// What a waiting frame is.
@@ -93,7 +93,11 @@ impl Vault {
         let keys = opened.channel()?;
         let transaction = opened.begin()?;
         set_state(&transaction, request, RequestState::Sending, "")?;
-        let addressed = Addressed { request, service, kind: OutboxKind::Decision };
+        let addressed = Addressed {
+            request,
+            service,
+            kind: OutboxKind::Decision,
+        };
         insert(&transaction, keys, addressed, frame, now)?;
         append(&transaction, event)?;
         transaction.commit()?;
@@ -124,7 +128,11 @@ impl Vault {
         if marked == 0 {
             return Err(VaultError::RequestUnknown);
         }
-        let addressed = Addressed { request, service, kind: OutboxKind::Report };
+        let addressed = Addressed {
+            request,
+            service,
+            kind: OutboxKind::Report,
+        };
         match insert(&transaction, keys, addressed, frame, now) {
             Ok(()) => {}
             Err(VaultError::RequestAnswered) => return Ok(()),
@@ -153,7 +161,11 @@ impl Vault {
             let kind: OutboxKind = read(row.get_ref(1)?).map_err(|_word| VaultError::Damaged)?;
             let sealed: Vec<u8> = row.get(2)?;
             let frame = keys.outbox.open(kind.context(service, request), &sealed)?;
-            waiting.push(Waiting { request, kind, frame });
+            waiting.push(Waiting {
+                request,
+                kind,
+                frame,
+            });
         }
         Ok(waiting)
     }
@@ -206,9 +218,15 @@ fn insert(
     if frame.len() > limits::PUSH_MESSAGE {
         return Err(VaultError::TooLong);
     }
-    let Addressed { request, service, kind } = addressed;
+    let Addressed {
+        request,
+        service,
+        kind,
+    } = addressed;
     let context = kind.context(service, request);
-    let sealed = keys.outbox.seal(context, &random::array()?, frame.expose())?;
+    let sealed = keys
+        .outbox
+        .seal(context, &random::array()?, frame.expose())?;
     let inserted = transaction.execute(
         "INSERT INTO outbox (request_id, kind, service_id, frame, created) VALUES (?1, ?2, ?3, ?4, ?5)",
         params![request.as_bytes(), kind.word(), service.as_bytes(), sealed, now.0],

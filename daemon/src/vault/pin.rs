@@ -2,7 +2,11 @@
 
 use countersign_core::ids::TokenId;
 
-use super::{Vault, VaultError, events::NewEvent, tokens::{Columns, TokenState}};
+use super::{
+    Vault, VaultError,
+    events::NewEvent,
+    tokens::{Columns, TokenState},
+};
 
 impl Vault {
     /// Counts a try down before it is made. Returns how many are left after it.
@@ -39,7 +43,10 @@ impl Vault {
         let key = &opened.channel()?.columns;
         let transaction = opened.begin()?;
         let mut columns = Columns::load(&transaction, key, id)?.active()?;
-        let allowed = columns.secrets(decision)?.tries_allowed().ok_or(VaultError::NoPin)?;
+        let allowed = columns
+            .secrets(decision)?
+            .tries_allowed()
+            .ok_or(VaultError::NoPin)?;
         columns.tries_left = Some(i64::from(allowed));
         columns.store(&transaction, key)?;
         transaction.commit()?;

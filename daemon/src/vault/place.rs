@@ -70,7 +70,10 @@ impl Place {
     pub(super) fn make_folder(&self) -> Result<(), VaultError> {
         let folder = self.folder()?;
         if let Some(parent) = folder.parent() {
-            DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(parent)?;
         }
         match DirBuilder::new().mode(0o700).create(folder) {
             Ok(()) => {
@@ -87,7 +90,11 @@ impl Place {
     /// The folder is a real one, this user's, and nobody else can write to it.
     pub(super) fn check_folder(&self) -> Result<(), VaultError> {
         let found = fs::symlink_metadata(self.folder()?)?;
-        if found.is_dir() { check_owner(&found) } else { Err(VaultError::Exposed) }
+        if found.is_dir() {
+            check_owner(&found)
+        } else {
+            Err(VaultError::Exposed)
+        }
     }
 
     /// Takes the lock that one process at a time holds.
@@ -136,7 +143,15 @@ impl Place {
     /// Makes the empty draft file, 0600 whatever the umask, and clears away what an earlier try or a
     /// deleted vault left: a stray write-ahead file would be replayed into the new database.
     pub(super) fn make_draft(&self) -> Result<(), VaultError> {
-        for suffix in ["-wal", "-shm", "-journal", "-new", "-new-wal", "-new-shm", "-new-journal"] {
+        for suffix in [
+            "-wal",
+            "-shm",
+            "-journal",
+            "-new",
+            "-new-wal",
+            "-new-shm",
+            "-new-journal",
+        ] {
             remove_if_there(&self.beside(suffix))?;
         }
         let handle = open(&self.draft(), OFlags::RDWR | OFlags::CREATE | OFlags::EXCL)?;
@@ -189,7 +204,11 @@ fn check_handle(handle: &File) -> Result<(), VaultError> {
 }
 
 fn check_regular(found: &fs::Metadata) -> Result<(), VaultError> {
-    if found.is_file() { check_owner(found) } else { Err(VaultError::Exposed) }
+    if found.is_file() {
+        check_owner(found)
+    } else {
+        Err(VaultError::Exposed)
+    }
 }
 
 fn check_owner(found: &fs::Metadata) -> Result<(), VaultError> {

@@ -15,5 +15,7 @@ pub(super) fn secret(len: usize) -> Result<SecretBytes, VaultError> {
     let mut bytes = vec![0; len];
     let filled = getrandom::fill(&mut bytes);
     let bytes = SecretBytes::new(bytes);
-    filled.map(|()| bytes).map_err(|_no_source| VaultError::Random)
+    filled
+        .map(|()| bytes)
+        .map_err(|_no_source| VaultError::Random)
 }

@@ -130,7 +130,11 @@ impl Vault {
         let transaction = opened.begin()?;
         if let Some(known) = load(&transaction, request.id)? {
             let same = known.service == request.service && known.hash == request.hash;
-            return Ok(if same { Recorded::Same } else { Recorded::Different });
+            return Ok(if same {
+                Recorded::Same
+            } else {
+                Recorded::Different
+            });
         }
         insert(&transaction, request)?;
         forget_old(&transaction)?;
@@ -236,7 +240,11 @@ pub(super) fn set_state(
         "UPDATE login_requests SET state = ?2, detail = ?3 WHERE request_id = ?1",
         params![id.as_bytes(), state, clipped(detail, limits::REQUEST_TEXT)],
     )?;
-    if changed == 0 { Err(VaultError::RequestUnknown) } else { Ok(()) }
+    if changed == 0 {
+        Err(VaultError::RequestUnknown)
+    } else {
+        Ok(())
+    }
 }
 
 pub(super) fn append(

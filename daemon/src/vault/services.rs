@@ -106,13 +106,21 @@ pub(super) fn put(
     registration: &ServiceRegistration,
 ) -> Result<(), VaultError> {
     let row = registration.service.clone();
-    if row.pins.len() > MAX_PINS || row.identity_key.len() > 4096 || row.url.len() > 2048 || row.name.len() > 512 {
+    if row.pins.len() > MAX_PINS
+        || row.identity_key.len() > 4096
+        || row.url.len() > 2048
+        || row.name.len() > 512
+    {
         return Err(VaultError::TooLong);
     }
     let context = SealContext::ChannelKey(row.service);
     let plain = registration.channel_key.expose();
     let sealed_key = keys.channel_key.seal(context, &random::array()?, plain)?;
-    let stored = Stored { row, sealed_key, mac: Vec::new() };
+    let stored = Stored {
+        row,
+        sealed_key,
+        mac: Vec::new(),
+    };
     let mac = stored.columns_mac(&keys.columns)?.finish();
     transaction.execute(
         &format!(
@@ -155,9 +163,9 @@ impl Vault {
     /// [`VaultError::Damaged`] when one was changed from outside, storage errors.
     pub fn services(&self) -> Result<Vec<ServiceRow>, VaultError> {
         let opened = self.opened()?;
-        let mut statement = opened
-            .database
-            .prepare(&format!("SELECT {COLUMNS} FROM services ORDER BY name, service_id"))?;
+        let mut statement = opened.database.prepare(&format!(
+            "SELECT {COLUMNS} FROM services ORDER BY name, service_id"
+        ))?;
         let mut services = Vec::new();
         for stored in statement.query_map((), Stored::from_row)? {
             let stored = stored?;
@@ -178,7 +186,9 @@ impl Vault {
         let opened = self.opened()?;
         let keys = opened.channel()?;
         let stored = load(&opened.database, &keys.columns, service)?;
-        let plain = keys.channel_key.open(SealContext::ChannelKey(service), &stored.sealed_key)?;
+        let plain = keys
+            .channel_key
+            .open(SealContext::ChannelKey(service), &stored.sealed_key)?;
         signing::key_from_bytes(&plain).map_err(|_not_a_key| VaultError::Damaged)
     }
 
@@ -198,9 +208,14 @@ impl Vault {
         if tokens > 0 {
             return Err(VaultError::ServiceInUse);
         }
-        transaction.execute("DELETE FROM outbox WHERE service_id = ?1", params![service.as_bytes()])?;
-        let removed = transaction
-            .execute("DELETE FROM services WHERE service_id = ?1", params![service.as_bytes()])?;
+        transaction.execute(
+            "DELETE FROM outbox WHERE service_id = ?1",
+            params![service.as_bytes()],
+        )?;
+        let removed = transaction.execute(
+            "DELETE FROM services WHERE service_id = ?1",
+            params![service.as_bytes()],
+        )?;
         if removed == 0 {
             return Err(VaultError::ServiceUnknown);
         }

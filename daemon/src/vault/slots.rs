@@ -121,7 +121,9 @@ impl PreparedSlot {
         )?;
         // The wrap is bound to the id, which is known only now.
         let id = transaction.last_insert_rowid();
-        let wrapped = self.key.wrap(data_key, id, &parameters, &random::array()?)?;
+        let wrapped = self
+            .key
+            .wrap(data_key, id, &parameters, &random::array()?)?;
         transaction.execute(
             "UPDATE slots SET wrapped = ?2 WHERE id = ?1",
             params![id, wrapped],
@@ -209,14 +211,16 @@ impl PreparedKey {
 }
 
 pub(super) fn read(database: &Connection) -> Result<Vec<Slot>, VaultError> {
-    let mut statement = database.prepare("SELECT id, parameters FROM slots ORDER BY id LIMIT 32")?;
+    let mut statement =
+        database.prepare("SELECT id, parameters FROM slots ORDER BY id LIMIT 32")?;
     let mut rows = statement.query(())?;
     let mut slots = Vec::new();
     while let Some(row) = rows.next()? {
         let parameters: String = row.get(1)?;
         slots.push(Slot {
             id: SlotId(row.get(0)?),
-            parameters: SlotParameters::from_text(&parameters).map_err(|_form| VaultError::Damaged)?,
+            parameters: SlotParameters::from_text(&parameters)
+                .map_err(|_form| VaultError::Damaged)?,
         });
     }
     Ok(slots)

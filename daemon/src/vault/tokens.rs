@@ -83,8 +83,7 @@ pub(super) struct Columns {
     mac: Vec<u8>,
 }
 
-const COLUMNS: &str =
-    "id, name, position, serial, service_id, state, autosend, counter, tries_left, blob, columns_mac";
+const COLUMNS: &str = "id, name, position, serial, service_id, state, autosend, counter, tries_left, blob, columns_mac";
 
 impl Columns {
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -281,13 +280,16 @@ impl Vault {
     /// Storage errors. A row that was changed from outside is listed as [`Integrity::Damaged`].
     pub fn tokens(&self) -> Result<Vec<TokenRow>, VaultError> {
         let opened = self.opened()?;
-        let mut statement = opened
-            .database
-            .prepare(&format!("SELECT {COLUMNS} FROM tokens ORDER BY position, id"))?;
+        let mut statement = opened.database.prepare(&format!(
+            "SELECT {COLUMNS} FROM tokens ORDER BY position, id"
+        ))?;
         let columns: Vec<Columns> = statement
             .query_map((), Columns::from_row)?
             .collect::<Result<_, _>>()?;
-        Ok(columns.into_iter().map(|columns| columns.into_row(opened)).collect())
+        Ok(columns
+            .into_iter()
+            .map(|columns| columns.into_row(opened))
+            .collect())
     }
 
     /// The content of a token's sealed blob.
