@@ -8,9 +8,14 @@ use core::{fmt, time::Duration};
 
 use aws_lc_rs::{
     encoding::{AsDer as _, Pkcs8V1Der, PublicKeyX509Der},
-    rsa::{KeySize, PrivateDecryptingKey},
+    rsa::{
+        KeySize, OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, Pkcs1PrivateDecryptingKey,
+        PrivateDecryptingKey,
+    },
 };
-use countersign_core::{ids::ServiceId, secret::SecretBytes, signing, time::UnixMillis};
+use countersign_core::{
+    dskpp::NonceEncryption, ids::ServiceId, secret::SecretBytes, signing, time::UnixMillis,
+};
 use p256::{
     ecdsa::{SigningKey, VerifyingKey},
     pkcs8::EncodePrivateKey as _,
@@ -20,6 +25,7 @@ use rcgen::{
     Issuer, KeyPair, KeyUsagePurpose,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use zeroize::Zeroizing;
 
 use crate::{
     random::SystemRandom,
@@ -63,8 +69,8 @@ pub struct Keys {
     pub identity: SigningKey,
     /// `SubjectPublicKeyInfo` of the identity key, DER.
     pub identity_spki: Vec<u8>,
-    /// Decrypts the client nonce of DSKPP.
-    pub enrollment: PrivateDecryptingKey,
+    oaep: OaepPrivateDecryptingKey,
+    pkcs1: Pkcs1PrivateDecryptingKey,
     /// `SubjectPublicKeyInfo` of the enrollment key, DER.
     pub enrollment_spki: Vec<u8>,
     /// What the TLS listener shows.
@@ -107,6 +113,30 @@ impl Keys {
     #[must_use]
     pub fn pin(&self) -> [u8; 32] {
         signing::spki_sha256(&self.identity_spki)
+    }
+
+    /// Decrypts the client nonce of DSKPP; why it fails is nobody's business.
+    ///
+    /// # Errors
+    ///
+    /// It was not encrypted for this key.
+    #[expect(clippy::result_unit_err, reason = "a reason would be an oracle")]
+    pub fn decrypt_nonce(
+        &self,
+        encryption: NonceEncryption,
+        encrypted: &[u8],
+    ) -> Result<SecretBytes, ()> {
+        let mut buffer = Zeroizing::new(vec![0; self.oaep.key_size_bytes()]);
+        let plain = match encryption {
+            NonceEncryption::RsaOaep => {
+                self.oaep
+                    .decrypt(&OAEP_SHA1_MGF1SHA1, encrypted, &mut buffer, None)
+            }
+            NonceEncryption::RsaPkcs1 => self.pkcs1.decrypt(encrypted, &mut buffer),
+        };
+        plain
+            .map(|plain| SecretBytes::from(&*plain))
+            .map_err(|_unspecified| ())
     }
 
     /// Makes the keys of a new gateway.
@@ -182,7 +212,10 @@ impl Keys {
                 .ok_or(KeyError::Damaged(SERVICE_ID))?,
             identity,
             identity_spki,
-            enrollment,
+            oaep: OaepPrivateDecryptingKey::new(enrollment.clone())
+                .map_err(|_unspecified| KeyError::Damaged(ENROLLMENT_KEY))?,
+            pkcs1: Pkcs1PrivateDecryptingKey::new(enrollment)
+                .map_err(|_unspecified| KeyError::Damaged(ENROLLMENT_KEY))?,
             enrollment_spki,
             tls: TlsIdentity {
                 chain: vec![

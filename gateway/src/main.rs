@@ -1,3 +1,10 @@
-//! The authentication service.
+//! `countersign-gateway`: reads its command line and runs it.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use countersign_gateway::cli::Cli;
+
+fn main() -> ExitCode {
+    Cli::parse().run()
+}

@@ -1,10 +1,71 @@
 //! Login requests out, decisions in: the gRPC service `countersign.push.v1.Push`.
 
+mod connection;
 mod streams;
 
+use async_trait::async_trait;
+use axum::Router;
+use countersign_proto::{
+    limits,
+    push::v1::{
+        self as push,
+        push_server::{Push, PushServer},
+    },
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+pub(crate) use streams::Said;
 pub use streams::{Availability, Streams};
+
+use crate::service::{RegistrationError, Service};
 
 /// Exported keying material of the TLS connection that a call came over ("EXPORTER-Channel-Binding",
 /// RFC 9266). The TLS listener puts it among the extensions of every HTTP request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TlsExporter(pub [u8; 32]);
+
+/// The push service as routes of the gateway's listener.
+pub fn router(service: Service) -> Router {
+    let server = PushServer::new(PushService(service))
+        .max_decoding_message_size(limits::PUSH_MESSAGE)
+        .max_encoding_message_size(limits::PUSH_MESSAGE);
+    tonic::service::Routes::new(server).into_axum_router()
+}
+
+struct PushService(Service);
+
+#[async_trait]
+impl Push for PushService {
+    type ConnectStream = ReceiverStream<Result<push::GatewayFrame, Status>>;
+
+    async fn connect(
+        &self,
+        request: Request<Streaming<push::AgentFrame>>,
+    ) -> Result<Response<Self::ConnectStream>, Status> {
+        let exporter = request.extensions().get::<TlsExporter>().copied();
+        let (frames, outgoing) = streams::channel();
+        let service = self.0.clone();
+        let incoming = request.into_inner();
+        tokio::spawn(connection::run(service, incoming, frames, exporter));
+        Ok(Response::new(ReceiverStream::new(outgoing)))
+    }
+
+    async fn register(
+        &self,
+        request: Request<push::RegisterRequest>,
+    ) -> Result<Response<push::RegisterReply>, Status> {
+        match self.0.register(request.into_inner()).await {
+            Ok(reply) => Ok(Response::new(reply)),
+            Err(refused @ RegistrationError::Refused) => {
+                Err(Status::permission_denied(refused.to_string()))
+            }
+            Err(RegistrationError::Storage(error)) => {
+                tracing::error!(%error, "a registration failed");
+                Err(Status::unavailable(
+                    "the gateway could not store it; try again",
+                ))
+            }
+        }
+    }
+}

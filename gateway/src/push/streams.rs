@@ -9,6 +9,7 @@ use std::{
 use countersign_core::{ids::DeviceId, time::UnixMillis};
 use countersign_proto::push::v1::{self as push, gateway_frame::Frame};
 use tokio::sync::{mpsc, oneshot};
+use tonic::Status;
 
 /// A device that was connected this long ago counts as connected, in milliseconds: it is on its way back.
 const AWAY_MS: i64 = 30_000;
@@ -69,6 +70,9 @@ impl Said {
     }
 }
 
+/// The gateway's half of a stream. An error is the last thing that is said on it.
+pub(crate) type Frames = mpsc::Sender<Result<push::GatewayFrame, Status>>;
+
 /// The streams of the agents that are connected to this process.
 #[derive(Default)]
 pub struct Streams(Mutex<State>);
@@ -88,7 +92,7 @@ struct Seen {
 
 struct Live {
     number: u64,
-    frames: mpsc::Sender<push::GatewayFrame>,
+    frames: Frames,
     /// Dropped with this: the stream's task ends.
     _ended: oneshot::Sender<()>,
 }
@@ -102,10 +106,7 @@ pub(crate) struct Joined {
 }
 
 /// Frames on their way to an agent.
-pub(crate) fn channel() -> (
-    mpsc::Sender<push::GatewayFrame>,
-    mpsc::Receiver<push::GatewayFrame>,
-) {
+pub(crate) fn channel() -> (Frames, mpsc::Receiver<Result<push::GatewayFrame, Status>>) {
     mpsc::channel(WAITING_FRAMES)
 }
 
@@ -117,12 +118,7 @@ impl fmt::Debug for Streams {
 
 impl Streams {
     /// A device's stream is open. A former one of the same device ends.
-    pub(crate) fn join(
-        &self,
-        device: DeviceId,
-        frames: mpsc::Sender<push::GatewayFrame>,
-        said: Said,
-    ) -> Joined {
+    pub(crate) fn join(&self, device: DeviceId, frames: Frames, said: Said) -> Joined {
         let (end, ended) = oneshot::channel();
         let mut state = self.state();
         state.last_number = state.last_number.wrapping_add(1);
@@ -195,7 +191,7 @@ impl Streams {
         };
         if live
             .frames
-            .try_send(push::GatewayFrame { frame: Some(frame) })
+            .try_send(Ok(push::GatewayFrame { frame: Some(frame) }))
             .is_err()
         {
             tracing::warn!(%device, "the agent does not read its stream; dropped");
@@ -219,7 +215,7 @@ impl Streams {
                 let after_ms = crate::random::SystemRandom::below(spread_ms);
                 let frame = Some(Frame::Drain(push::Drain { after_ms }));
                 // A stream that is full ends without a word.
-                drop(live.frames.try_send(push::GatewayFrame { frame }));
+                drop(live.frames.try_send(Ok(push::GatewayFrame { frame })));
             }
         }
     }

@@ -3,13 +3,19 @@
 //! Stories order steps and decide nothing that `countersign_core` can decide. Whatever one of them
 //! reports as done is durable.
 
+mod channel;
 mod deadlines;
+mod decision;
+mod enrollment;
 mod fronts;
 mod login;
 mod open_login;
+mod overview;
 mod passcode;
 mod passcode_check;
+mod registration;
 mod throttle;
+mod tokens;
 mod users;
 mod watchers;
 
@@ -22,10 +28,15 @@ use std::{
 
 use countersign_core::time::UnixMillis;
 
+pub(crate) use channel::HelloError;
+pub(crate) use enrollment::EnrollmentRefusal;
 pub use fronts::{FrontCredential, FrontError};
 pub use login::{Consumed, DenyReason, FailReason, LoginError, LoginState, LoginView};
 pub use open_login::{OpenLogin, OpenLoginError, OpenedLogin, Way};
+pub use overview::Overview;
 pub use passcode::{PasscodeVerdict, Subject};
+pub(crate) use registration::RegistrationError;
+pub use tokens::{Change, NewTokenError, NewTokenSpec, ResyncError, TokenError, TokenInfo};
 pub use users::{NewUserError, PasswordVerdict};
 
 pub use crate::store::FrontId;
@@ -59,6 +70,7 @@ struct Inner {
     watchers: watchers::Watchers,
     deadlines: deadlines::Deadlines,
     passwords: throttle::Throttle,
+    enrollments: enrollment::Sessions,
 }
 
 struct ClockPort(Arc<dyn Clock>);
@@ -210,6 +222,7 @@ impl Service {
             watchers: watchers::Watchers::default(),
             deadlines: deadlines::Deadlines::default(),
             passwords: throttle::Throttle::default(),
+            enrollments: enrollment::Sessions::default(),
         })))
     }
 

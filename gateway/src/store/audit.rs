@@ -133,7 +133,7 @@ impl Rows<'_> {
     }
 
     /// How many rows there are, if they hold together.
-    pub(crate) fn verify_audit(self) -> Result<Result<i64, AuditBreak>, StoreError> {
+    pub(crate) fn verify_audit(&self) -> Result<Result<i64, AuditBreak>, StoreError> {
         let mut statement = self
             .connection
             .prepare("SELECT seq, at_ms, event, subject, detail, hash FROM audit ORDER BY seq")?;

@@ -1,0 +1,184 @@
+//! One agent's stream, from its Hello to its end.
+
+use core::time::Duration;
+
+use countersign_core::ids::DeviceId;
+use countersign_proto::push::v1::{self as push, agent_frame, gateway_frame::Frame};
+use tokio::sync::oneshot;
+use tonic::{Status, Streaming};
+
+use super::{TlsExporter, streams::Frames};
+use crate::{
+    random::SystemRandom,
+    service::{HelloError, Service},
+    store::StoreError,
+};
+
+/// An agent that does not say who it is within this time is not one.
+const HELLO_WITHIN: Duration = Duration::from_secs(10);
+
+/// Runs a stream to its end.
+pub(super) async fn run(
+    service: Service,
+    mut incoming: Streaming<push::AgentFrame>,
+    frames: Frames,
+    exporter: Option<TlsExporter>,
+) {
+    if let Err(why) = converse(&service, &mut incoming, &frames, exporter).await {
+        tracing::info!(%why, "an agent's stream ends");
+        // Nobody may be there any more to hear why.
+        drop(frames.try_send(Err(why)));
+    }
+}
+
+async fn converse(
+    service: &Service,
+    incoming: &mut Streaming<push::AgentFrame>,
+    frames: &Frames,
+    exporter: Option<TlsExporter>,
+) -> Result<(), Status> {
+    let nonce = SystemRandom::bytes::<32>();
+    let challenge = push::Challenge {
+        server_nonce: nonce.to_vec(),
+        service_id: service.keys().service.as_bytes().to_vec(),
+    };
+    let gone = |_closed| Status::cancelled("the agent has gone");
+    frames
+        .send(frame(Frame::Challenge(challenge)))
+        .await
+        .map_err(gone)?;
+    let first = tokio::time::timeout(HELLO_WITHIN, incoming.message())
+        .await
+        .map_err(|_late| Status::deadline_exceeded("no Hello came in time"))??;
+    let Some(agent_frame::Frame::Hello(signed)) = first.and_then(|first| first.frame) else {
+        return Err(Status::failed_precondition(
+            "the first message must be a Hello",
+        ));
+    };
+    let hello = service
+        .hello(signed, nonce, exporter)
+        .await
+        .map_err(|error| match error {
+            HelloError::Refused => Status::unauthenticated(error.to_string()),
+            HelloError::Version => Status::unimplemented(error.to_string()),
+            HelloError::Storage(error) => storage(&error),
+        })?;
+    frames
+        .send(frame(Frame::Welcome(hello.welcome)))
+        .await
+        .map_err(gone)?;
+    // On the map first, then the pending ones: a request that is opened in between is sent twice rather
+    // than not at all, and the agent knows it by its id.
+    let mut joined = service
+        .streams()
+        .join(hello.device, frames.clone(), hello.said);
+    tracing::info!(device = %hello.device, "an agent is connected");
+    let result = attend(service, hello.device, incoming, frames, &mut joined).await;
+    service
+        .streams()
+        .leave(hello.device, &joined, service.now());
+    result
+}
+
+/// The stream after the Welcome, until one end closes it.
+async fn attend(
+    service: &Service,
+    device: DeviceId,
+    incoming: &mut Streaming<push::AgentFrame>,
+    frames: &Frames,
+    joined: &mut super::streams::Joined,
+) -> Result<(), Status> {
+    for request in service
+        .pending_requests(device)
+        .await
+        .map_err(|error| storage(&error))?
+    {
+        if tell(frames, &mut joined.ended, Frame::Request(request))
+            .await
+            .is_err()
+        {
+            return Ok(());
+        }
+    }
+    let mut sequence = 0;
+    loop {
+        let message = tokio::select! {
+            _replaced = &mut joined.ended => return Ok(()),
+            message = incoming.message() => message?,
+        };
+        let Some(message) = message else {
+            return Ok(());
+        };
+        let answers = match message.frame {
+            Some(agent_frame::Frame::Decision(decision)) => service
+                .decide(device, decision)
+                .await
+                .map_err(|error| storage(&error))?,
+            Some(agent_frame::Frame::Report(report)) => service
+                .report(device, report)
+                .await
+                .map_err(|error| storage(&error))?
+                .into_iter()
+                .collect(),
+            Some(agent_frame::Frame::Availability(signed)) => {
+                let heard = service
+                    .availability(device, signed, sequence)
+                    .await
+                    .map_err(|error| storage(&error))?;
+                if let Some((said, newer)) = heard {
+                    sequence = newer;
+                    service.streams().hear(device, joined, said);
+                }
+                Vec::new()
+            }
+            Some(agent_frame::Frame::Ack(ack)) => {
+                tracing::debug!(%device, kind = ack.kind().as_str_name(), "acknowledged");
+                Vec::new()
+            }
+            Some(agent_frame::Frame::Hello(_)) => {
+                return Err(Status::failed_precondition("a stream has one Hello"));
+            }
+            // A frame of a newer agent: not for us.
+            None => Vec::new(),
+        };
+        for outcome in answers {
+            if tell(frames, &mut joined.ended, Frame::Outcome(outcome))
+                .await
+                .is_err()
+            {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The stream is to end.
+struct Over;
+
+/// Sends, and waits for room as long as the stream is to live.
+async fn tell(
+    frames: &Frames,
+    ended: &mut oneshot::Receiver<()>,
+    content: Frame,
+) -> Result<(), Over> {
+    tokio::select! {
+        _replaced = ended => Err(Over),
+        sent = frames.send(frame(content)) => sent.map_err(|_closed| Over),
+    }
+}
+
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "what the channel of a stream carries"
+)]
+fn frame(content: Frame) -> Result<push::GatewayFrame, Status> {
+    Ok(push::GatewayFrame {
+        frame: Some(content),
+    })
+}
+
+/// The agent keeps what it sent, comes again and sends it again.
+fn storage(error: &StoreError) -> Status {
+    tracing::error!(%error, "an agent's message could not be handled");
+    Status::unavailable("the gateway's database failed; try again")
+}
