@@ -1,0 +1,113 @@
+//! A person at a terminal: sees what the program shows, types, and looks whether the echo is on.
+
+use std::{
+    fs::File,
+    io::{Read as _, Write as _},
+    process::{Child, Command},
+    sync::mpsc::{Receiver, channel},
+    thread,
+    time::Duration,
+};
+
+use rustix::{
+    fs::{Mode, OFlags},
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{LocalModes, Winsize},
+};
+
+/// How long a person waits for the program to show something.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A program on a terminal of 80 columns.
+pub(crate) struct Typist {
+    keyboard: File,
+    screen: Receiver<Vec<u8>>,
+    seen: String,
+    child: Child,
+}
+
+impl Typist {
+    /// Starts `program` with a controlling terminal of its own: `command` must run `setsid --ctty --wait`.
+    pub(crate) fn start(mut command: Command) -> Self {
+        let master =
+            openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let terminal = File::from(rustix::fs::open(name, flags, Mode::empty()).unwrap());
+        let size = Winsize {
+            ws_row: 24,
+            ws_col: 80,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        rustix::termios::tcsetwinsize(&terminal, size).unwrap();
+        let child = command
+            .stdin(terminal.try_clone().unwrap())
+            .stdout(terminal.try_clone().unwrap())
+            .stderr(terminal)
+            .spawn()
+            .unwrap();
+        // The command holds the last copies of the terminal's side; without them the screen ends.
+        drop(command);
+        let keyboard = File::from(master);
+        let mut eyes = keyboard.try_clone().unwrap();
+        let (sender, screen) = channel();
+        thread::spawn(move || {
+            let mut part = [0; 1024];
+            while let Ok(length @ 1..) = eyes.read(&mut part) {
+                if sender.send(part[..length].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self {
+            keyboard,
+            screen,
+            seen: String::new(),
+            child,
+        }
+    }
+
+    /// Waits until `words` are on the screen, and forgets all that came before their end.
+    pub(crate) fn sees(&mut self, words: &str) -> String {
+        loop {
+            if let Some(at) = self.seen.find(words) {
+                let rest = self.seen.split_off(at + words.len());
+                return core::mem::replace(&mut self.seen, rest);
+            }
+            match self.screen.recv_timeout(PATIENCE) {
+                Ok(part) => self.seen.push_str(&String::from_utf8_lossy(&part)),
+                Err(error) => panic!("{words:?} was never seen, but {:?}: {error}", self.seen),
+            }
+        }
+    }
+
+    pub(crate) fn types(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Whether what is typed is shown.
+    pub(crate) fn echo(&self) -> bool {
+        let modes = rustix::termios::tcgetattr(&self.keyboard).unwrap();
+        modes.local_modes.contains(LocalModes::ECHO)
+    }
+
+    /// Waits for the end; gives the exit code and whether what is typed is shown again.
+    ///
+    /// A copy of the terminal's side stays open, so that its state outlives the program.
+    pub(crate) fn echo_after_end(mut self) -> (i32, bool) {
+        let code = self.child.wait().unwrap().code().unwrap();
+        (code, self.echo())
+    }
+
+    /// Waits for the end; gives the exit code and the rest of the screen.
+    pub(crate) fn ends(mut self) -> (i32, String) {
+        let code = self.child.wait().unwrap().code().unwrap();
+        while let Ok(part) = self.screen.recv_timeout(PATIENCE) {
+            self.seen.push_str(&String::from_utf8_lossy(&part));
+        }
+        (code, self.seen)
+    }
+}
