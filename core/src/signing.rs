@@ -268,6 +268,51 @@ mod tests {
         );
     }
 
+    /// For other implementers: keys, input, deterministic signature and registration MAC.
+    #[test]
+    fn the_published_values_hold() {
+        #[derive(serde::Deserialize)]
+        struct Vectors {
+            private_key: String,
+            public_key: String,
+            spki_sha256: String,
+            k_mac: String,
+            signatures: Vec<Signed>,
+            register_mac: String,
+            register_body: String,
+        }
+        #[derive(serde::Deserialize)]
+        struct Signed {
+            label: String,
+            body: String,
+            input: String,
+            signature: String,
+        }
+        let bytes = |hex: &str| data_encoding::HEXLOWER.decode(hex.as_bytes()).unwrap();
+        let hex = |bytes: &[u8]| data_encoding::HEXLOWER.encode(bytes);
+        let vectors: Vectors =
+            serde_json::from_str(include_str!("../tests/vectors/signing.json")).unwrap();
+        let key = key_from_bytes(&bytes(&vectors.private_key).into()).unwrap();
+        let public = key.verifying_key();
+        assert_eq!(hex(&public_to_sec1(public)), vectors.public_key);
+        assert_eq!(
+            hex(&spki_sha256(&public_to_spki_der(public).unwrap())),
+            vectors.spki_sha256
+        );
+        assert_eq!(vectors.signatures.len(), Label::ALL.len());
+        for (label, signed) in Label::ALL.into_iter().zip(vectors.signatures) {
+            assert_eq!(label.text(), signed.label);
+            let body = bytes(&signed.body);
+            assert_eq!(hex(&signing_input(label, &body)), signed.input);
+            assert_eq!(hex(&sign(&key, label, &body)), signed.signature);
+        }
+        let mac = register_mac(
+            &bytes(&vectors.k_mac).into(),
+            &bytes(&vectors.register_body),
+        );
+        assert_eq!(hex(&mac), vectors.register_mac);
+    }
+
     #[test]
     fn labels_differ_and_hold_no_zero_byte() {
         for (place, label) in Label::ALL.iter().enumerate() {
