@@ -10,6 +10,9 @@ mod error;
 mod package;
 mod pin_policy;
 mod read;
+mod read_policy;
+#[cfg(test)]
+mod tests;
 mod user_id;
 mod write;
 

@@ -4,26 +4,34 @@
 //! id) > [`AwaitingClientNonce::on_client_nonce`] > [`Authenticated::finish`] > [`Provisioned`]. Each step takes the
 //! state before, so one session gives one try. Every refusal is a [`Refusal`]: a status with its body.
 
+mod received;
+mod refusal;
+
 use data_encoding::{BASE64, HEXLOWER};
 use rand_core::CryptoRng;
 use subtle::{Choice, ConstantTimeEq as _};
 
+use self::refusal::response;
+pub use self::{
+    received::{ClientMessage, ReadError, ReceivedClientHello, ReceivedClientNonce, read},
+    refusal::Refusal,
+};
 use super::{
-    AuthenticationCode, DskppError, NAMESPACE, NonceEncryption, Status,
-    authentication::{self, ITERATIONS, MAX_ITERATIONS, ProofInput},
+    AuthenticationCode, NonceEncryption, Status,
+    authentication::{self, ProofInput},
     body_mac,
     keys::{
         MAX_NONCE_LEN, MIN_NONCE_LEN, NONCE_LEN, ProvisionedKeys, Transcript, final_mac,
         provisioned_len,
     },
-    message::{self, Extensions, MAX_IDENTIFIER, PRF_SHA256, PSKC_FORMAT, VERSION},
+    message::{self, MAX_IDENTIFIER, PRF_SHA256, PSKC_FORMAT},
     public_key,
 };
 use crate::{
     otp::OtpMode,
     pskc::{KeyAlgorithm, KeyPackage},
     secret::{SecretBytes, SecretText},
-    xml::{self, Element, Node, XmlError},
+    xml::Node,
 };
 
 /// What the server has at the end: the seed, and the key that proves the device's registration.
@@ -35,162 +43,7 @@ pub struct Provisioned {
     pub k_mac: SecretBytes,
 }
 
-/// A message of a client.
-#[derive(Debug)]
-pub enum ClientMessage {
-    /// The first one.
-    Hello(ReceivedClientHello),
-    /// The second one; its session id says to which run it belongs.
-    Nonce(ReceivedClientNonce),
-}
-
-/// Why a body is no message to go on with.
-#[derive(Debug)]
-pub enum ReadError {
-    /// No DSKPP message at all: HTTP 400 (RFC 6063, section 7.2.5).
-    NotDskpp(Option<XmlError>),
-    /// A DSKPP message that is refused: HTTP 200 with the body of the refusal.
-    Refused(Refusal),
-}
-
-/// Which of the two responses carries a refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
-    ServerHello,
-    ServerFinished,
-}
-
-/// The end of a run: a status, and the message that says it. All secrets of the run are gone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    status: Status,
-    answer: Answer,
-    session_id: Option<String>,
-}
-
-impl Refusal {
-    /// What is said.
-    #[must_use]
-    pub const fn status(&self) -> Status {
-        self.status
-    }
-
-    /// The body that says it: a response with attributes only.
-    #[must_use]
-    pub fn body(&self) -> Vec<u8> {
-        let name = match self.answer {
-            Answer::ServerHello => "dskpp:KeyProvServerHello",
-            Answer::ServerFinished => "dskpp:KeyProvServerFinished",
-        };
-        response(name, self.session_id.as_deref(), self.status)
-            .document()
-            .into_bytes()
-    }
-
-    const fn to_hello(status: Status) -> Self {
-        Self {
-            status,
-            answer: Answer::ServerHello,
-            session_id: None,
-        }
-    }
-
-    fn to_nonce(status: Status, session_id: &str) -> Self {
-        Self {
-            status,
-            answer: Answer::ServerFinished,
-            session_id: Some(session_id.to_owned()),
-        }
-    }
-}
-
-fn response(name: &'static str, session_id: Option<&str>, status: Status) -> Node {
-    let node = message::root(name);
-    let node = match session_id {
-        Some(session_id) => node.with("SessionID", session_id),
-        None => node,
-    };
-    node.with("Status", status.word())
-}
-
-/// Reads what a client posted.
-///
-/// # Errors
-/// [`ReadError`] says which HTTP status belongs to it.
-pub fn read(body: &[u8]) -> Result<ClientMessage, ReadError> {
-    let root = xml::read(body).map_err(|error| ReadError::NotDskpp(Some(error)))?;
-    if root.is(NAMESPACE, "KeyProvClientHello") {
-        return ReceivedClientHello::read(&root, body)
-            .map(ClientMessage::Hello)
-            .map_err(|status| ReadError::Refused(Refusal::to_hello(status)));
-    }
-    if root.is(NAMESPACE, "KeyProvClientNonce") {
-        let Ok(session_id) = message::identifier(&root, "SessionID") else {
-            return Err(ReadError::Refused(Refusal {
-                status: Status::MalformedRequest,
-                answer: Answer::ServerFinished,
-                session_id: None,
-            }));
-        };
-        return ReceivedClientNonce::read(&root, session_id, body)
-            .map(ClientMessage::Nonce)
-            .map_err(|status| ReadError::Refused(Refusal::to_nonce(status, session_id)));
-    }
-    if root.name.namespace == NAMESPACE {
-        return Err(ReadError::Refused(Refusal::to_hello(
-            Status::UnknownRequest,
-        )));
-    }
-    Err(ReadError::NotDskpp(None))
-}
-
-/// `KeyProvClientHello`, as far as we can serve it.
-#[derive(Debug)]
-pub struct ReceivedClientHello {
-    key_types: Vec<KeyAlgorithm>,
-    encryptions: Vec<NonceEncryption>,
-    client_info: Option<Vec<u8>>,
-    transcript: Transcript,
-}
-
 impl ReceivedClientHello {
-    fn read(hello: &Element, body: &[u8]) -> Result<Self, Status> {
-        version(hello)?;
-        let key_types: Vec<KeyAlgorithm> = listed(hello, "SupportedKeyTypes")?;
-        let encryptions: Vec<NonceEncryption> = listed(hello, "SupportedEncryptionAlgorithms")?;
-        let macs: Vec<String> = listed(hello, "SupportedMacAlgorithms")?;
-        if key_types.is_empty() {
-            return Err(Status::NoSupportedKeyTypes);
-        }
-        if encryptions.is_empty() {
-            return Err(Status::NoSupportedEncryptionAlgorithms);
-        }
-        if !macs.iter().any(|uri| uri == PRF_SHA256) {
-            return Err(Status::NoSupportedMacAlgorithms);
-        }
-        if let Some(variants) = malformed(message::optional(hello, "SupportedProtocolVariants"))?
-            && malformed(message::optional(variants, "FourPass"))?.is_none()
-        {
-            return Err(Status::NoProtocolVariants);
-        }
-        if let Some(formats) = malformed(message::optional(hello, "SupportedKeyPackages"))?
-            && !formats.children.iter().any(|format| {
-                format.is(NAMESPACE, "KeyPackageFormat") && format.trimmed() == PSKC_FORMAT
-            })
-        {
-            return Err(Status::NoSupportedKeyPackages);
-        }
-        let extensions = malformed(Extensions::read(hello))?;
-        let mut transcript = Transcript::default();
-        transcript.add(body);
-        Ok(Self {
-            key_types,
-            encryptions,
-            client_info: extensions.client_info,
-            transcript,
-        })
-    }
-
     /// Answers with the server's hello: the state to keep under [`AwaitingClientNonce::session_id`], and the body.
     ///
     /// `mode` is that of the token to be made (for an unknown short code any mode: the refusal comes with the
@@ -265,81 +118,6 @@ impl ReceivedClientHello {
     #[must_use]
     pub fn refuse(self, status: Status) -> Refusal {
         Refusal::to_hello(status)
-    }
-}
-
-/// `KeyProvClientNonce`, read but not believed.
-#[derive(Debug)]
-pub struct ReceivedClientNonce {
-    session_id: String,
-    encrypted: Vec<u8>,
-    client_id: String,
-    rounds: u32,
-    mac: Vec<u8>,
-    body: Vec<u8>,
-}
-
-impl ReceivedClientNonce {
-    fn read(nonce: &Element, session_id: &str, body: &[u8]) -> Result<Self, Status> {
-        version(nonce)?;
-        malformed(Extensions::read(nonce))?;
-        let encrypted = malformed(message::required(nonce, "EncryptedNonce"))?;
-        let encrypted = malformed(message::base64(encrypted, "EncryptedNonce"))?;
-        let authentication = malformed(message::optional(nonce, "AuthenticationData"))?
-            .ok_or(Status::AuthenticationDataMissing)?;
-        let client_id = malformed(message::required(authentication, "ClientID"))?
-            .text
-            .clone();
-        let proof = malformed(message::optional(authentication, "AuthenticationCodeMac"))?
-            .ok_or(Status::AuthenticationDataMissing)?;
-        let rounds = match malformed(message::optional(proof, "IterationCount"))? {
-            None => ITERATIONS,
-            Some(count) => count
-                .trimmed()
-                .parse()
-                .map_err(|_not_a_number| Status::MalformedRequest)?,
-        };
-        let mac = malformed(message::required(proof, "Mac"))?;
-        if mac
-            .attribute("MacAlgorithm")
-            .is_some_and(|uri| uri.trim() != PRF_SHA256)
-        {
-            return Err(Status::AuthenticationDataInvalid);
-        }
-        let mac = malformed(message::base64(mac, "Mac"))?;
-        if client_id.chars().nth(MAX_IDENTIFIER).is_some() {
-            return Err(Status::MalformedRequest);
-        }
-        // Fewer rounds are not what the RFC asks for, many more would be work for a stranger.
-        if !(ITERATIONS..=MAX_ITERATIONS).contains(&rounds) {
-            return Err(Status::AuthenticationDataInvalid);
-        }
-        Ok(Self {
-            session_id: session_id.to_owned(),
-            encrypted,
-            client_id,
-            rounds,
-            mac,
-            body: body.to_vec(),
-        })
-    }
-
-    /// The run that the message says it belongs to.
-    #[must_use]
-    pub fn session_id(&self) -> &str {
-        &self.session_id
-    }
-
-    /// The client ID that the message gives; not proven.
-    #[must_use]
-    pub fn client_id(&self) -> &str {
-        &self.client_id
-    }
-
-    /// Refuses the message, for a run that is unknown or over.
-    #[must_use]
-    pub fn refuse(self, status: Status) -> Refusal {
-        Refusal::to_nonce(status, &self.session_id)
     }
 }
 
@@ -542,34 +320,4 @@ impl Authenticated {
     pub fn refuse(self, status: Status) -> Refusal {
         Refusal::to_nonce(status, &self.session_id)
     }
-}
-
-fn version(message: &Element) -> Result<(), Status> {
-    match message.attribute("Version").map(str::trim) {
-        Some(VERSION) => Ok(()),
-        Some(_) => Err(Status::UnsupportedVersion),
-        None => Err(Status::MalformedRequest),
-    }
-}
-
-/// The status for what is wrong with a message.
-fn malformed<T>(result: Result<T, DskppError>) -> Result<T, Status> {
-    result.map_err(|error| {
-        if error == DskppError::CriticalExtension {
-            Status::UnknownCriticalExtension
-        } else {
-            Status::MalformedRequest
-        }
-    })
-}
-
-/// The entries of a list that we know, in the client's order.
-fn listed<T: core::str::FromStr>(hello: &Element, list: &'static str) -> Result<Vec<T>, Status> {
-    let list = malformed(message::required(hello, list))?;
-    Ok(list
-        .children
-        .iter()
-        .filter(|entry| entry.is(NAMESPACE, "Algorithm"))
-        .filter_map(|entry| entry.trimmed().parse().ok())
-        .collect())
 }
