@@ -1,4 +1,4 @@
-//! Challenge-response passcodes: OCRA (RFC 6287, with erratum 3729).
+//! Challenge-response passcodes: OCRA (RFC 6287 with its erratum 3729).
 //!
 //! A [`Suite`] names the hash, the length of the response and the inputs; [`Suite::compute`] is one-way
 //! challenge-response or a plain signature, [`Suite::compute_mutual`] one side of mutual authentication.

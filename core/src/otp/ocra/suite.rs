@@ -32,7 +32,8 @@ pub struct Suite {
 /// What a computation gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Response {
-    /// So many decimal digits.
+    /// So many decimal digits. Ten are allowed as RFC 6287 says, though few values begin with a 2
+    /// (erratum 3730, reported only, would allow nine at most).
     Digits(Digits),
     /// The whole HMAC, here as lower-case hex (`t` = 0).
     WholeHmac,
@@ -165,7 +166,7 @@ pub enum SuiteError {
     /// A `T` that is not one number and one unit, or out of its range.
     #[error("the time step of the OCRA suite must be 1 to 59 S, 1 to 59 M or 1 to 48 H")]
     TimeStep,
-    /// `T0H`: the grammar has it, but there is nothing to count.
+    /// `T0H`: the RFC as printed has it; erratum 3729 takes it out, since there is nothing to count.
     #[error("the OCRA suite has a time step of no length")]
     NoTime,
     /// A `T` such as `T1H30M`, which some servers accept.
