@@ -70,11 +70,12 @@ impl ActivationString {
     /// [`ActivationStringError`]: what could not be read back is not made.
     pub fn new(
         url: &Url,
-        user: &str,
+        user: impl Into<String>,
         passphrase: SecretText,
         service_pins: Vec<[u8; 32]>,
     ) -> Result<Self, ActivationStringError> {
-        if [user, passphrase.expose()]
+        let user = user.into();
+        if [user.as_str(), passphrase.expose()]
             .iter()
             .any(|text| text.contains(char::is_control))
         {
@@ -86,7 +87,7 @@ impl ActivationString {
         let url_text = url.as_str().to_owned();
         Ok(Self {
             url: enrollment_url(&url_text, AllowHttp::Loopback)?,
-            user: user_name(user)?,
+            user: user_name(&user)?,
             passphrase: checked_passphrase(passphrase)?,
             service_pins,
             unknown_names: Vec::new(),
