@@ -101,7 +101,10 @@ impl Failure {
 
     /// Says on standard error what failed and what to do next, and gives the exit code.
     pub(crate) fn report(&self, output: &Output) -> ExitCode {
-        if !matches!(self, Self::ReaderGone | Self::Interrupted { .. }) {
+        if matches!(self, Self::Interrupted { .. }) {
+            // The shell's prompt shall not stand behind the question.
+            output.remark("");
+        } else if !matches!(self, Self::ReaderGone) {
             let tries_left = match self {
                 Self::Agent(error) => error.tries_left(),
                 Self::Refused { .. }

@@ -49,7 +49,7 @@ pub(crate) async fn run(wish: Wish, session: &Session) -> Result<(), Failure> {
             pin: core::mem::take(&mut *pin),
             ..request.clone()
         };
-        match agent.answer_login_request(attempt).await {
+        match session.patiently(agent.answer_login_request(attempt)).await {
             Ok(reply) => break reply,
             Err(refusal) => pin = pins.after(refusal, "the token", session).await?,
         }
@@ -94,7 +94,8 @@ async fn look_first(
         (several, _) => choose(several, terminal, session).await?,
     };
     request.id.clone_from(&chosen.id);
-    output::note(&chosen.card(session.output.error_style()));
+    let card = chosen.card(session.output.error_style());
+    output::note(&format!("\n{card}\n"));
     if verdict == Verdict::Approve && chosen.number_required && request.number.is_empty() {
         let question = format!("Number shown by {}: ", text::short(&chosen.resource));
         request.number = terminal.ask(&question).await?;

@@ -38,7 +38,7 @@ pub(crate) async fn generate(
             pin: core::mem::take(&mut *pin),
             ..request.clone()
         };
-        match agent.generate_passcode(attempt).await {
+        match session.patiently(agent.generate_passcode(attempt)).await {
             Ok(reply) => break reply,
             Err(refusal) => pin = pins.after(refusal, &request.token, session).await?,
         }

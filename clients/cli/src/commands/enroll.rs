@@ -46,7 +46,7 @@ pub(crate) async fn run(arguments: cli::Enroll, session: &Session) -> Result<(),
         name,
         confirmed_host: offer.host,
     };
-    let reply = agent.enroll(request).await?;
+    let reply = session.patiently(agent.enroll(request)).await?;
     session.output.answer(&Enrolled {
         token: reply.token.unwrap_or_default().into(),
         vault_created: reply.vault_created,
@@ -99,7 +99,7 @@ async fn confirm(
         "Add --yes if that is right.",
     )?;
     let style = session.output.error_style();
-    output::note(&card(offer, name, style));
+    output::note(&format!("\n{}\n", card(offer, name, style)));
     let question = if host.is_empty() {
         "Add this token?".to_owned()
     } else if offer.user.is_empty() {

@@ -1,6 +1,6 @@
 //! `countersign list`: all tokens.
 
-use countersign_proto::agent::v1::OtpMode;
+use countersign_proto::agent::v1::{OtpMode, TokenState};
 use serde::Serialize;
 
 use super::session::Session;
@@ -10,7 +10,7 @@ use crate::{
     output::{
         Answer, Paint, Style,
         table::{Cell, tabbed, table},
-        token::Token,
+        token::{self, Token},
         words,
     },
 };
@@ -40,7 +40,8 @@ impl TokenList {
     /// How long a passcode that was asked for now would be good.
     fn countdown(&self, token: &Token, style: &Style) -> Cell {
         let period = token.period.filter(|period| *period > 0);
-        let (Some(period), OtpMode::Time) = (period, token.kind.mode) else {
+        let usable = token.kind.mode == OtpMode::Time && token.kind.state == TokenState::Active;
+        let Some(period) = period.filter(|_| usable) else {
             return Cell::default();
         };
         let passed = self.second.rem_euclid(i64::from(period)).unsigned_abs();
@@ -71,19 +72,18 @@ impl Answer for TokenList {
                 ]
             })
             .collect();
-        table(
-            &[
-                "NAME",
-                "USER",
-                "MODE",
-                "SERIAL",
-                "PUSH",
-                "THIS PERIOD",
-                "STATE",
-            ],
-            &rows,
-            style,
-        )
+        let sealed = self
+            .tokens
+            .iter()
+            .any(|token| token.kind.mode == OtpMode::Unspecified);
+        let heading = [
+            "NAME", "USER", "MODE", "SERIAL", "PUSH", "GOOD FOR", "STATE",
+        ];
+        let mut lines = table(&heading, &rows, style);
+        if sealed {
+            lines.push_str(&token::sealed(style));
+        }
+        lines
     }
 
     fn bare(&self) -> String {
@@ -118,7 +118,7 @@ mod tests {
             id: "7".to_owned(),
             name: "Work".to_owned(),
             serial: "CS01".to_owned(),
-            state: api::TokenState::Active.into(),
+            state: TokenState::Active.into(),
             autosend: true,
             mode: OtpMode::Time.into(),
             issuer: "Example".to_owned(),
@@ -167,7 +167,7 @@ mod tests {
             id: "7".to_owned(),
             name: "Work".to_owned(),
             serial: "CS01".to_owned(),
-            state: api::TokenState::Active.into(),
+            state: TokenState::Active.into(),
             autosend: true,
             ..api::Token::default()
         };
@@ -199,13 +199,13 @@ mod tests {
             mode: OtpMode::Event.into(),
             period: 0,
             push: false,
-            state: api::TokenState::Revoked.into(),
+            state: TokenState::Revoked.into(),
             ..token()
         };
         assert_eq!(
             list(vec![token(), other]).friendly(&Style::new(false, 120)),
             concat!(
-                "NAME  USER   MODE         SERIAL  PUSH  THIS PERIOD        STATE\n",
+                "NAME  USER   MODE         SERIAL  PUSH  GOOD FOR           STATE\n",
                 "Work  alice  time-based   CS01    on    ━╌╌╌╌╌╌╌╌╌    3 s\n",
                 "重要  alice  event-based  CS01    no                       revoked\n",
             )

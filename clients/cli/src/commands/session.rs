@@ -1,9 +1,10 @@
 //! What every command has at hand: the agent, the terminal, the output.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use countersign_client::{AgentClient, ClientError, Deadlines, SocketPath};
 use countersign_proto::{agent::v1::Reason, limits::PASSPHRASE};
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -15,6 +16,9 @@ use crate::{
     secret_line::{self, Secret},
     text,
 };
+
+/// How long a person is left without a word while the agent is busy.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// One run of one command.
 #[derive(Debug)]
@@ -59,6 +63,17 @@ impl Session {
             });
         let path = SocketPath::in_runtime_folder(folder);
         Ok(AgentClient::connect_within(&path, deadlines).await?)
+    }
+
+    /// Waits for a call that may need a PIN, a finger or a service, and says so when it takes long.
+    pub(crate) async fn patiently<T>(&self, call: impl Future<Output = T>) -> T {
+        let mut call = pin!(call);
+        if let Ok(done) = timeout(SILENCE, call.as_mut()).await {
+            return done;
+        }
+        self.output
+            .remark("Waiting. You may be asked for a PIN or a fingerprint in another window.");
+        call.await
     }
 
     /// The terminal, if a person sits before one.

@@ -43,17 +43,13 @@ async fn unlock(agent: &mut AgentClient, passphrase: &mut Secret) -> Result<bool
 /// Asks for the passphrase where the vault wants one, and where the keyring does not help.
 async fn with_terminal(agent: &mut AgentClient, terminal: &Terminal) -> Result<bool, Failure> {
     let status = agent.status().await?;
-    let mut ask = wants_passphrase(&status);
-    if !ask {
+    if !wants_passphrase(&status) {
         match agent.unlock(Vec::new()).await {
             Ok(reply) => return Ok(reply.was_unlocked),
-            Err(refusal) if has_passphrase(&status) && is_about_the_key(refusal.reason()) => {
-                ask = true;
-            }
+            Err(refusal) if has_passphrase(&status) && is_about_the_key(refusal.reason()) => {}
             Err(refusal) => return Err(refusal.into()),
         }
     }
-    debug_assert!(ask, "all other ways have returned");
     let mut passphrase = terminal
         .ask_hidden("passphrase", "Passphrase of the vault", PASSPHRASE)
         .await?;

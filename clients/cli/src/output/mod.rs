@@ -43,12 +43,15 @@ pub(crate) struct Output {
     reader: Reader,
     style: Style,
     error_style: Style,
+    /// Standard error is a terminal.
+    is_watched: bool,
 }
 
 impl Output {
     /// Looks at where the two streams go.
     pub(crate) fn new(json: bool, environment: &Environment) -> Self {
         let is_terminal = io::stdout().is_terminal();
+        let is_watched = io::stderr().is_terminal();
         let reader = match (json, is_terminal) {
             (true, _) => Reader::Script,
             (false, true) => Reader::Person,
@@ -57,7 +60,8 @@ impl Output {
         Self {
             reader,
             style: Style::new(is_terminal && !environment.plain, width(is_terminal)),
-            error_style: Style::new(io::stderr().is_terminal() && !environment.plain, 80),
+            error_style: Style::new(is_watched && !environment.plain, 80),
+            is_watched,
         }
     }
 
@@ -67,6 +71,7 @@ impl Output {
             reader: Reader::Script,
             style: Style::new(false, 80),
             error_style: Style::new(false, 80),
+            is_watched: false,
         }
     }
 
@@ -92,6 +97,16 @@ impl Output {
     /// How standard error is painted, for questions.
     pub(crate) const fn error_style(&self) -> &Style {
         &self.error_style
+    }
+
+    /// A faint line for the person who watches standard error; nobody else gets it.
+    pub(crate) fn remark(&self, words: &str) {
+        if self.is_watched {
+            note(&format!(
+                "{}\n",
+                self.error_style.paint(Paint::Faint, words)
+            ));
+        }
     }
 
     /// Warns, on standard error.

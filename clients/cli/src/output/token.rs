@@ -81,12 +81,18 @@ impl From<api::Token> for Token {
     }
 }
 
+/// Why most of a token is not shown.
+pub(crate) fn sealed(style: &Style) -> String {
+    let words = "The vault is locked; the rest is sealed. `countersign unlock` opens it.";
+    format!("{}\n", style.paint(Paint::Faint, words))
+}
+
 impl Token {
     /// Its state in words and colour; nothing for one that is as it should be.
     pub(crate) fn trouble(&self) -> Cell {
         match self.kind.state {
             TokenState::Active => Cell::default(),
-            TokenState::PinExhausted => Cell::new(Paint::Bad, "too many wrong PINs: enroll again"),
+            TokenState::PinExhausted => Cell::new(Paint::Bad, "locked out: enroll again"),
             TokenState::Revoked => Cell::new(Paint::Bad, "revoked"),
             TokenState::Unspecified => Cell::new(Paint::Attention, "unknown state"),
         }
@@ -96,7 +102,7 @@ impl Token {
     pub(crate) fn push_word(&self) -> &'static str {
         match (self.push, self.autosend) {
             (Some(true), true) => "on",
-            (Some(true), false) => "off (autosend)",
+            (Some(true), false) => "paused",
             (Some(false), _) => "no",
             (None, _) => "",
         }
@@ -126,7 +132,7 @@ impl Token {
                 self.push.map(words::yes).unwrap_or_default().to_owned(),
             ),
             (
-                "Approved by",
+                "Approval",
                 "push_verification",
                 text(&self.push_verification),
             ),
@@ -184,11 +190,7 @@ impl Answer for Token {
         }
         let mut lines = pairs(&rows, style);
         if self.kind.mode == OtpMode::Unspecified {
-            lines.push_str(&style.paint(
-                Paint::Faint,
-                "The vault is locked; the rest is sealed. `countersign unlock` opens it.",
-            ));
-            lines.push('\n');
+            lines.push_str(&sealed(style));
         }
         lines
     }

@@ -270,3 +270,31 @@ fn a_hostile_name_does_not_reach_the_terminal() {
     );
     assert_eq!(screen.lines().count(), 2);
 }
+
+#[test]
+fn a_long_wait_is_explained_and_control_c_still_ends_it_after_a_question() {
+    let stage = Stage::new();
+    stage.agent.script().pin = Some("246810");
+    let mut typist = start_plain(&stage, &["code", "Work"]);
+    typist.sees("PIN of Work: ");
+    stage.agent.script().hangs = true;
+    typist.types("246810\n");
+    typist.sees("Waiting.");
+    typist.types("\u{3}");
+    assert_eq!(typist.echo_after_end(), (130, true));
+}
+
+#[test]
+fn a_locked_vault_shows_names_and_says_why_not_more() {
+    let stage = Stage::new();
+    let mut sealed = token("Work");
+    sealed.mode = countersign_proto::agent::v1::OtpMode::Unspecified.into();
+    stage.agent.script().tokens = vec![sealed];
+    let (code, screen) = start_plain(&stage, &["list"]).ends();
+    assert_eq!(code, 0);
+    assert!(
+        screen.contains("Work") && screen.contains("countersign unlock"),
+        "{screen}"
+    );
+    assert!(!screen.contains("alice"), "{screen}");
+}
