@@ -14,7 +14,7 @@ use crate::{
 pub const PATH: &str = "/example/";
 
 /// A browser window at the sample resource.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ExamplePortal {
     window: Portal,
 }
@@ -54,10 +54,19 @@ impl ExamplePortal {
     /// The page does not offer it.
     pub fn ask_the_desktop(&mut self) -> Result<Page> {
         let page = self.enter_password()?;
+        self.send_login_request(&page)
+    }
+
+    /// On the page that [`ExamplePortal::enter_password`] led to: a login request to the desktop.
+    ///
+    /// # Errors
+    ///
+    /// The page does not offer it.
+    pub fn send_login_request(&mut self, page: &Page) -> Result<Page> {
         let form = page
             .form_with("push")
             .context("the page offers no login request")?;
-        self.window.send(&page, &form, &[], Some(("push", "1")))
+        self.window.send(page, &form, &[], Some(("push", "1")))
     }
 
     /// Name and password, then a passcode.

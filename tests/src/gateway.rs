@@ -10,12 +10,12 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use rustls::pki_types::CertificateDer;
+use data_encoding::HEXLOWER_PERMISSIVE;
+use serde_json::Value;
 
 use crate::{
     Workspace, block_on,
     notify_socket::NotifySocket,
-    portal::certificate_of_pem,
     process::{Process, Stdout},
     programs::program,
 };
@@ -220,16 +220,20 @@ impl GatewayProcess {
         format!("https://{}", self.address)
     }
 
-    /// The certificate of its identity key, which vouches for the one that it shows.
+    /// SHA-256 of its identity key, which every certificate that it shows goes back to.
     ///
     /// # Errors
     ///
-    /// It cannot be read.
-    pub fn identity_certificate(&self) -> Result<CertificateDer<'static>> {
-        let path = self.data.join("identity.pem");
-        let pem =
-            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        certificate_of_pem(&pem)
+    /// It does not say.
+    pub fn pin(&self) -> Result<[u8; 32]> {
+        let status: Value = serde_json::from_str(&self.run(&["status", "--json"], "")?)?;
+        let pin = status
+            .get("pin")
+            .and_then(Value::as_str)
+            .context("a status without a pin")?;
+        let pin = HEXLOWER_PERMISSIVE.decode(pin.as_bytes())?;
+        pin.try_into()
+            .map_err(|_wrong_length| anyhow::anyhow!("a pin that is no SHA-256"))
     }
 
     /// Its data folder.

@@ -16,12 +16,14 @@ pub mod notices;
 pub mod notify_socket;
 pub mod page;
 pub mod parts;
+pub mod pinned;
 pub mod portal;
 pub mod process;
 pub mod programs;
 pub mod requests;
 mod runtime;
 pub mod stage;
+pub mod standin_notifications;
 pub mod surroundings;
 pub mod workspace;
 

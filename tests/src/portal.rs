@@ -3,21 +3,18 @@
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use anyhow::{Context as _, Result, bail};
-use http::{Method, Request, StatusCode, header};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::{body::Bytes, client::conn::http1::SendRequest};
 use hyper_util::rt::TokioIo;
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, ServerName},
-};
+use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::{
     gateway::GatewayProcess,
     page::{Form, Page},
-    patiently,
+    patiently, pinned,
 };
 
 /// The most redirects that are followed.
@@ -26,29 +23,26 @@ const REDIRECTS: usize = 5;
 const PAGE: usize = 1024 * 1024;
 
 /// One browser window at a gateway.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Portal {
     address: SocketAddr,
     tls: Arc<ClientConfig>,
+    connection: Option<SendRequest<Full<Bytes>>>,
     cookies: BTreeMap<String, String>,
     headers: Vec<(String, String)>,
 }
 
 impl Portal {
-    /// A window that trusts this gateway's identity certificate and nothing else.
+    /// A window that trusts this gateway's identity key and nothing else.
     ///
     /// # Errors
     ///
-    /// The gateway's certificate cannot be read.
+    /// The gateway does not tell its pin.
     pub fn open(gateway: &GatewayProcess) -> Result<Self> {
-        let mut roots = RootCertStore::empty();
-        roots.add(gateway.identity_certificate()?)?;
-        let tls = ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
         Ok(Self {
             address: gateway.address(),
-            tls: Arc::new(tls),
+            tls: Arc::new(pinned::client(gateway.pin()?)),
+            connection: None,
             cookies: BTreeMap::new(),
             headers: Vec::new(),
         })
@@ -164,11 +158,9 @@ impl Portal {
             String::new()
         };
         let request = request.body(Full::new(Bytes::from(body)))?;
-        let exchange = exchange(self.address, Arc::clone(&self.tls), request);
-        let (status, headers, body) = patiently(
-            &format!("{} to answer {method} {path}", self.address),
-            exchange,
-        )??;
+        let exchange = self.send_request(request);
+        let what = format!("{method} {path}");
+        let (status, headers, body) = patiently(&what, exchange)?.with_context(|| what.clone())?;
         for cookie in headers.get_all(header::SET_COOKIE) {
             let pair = cookie.to_str()?.split(';').next().unwrap_or_default();
             let (name, value) = pair.split_once('=').context("a cookie without a value")?;
@@ -189,36 +181,44 @@ impl Portal {
         };
         Ok((page, location))
     }
-}
 
-async fn exchange(
-    address: SocketAddr,
-    tls: Arc<ClientConfig>,
-    request: Request<Full<Bytes>>,
-) -> Result<(StatusCode, http::HeaderMap, String)> {
-    let tcp = TcpStream::connect(address).await?;
-    let name = ServerName::IpAddress(address.ip().into());
-    let stream = TlsConnector::from(tls).connect(name, tcp).await?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let answer = async {
-        let answer = sender.send_request(request).await?;
-        let (parts, body) = answer.into_parts();
-        let body = http_body_util::Limited::new(body, PAGE)
+    /// One exchange on the open connection, or on a new one.
+    async fn send_request(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(StatusCode, HeaderMap, String)> {
+        let open = match self.connection.take() {
+            Some(mut open) => open.ready().await.is_ok().then_some(open),
+            None => None,
+        };
+        let mut connection = match open {
+            Some(open) => open,
+            None => connect(self.address, Arc::clone(&self.tls)).await?,
+        };
+        let (parts, body) = connection.send_request(request).await?.into_parts();
+        let body = Limited::new(body, PAGE)
             .collect()
             .await
             .map_err(|error| anyhow::anyhow!("the page: {error}"))?
             .to_bytes();
-        // Dropped here, so that the connection ends.
-        drop(sender);
+        self.connection = Some(connection);
         Ok((
             parts.status,
             parts.headers,
             String::from_utf8(body.to_vec())?,
         ))
-    };
-    let (answer, _) = tokio::join!(answer, connection);
-    answer
+    }
+}
+
+async fn connect(address: SocketAddr, tls: Arc<ClientConfig>) -> Result<SendRequest<Full<Bytes>>> {
+    let tcp = TcpStream::connect(address).await?;
+    tcp.set_nodelay(true)?;
+    let name = ServerName::IpAddress(address.ip().into());
+    let stream = TlsConnector::from(tls).connect(name, tcp).await?;
+    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    // Ends with its sender, or when the gateway does; the next request tells.
+    tokio::spawn(connection);
+    Ok(sender)
 }
 
 /// `application/x-www-form-urlencoded`.
@@ -240,26 +240,6 @@ fn percent(text: &str) -> String {
             }
         })
         .collect()
-}
-
-/// The first certificate of a PEM text.
-///
-/// # Errors
-///
-/// There is none.
-pub fn certificate_of_pem(pem: &str) -> Result<CertificateDer<'static>> {
-    let inside = pem
-        .split("-----BEGIN CERTIFICATE-----")
-        .nth(1)
-        .and_then(|rest| rest.split("-----END CERTIFICATE-----").next())
-        .context("no certificate in it")?;
-    let base64: String = inside
-        .chars()
-        .filter(|letter| !letter.is_whitespace())
-        .collect();
-    Ok(CertificateDer::from(
-        data_encoding::BASE64.decode(base64.as_bytes())?,
-    ))
 }
 
 #[cfg(test)]

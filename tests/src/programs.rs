@@ -1,8 +1,16 @@
 //! Where the programs under test are: beside the test program, in the target folder that it was built in.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::OnceLock};
 
 use anyhow::{Context as _, Result, bail};
+
+/// Set by programs that are told where to look.
+static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+
+/// From now on the programs are taken from `folder`. The first call counts.
+pub fn take_from(folder: PathBuf) {
+    FOLDER.get_or_init(|| folder);
+}
 
 /// The folder with the programs, e.g. `target/debug`.
 ///
@@ -10,6 +18,9 @@ use anyhow::{Context as _, Result, bail};
 ///
 /// The test program does not lie in a target folder.
 pub fn bin_dir() -> Result<PathBuf> {
+    if let Some(folder) = FOLDER.get() {
+        return Ok(folder.clone());
+    }
     let own = std::env::current_exe().context("this program does not know its own path")?;
     let folder = own.parent().context("this program lies nowhere")?;
     // A test lies in deps/ below the programs, demo and bench beside them.
