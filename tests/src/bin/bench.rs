@@ -22,6 +22,7 @@ use countersign_tests::{
     standin_notifications::{StandinNotifications, now},
     surroundings,
 };
+use serde_json::Value;
 
 /// Runs of each whole process.
 const PROCESSES: usize = 300;
@@ -279,9 +280,10 @@ fn idle(stage: &mut Stage, rows: &mut Vec<Row>) -> Result<()> {
     let ended = block_on(async { tokio::time::timeout(IDLE, core::future::pending::<()>()).await });
     debug_assert!(ended.is_err());
     let after = wake_ups(id)?;
-    let connected = stage.cli.json(&["status"])?;
-    let connected = connected["services"][0]["connected"]
-        .as_bool()
+    let status = stage.cli.json(&["status"])?;
+    let connected = status
+        .pointer("/services/0/connected")
+        .and_then(Value::as_bool)
         .unwrap_or_default();
     let note = if connected {
         "one open TLS stream"
