@@ -42,6 +42,29 @@ pub(crate) fn sentence(text: &str) -> String {
     display(text, 500)
 }
 
+/// As [`sentence`], with a large first letter and a full stop: what the agent says comes in either form.
+/// A first word that is a name (of a host, a program, an option) is left alone.
+pub(crate) fn polished(text: &str) -> String {
+    let text = sentence(text);
+    let first = text.split(' ').next().unwrap_or_default();
+    let is_word =
+        first.bytes().all(|byte| byte.is_ascii_lowercase()) && !first.contains("countersign");
+    let mut letters = text.chars();
+    let mut polished = String::with_capacity(text.len().saturating_add(1));
+    polished.extend(letters.next().map(|letter| {
+        if is_word {
+            letter.to_ascii_uppercase()
+        } else {
+            letter
+        }
+    }));
+    polished.push_str(letters.as_str());
+    if polished.ends_with(|end: char| end.is_alphanumeric() || matches!(end, '`' | ')' | '"')) {
+        polished.push('.');
+    }
+    polished
+}
+
 /// Whether a character may reach a terminal or a script's line only in an escaped or replaced form.
 pub(crate) fn is_unsafe(letter: char) -> bool {
     letter.is_control()
@@ -87,6 +110,25 @@ mod tests {
             "e\u{301}",
         ] {
             assert_eq!(display(text, 64), text);
+        }
+    }
+
+    #[test]
+    fn what_the_agent_says_reads_as_a_sentence() {
+        for (said, shown) in [
+            ("", ""),
+            ("the PIN is wrong", "The PIN is wrong."),
+            ("The vault is locked.", "The vault is locked."),
+            ("run `countersign unlock`", "Run `countersign unlock`."),
+            (
+                "gateway.example:8443 is away",
+                "gateway.example:8443 is away.",
+            ),
+            ("countersignd is too old", "countersignd is too old."),
+            ("is it?", "Is it?"),
+            ("é", "é."),
+        ] {
+            assert_eq!(polished(said), shown);
         }
     }
 

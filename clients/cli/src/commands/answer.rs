@@ -225,8 +225,12 @@ impl Answer for Outcome {
                 Paint::Good,
             ),
             (Verdict::Approve, _) => ("Approved.", format!("{resource} knows."), Paint::Good),
-            (Verdict::Report, _) => (
-                "Denied and reported.",
+            (Verdict::Report, kind) => (
+                if kind == LoginRequestState::Denied {
+                    "Denied and reported."
+                } else {
+                    "Reported."
+                },
                 format!(
                     "The administrators of {} know that it was not you.",
                     self.service()

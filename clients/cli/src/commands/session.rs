@@ -129,12 +129,10 @@ impl PinSource {
 }
 
 fn wrong_pin(refusal: &ClientError) -> String {
-    let left = refusal
-        .tries_left()
-        .map(|tries| {
-            let tries = output::words::count(u64::from(tries), "try", "tries");
-            format!(" {tries} left.")
-        })
-        .unwrap_or_default();
-    format!("{}{left}\n", text::sentence(&refusal.to_string()))
+    let message = text::polished(&refusal.to_string());
+    let message = match refusal.tries_left() {
+        Some(tries) => output::with_tries(&message, tries),
+        None => message,
+    };
+    format!("{message}\n")
 }

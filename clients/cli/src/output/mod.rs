@@ -127,20 +127,25 @@ impl Output {
             Reader::Script => json::keyed(body),
             Reader::Person | Reader::Pipe => {
                 let label = self.error_style.paint(Paint::Bad, "countersign:");
-                let tries = body.tries_left.map(|tries| {
-                    let tries = words::count(u64::from(tries), "try", "tries");
-                    format!(" {tries} left.")
-                });
-                let tries = tries.unwrap_or_default();
-                let hint = match body.hint.as_str() {
-                    "" => String::new(),
+                let message = text::polished(&body.message);
+                let message = body
+                    .tries_left
+                    .map_or_else(|| message.clone(), |tries| with_tries(&message, tries));
+                let hint = match text::polished(&body.hint) {
+                    hint if hint.is_empty() => hint,
                     hint => format!("{} {hint}\n", self.error_style.paint(Paint::Name, "hint:")),
                 };
-                format!("{label} {}{tries}\n{hint}", body.message)
+                format!("{label} {message}\n{hint}")
             }
         };
         note(&lines);
     }
+}
+
+/// What failed, and how many tries are left.
+pub(crate) fn with_tries(message: &str, tries: u32) -> String {
+    let tries = words::count(u64::from(tries), "try", "tries");
+    format!("{} ({tries} left).", message.trim_end_matches('.'))
 }
 
 /// Writes bytes as they are.

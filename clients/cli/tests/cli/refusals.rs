@@ -80,7 +80,7 @@ fn a_wrong_pin_says_how_many_tries_are_left() {
     assert_eq!(said.code, 48);
     assert!(
         said.err
-            .starts_with("countersign: It was refused. 1 try left.\n"),
+            .starts_with("countersign: It was refused (1 try left).\n"),
         "{}",
         said.err
     );
@@ -101,7 +101,7 @@ fn what_the_agent_says_is_made_safe() {
     let said = stage.run(&["list"]);
     assert_eq!(
         said.err,
-        "countersign: a\u{fffd}[2J\u{fffd}b\nhint: \u{fffd}c\n"
+        "countersign: a\u{fffd}[2J\u{fffd}b.\nhint: \u{fffd}c.\n"
     );
 }
 

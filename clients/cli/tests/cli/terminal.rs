@@ -239,7 +239,7 @@ fn a_pin_is_asked_for_again_with_the_tries_that_are_left() {
     let mut typist = start_plain(&stage, &["code", "Work"]);
     typist.sees("PIN of Work: ");
     typist.types("1\n");
-    typist.sees("The PIN is wrong. 2 tries left.");
+    typist.sees("The PIN is wrong (2 tries left).");
     typist.sees("PIN of Work: ");
     assert!(!typist.echo());
     typist.types("246810\n");
