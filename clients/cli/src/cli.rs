@@ -140,7 +140,7 @@ pub(crate) struct Requests {
 /// `approve`.
 #[derive(Debug, Args)]
 pub(crate) struct Approve {
-    /// The request's id or its beginning; without it the only one, or the newest if you say so
+    /// The request's id or its first digits; without it the pending one, with several you choose
     #[arg(value_name = "ID", value_parser = request_id)]
     pub(crate) id: Option<String>,
     /// The number that the resource shows
@@ -153,7 +153,7 @@ pub(crate) struct Approve {
 /// `deny`.
 #[derive(Debug, Args)]
 pub(crate) struct Deny {
-    /// The request's id or its beginning; without it the only one, or the newest if you say so
+    /// The request's id or its first digits; without it the pending one, with several you choose
     #[arg(value_name = "ID", value_parser = request_id)]
     pub(crate) id: Option<String>,
     /// It wasn't me! Tell the service's administrators as well

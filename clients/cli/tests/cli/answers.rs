@@ -6,7 +6,7 @@ use countersign_proto::agent::v1::{LoginRequestState, OtpMode};
 use serde_json::{Value, json};
 
 use crate::{
-    fake_agent::{login_request, token},
+    samples::{login_request, token},
     stage::{PROGRAM, Stage},
 };
 

@@ -13,6 +13,7 @@ mod answers;
 mod connection;
 mod fake_agent;
 mod refusals;
+mod samples;
 mod secrets;
 mod stage;
 mod terminal;

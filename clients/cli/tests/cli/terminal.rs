@@ -3,7 +3,7 @@
 use countersign_proto::agent::v1::{LoginRequestState, Reason, VaultState};
 
 use crate::{
-    fake_agent::{login_request, token},
+    samples::{login_request, token},
     stage::{PROGRAM, Stage},
     typist::Typist,
 };
