@@ -15,6 +15,7 @@ use countersign_core::{
     otp::{Digits, HashAlgorithm, OtpMode, Period},
     pskc::{
         BiometricPin, Exportable, KeyPackage, NumberMatching, PinEncoding, PinPolicy, TokenPin,
+        XmlError,
     },
     secret::SecretBytes,
     token::{PushPolicy, VerificationLevel},
@@ -474,19 +475,63 @@ fn hellos_that_do_not_fit_get_the_status_that_says_why() {
             "</dskpp:SupportedKeyPackages><dskpp:Extensions><dskpp:Extension xsi:type=\"cs:New\" Critical=\"true\"/></dskpp:Extensions>",
             Status::UnknownCriticalExtension,
         ),
-        (
-            "dskpp:KeyProvClientHello ",
-            "dskpp:KeyProvClientHello DOCTYPE=\"\" ",
-            Status::Success,
-        ),
     ] {
-        match (edited(0, from, to), expected) {
-            // What the server ignores, the MAC still notices.
-            (End::ClientRefused(DskppError::Mac), Status::Success) => {}
-            (End::ServerRefused(status), _) => assert_eq!(status, expected, "{from}"),
-            (end, _) => panic!("{from}: {end:?}"),
+        match edited(0, from, to) {
+            End::ServerRefused(status) => assert_eq!(status, expected, "{from}"),
+            end @ (End::Provisioned { .. } | End::ClientRefused(_) | End::NotDskpp) => {
+                panic!("{from}: {end:?}")
+            }
         }
     }
+}
+
+#[test]
+fn what_the_server_ignores_in_a_hello_the_mac_still_notices() {
+    let end = edited(
+        0,
+        "dskpp:KeyProvClientHello ",
+        "dskpp:KeyProvClientHello Colour=\"red\" ",
+    );
+    assert!(
+        matches!(end, End::ClientRefused(DskppError::Mac)),
+        "{end:?}"
+    );
+}
+
+#[test]
+fn document_types_entities_and_oversized_messages_are_no_messages() {
+    let (_client, hello) = client::start(URL);
+    let hello = String::from_utf8(hello).unwrap();
+    let declaration = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>";
+    assert!(hello.starts_with(declaration));
+    let bomb = "<!DOCTYPE b [<!ENTITY a \"ha\"><!ENTITY b \"&a;&a;&a;&a;\">]>";
+    let outside = "<!DOCTYPE b SYSTEM \"file:///etc/passwd\">";
+    for (message, expected) in [
+        (hello.replacen(declaration, bomb, 1), XmlError::DocumentType),
+        (
+            hello.replacen(declaration, outside, 1),
+            XmlError::DocumentType,
+        ),
+        (hello.replacen(":prf-sha256", ":&prf;", 1), XmlError::Entity),
+        (
+            format!("{hello}{}", " ".repeat(64 * 1024)),
+            XmlError::TooLarge,
+        ),
+    ] {
+        match server::read(message.as_bytes()) {
+            Err(server::ReadError::NotDskpp(Some(error))) => assert_eq!(error, expected),
+            other => panic!("{other:?}"),
+        }
+        let (client, _body) = client::start(URL);
+        let error = client
+            .on_server_hello(message.as_bytes(), &mut TestRng::new(12))
+            .unwrap_err();
+        assert_eq!(error, DskppError::Xml(expected));
+    }
+    assert!(matches!(
+        server::read(b"<html/>"),
+        Err(server::ReadError::NotDskpp(None))
+    ));
 }
 
 #[test]
