@@ -365,3 +365,6 @@ impl Opened {
         )?)
     }
 }
+
+#[cfg(test)]
+mod tests;

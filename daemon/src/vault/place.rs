@@ -101,8 +101,10 @@ impl Place {
     pub(super) fn lock(&self) -> Result<LockFile, VaultError> {
         let handle = open(&self.beside("-lock"), OFlags::RDWR | OFlags::CREATE)?;
         check_handle(&handle)?;
+        // The umask may have taken the owner's bits away when this made the file.
+        rustix::fs::fchmod(&handle, Mode::from_raw_mode(0o600))?;
         match rustix::fs::flock(&handle, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(LockFile { _handle: handle }),
+            Ok(()) => Ok(LockFile(handle)),
             Err(Errno::WOULDBLOCK) => Err(VaultError::InUse),
             Err(error) => Err(error.into()),
         }
@@ -184,10 +186,15 @@ impl Place {
     }
 }
 
-/// Held for the life of the vault; the kernel drops it with the handle, however the process ends.
+/// Held for the life of the vault; the kernel drops it however the process ends.
 #[derive(Debug)]
-pub(super) struct LockFile {
-    _handle: File,
+pub(super) struct LockFile(File);
+
+impl Drop for LockFile {
+    /// Closing the handle alone is not enough: a child that is between fork and exec has it too.
+    fn drop(&mut self) {
+        let _released_by_the_kernel = rustix::fs::flock(&self.0, FlockOperation::Unlock).is_err();
+    }
 }
 
 fn open(path: &Path, flags: OFlags) -> Result<File, VaultError> {

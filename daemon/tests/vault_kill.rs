@@ -1,0 +1,190 @@
+//! Killed anywhere, the vault never gives a counter twice.
+//!
+//! Not under the usual test harness: this program runs itself as the process that is killed.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test program stops at the first surprise, and its child talks over standard output"
+)]
+
+use std::{
+    collections::BTreeSet,
+    env,
+    io::{BufRead as _, BufReader, Write as _},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use countersign_core::{
+    ids::TokenId,
+    otp::{Digits, HashAlgorithm, OtpMode},
+    secret::SecretBytes,
+    time::UnixMillis,
+    token::{PinType, PushPolicy, TokenSecrets},
+};
+use countersignd::vault::{
+    EventKind, NewEvent, SlotKey, SlotSource, UnlockMode, Vault, VaultState,
+};
+use rustix::{fs::Mode, process::umask};
+
+const HOST: [u8; 32] = [1; 32];
+const KILLS: usize = 60;
+
+fn main() {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match arguments.as_slice() {
+        [word, path] if word == "take-counters" => take_counters(Path::new(path)),
+        [word, path, mask] if word == "create" => create(Path::new(path), mask.parse().unwrap()),
+        _ => {
+            modes_do_not_follow_the_umask();
+            println!("test modes_do_not_follow_the_umask ... ok");
+            no_counter_appears_twice();
+            println!("test no_counter_appears_twice ... ok");
+        }
+    }
+}
+
+fn key() -> SecretBytes {
+    SecretBytes::from([2; 32])
+}
+
+fn event(kind: EventKind) -> NewEvent {
+    NewEvent {
+        at: UnixMillis(0),
+        kind,
+        token: "vpn".to_owned(),
+        detail: String::new(),
+    }
+}
+
+/// The child: takes counters until it is killed, and says each one after it was given.
+fn take_counters(path: &Path) -> ! {
+    let mut vault = Vault::open(path.to_owned(), HOST);
+    assert_eq!(vault.state(), VaultState::Locked, "whole after every kill");
+    vault.unlock(SlotKey::Keyring(key())).unwrap();
+    let id = vault.tokens().unwrap().first().unwrap().id;
+    let mut out = std::io::stdout();
+    loop {
+        let counter = vault
+            .take_counter(id, &event(EventKind::PasscodeGenerated))
+            .unwrap();
+        out.write_all(format!("{counter}\n").as_bytes()).unwrap();
+        out.flush().unwrap();
+    }
+}
+
+/// The child: makes a vault with one event-based token under a umask.
+fn create(path: &Path, mask: u32) {
+    umask(Mode::from_raw_mode(mask));
+    let _token = create_here(path);
+}
+
+fn create_here(path: &Path) -> TokenId {
+    let mut vault = Vault::open(path.to_owned(), HOST);
+    let source = SlotSource::Keyring {
+        name: "test".to_owned(),
+        key: key(),
+    };
+    vault
+        .create(source, UnlockMode::Session, UnixMillis(0))
+        .unwrap();
+    let token = TokenSecrets {
+        mode: OtpMode::Event {
+            hash: HashAlgorithm::Sha1,
+            digits: Digits::SIX,
+        },
+        seed: SecretBytes::from([3; 20]),
+        issuer: String::new(),
+        user: String::new(),
+        serial: String::new(),
+        pin: PinType::None,
+        pin_tries: None,
+        push: PushPolicy::Off,
+        service: None,
+        decision_key: None,
+        exportable: false,
+        policy_name: String::new(),
+        policy_level: String::new(),
+        created: UnixMillis(0),
+    };
+    vault
+        .add_token("vpn", &token, 0, None, &event(EventKind::Enrolled))
+        .unwrap()
+}
+
+fn child(words: &[&str], path: &Path) -> Command {
+    let mut command = Command::new(env::current_exe().unwrap());
+    let (first, rest) = words.split_first().unwrap();
+    command.arg(first).arg(path).args(rest);
+    command
+}
+
+fn modes_do_not_follow_the_umask() {
+    for mask in [0_u32, 0o077, 0o777] {
+        let folder = tempfile::tempdir().unwrap();
+        // The parent exists: what matters is what the vault itself makes.
+        let path = folder.path().join("countersign/vault.db");
+        let status = child(&["create", &mask.to_string()], &path)
+            .status()
+            .unwrap();
+        assert!(status.success(), "umask {mask:o}");
+        let mode = |path: PathBuf| path.metadata().unwrap().permissions().mode() & 0o7777;
+        assert_eq!(
+            mode(folder.path().join("countersign")),
+            0o700,
+            "umask {mask:o}"
+        );
+        for entry in folder.path().join("countersign").read_dir().unwrap() {
+            let path = entry.unwrap().path();
+            assert_eq!(
+                mode(path.clone()),
+                0o600,
+                "{} umask {mask:o}",
+                path.display()
+            );
+        }
+    }
+}
+
+fn no_counter_appears_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("countersign/vault.db");
+    create_here(&path);
+    let mut seen = BTreeSet::new();
+    let mut random = [0_u8; KILLS];
+    getrandom::fill(&mut random).unwrap();
+    for (round, byte) in random.into_iter().enumerate() {
+        let mut child = child(&["take-counters"], &path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        // After a random number of counters, at whatever instruction the child is by then.
+        for _ in 0..=(byte % 32) {
+            let counter: u64 = lines.next().unwrap().unwrap().parse().unwrap();
+            assert!(
+                seen.insert(counter),
+                "round {round}: counter {counter} came twice ({random:?})"
+            );
+        }
+        child.kill().unwrap();
+        // What it had said by then counts too. Short lines are written whole (pipe(7), PIPE_BUF).
+        for line in lines.map_while(Result::ok) {
+            let counter: u64 = line.parse().unwrap();
+            assert!(
+                seen.insert(counter),
+                "round {round}: counter {counter} came twice ({random:?})"
+            );
+        }
+        child.wait().unwrap();
+    }
+    assert!(seen.len() >= KILLS, "the children did take counters");
+    let mut vault = Vault::open(path, HOST);
+    vault.unlock(SlotKey::Keyring(key())).unwrap();
+    let token = vault.tokens().unwrap().into_iter().next().unwrap();
+    let next = vault
+        .take_counter(token.id, &event(EventKind::PasscodeGenerated))
+        .unwrap();
+    assert!(seen.last().is_some_and(|last| next > *last));
+}
