@@ -1,5 +1,9 @@
 //! `countersignd`, the agent: holds the user's tokens, shows login requests, serves passcodes.
 
 pub mod agent;
+pub mod clock;
+pub mod config;
 pub mod desktop;
+pub mod hardening;
+pub mod logging;
 pub mod vault;
