@@ -5,7 +5,7 @@ use countersign_core::ids::TokenId;
 use super::{
     Vault, VaultError,
     events::{self, NewEvent},
-    tokens::Columns,
+    token_columns::Columns,
 };
 
 impl Vault {

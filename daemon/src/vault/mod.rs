@@ -7,8 +7,8 @@
 //! Invariants: a vault is made by [`Vault::create`] only. While it is locked no token secret is in memory.
 //! Nothing is used that its seal or MAC does not vouch for.
 //!
-//! The rows live in: header.rs, slots.rs (ways to open), tokens.rs with counters.rs and pin.rs,
-//! services.rs, requests.rs with outbox.rs, events.rs. The files' place and permissions: place.rs.
+//! The rows live in: header.rs, slots.rs (ways to open), tokens.rs on `token_columns.rs` with counters.rs
+//! and pin.rs, services.rs, requests.rs with outbox.rs, events.rs. The files' place and permissions: place.rs.
 
 mod counters;
 mod database;
@@ -24,6 +24,7 @@ mod requests;
 mod services;
 mod slots;
 mod tier;
+mod token_columns;
 mod tokens;
 mod words;
 

@@ -2,11 +2,7 @@
 
 use countersign_core::ids::TokenId;
 
-use super::{
-    Vault, VaultError,
-    events::NewEvent,
-    tokens::{Columns, TokenState},
-};
+use super::{Vault, VaultError, events::NewEvent, token_columns::Columns, tokens::TokenState};
 
 impl Vault {
     /// Counts a try down before it is made. Returns how many are left after it.
