@@ -6,6 +6,7 @@
 pub mod activation_string;
 pub mod dskpp;
 pub mod ids;
+pub mod login_request;
 pub mod login_transition;
 pub mod otp;
 pub mod otpauth;

@@ -1,3 +1,131 @@
 //! What the agent does: one file a story, each reads top to bottom.
+//!
+//! Invariants: a story orders decisions of `countersign-core` and calls to the ports, nothing else. Lasting
+//! facts are the vault's, passing facts are `state`'s; nothing is kept in a story. Whatever must not be
+//! lost is durable in the vault before it leaves the agent.
 
+pub mod autosend;
+pub mod enrollment;
+pub mod event_log;
+pub mod explain;
+pub mod login_request;
+pub mod passcode;
 pub mod ports;
+pub mod run;
+pub mod services;
+pub mod session;
+pub mod state;
+pub mod status;
+pub mod tokens;
+pub mod verification;
+
+use std::sync::Arc;
+
+use countersign_core::ids::LoginRequestId;
+use tokio::sync::{Notify, broadcast};
+
+use self::{
+    ports::{
+        Clock, EnrollmentTransport, Keyring, Notifications, PushChannels, Random, RandomError,
+    },
+    state::{LockAfter, State},
+};
+use crate::{
+    config::VaultKey,
+    vault::{EventKind, NewEvent, VaultHandle},
+};
+
+/// The adapters of the stories.
+#[derive(Clone)]
+#[expect(
+    missing_debug_implementations,
+    reason = "trait objects of the outside have nothing to show"
+)]
+pub struct Ports {
+    /// The two clocks.
+    pub clock: Arc<dyn Clock>,
+    /// Random bytes.
+    pub random: Arc<dyn Random>,
+    /// The notification server.
+    pub notifications: Arc<dyn Notifications>,
+    /// The Secret Service.
+    pub keyring: Arc<dyn Keyring>,
+    /// Push streams.
+    pub push: Arc<dyn PushChannels>,
+    /// Enrollment over HTTPS.
+    pub transport: Arc<dyn EnrollmentTransport>,
+}
+
+/// What config.toml decides for the stories.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Where a new vault's key is kept.
+    pub vault_key: VaultKey,
+    /// When an open vault locks by itself.
+    pub lock_after: LockAfter,
+}
+
+/// The agent: its stories are the methods in the files beside this one.
+#[expect(
+    missing_debug_implementations,
+    reason = "trait objects of the outside have nothing to show"
+)]
+pub struct Agent {
+    vault: VaultHandle,
+    state: State,
+    ports: Ports,
+    settings: Settings,
+    /// Tells watchers which login request changed. Slow watchers lose their place and are dropped.
+    changes: broadcast::Sender<LoginRequestId>,
+    /// Wakes the timer when a deadline was added or taken away.
+    deadlines: Notify,
+    /// One enrollment, setup or unlock at a time.
+    exclusive: tokio::sync::Mutex<()>,
+}
+
+impl Agent {
+    /// An agent over `vault`; nothing happens until [`Agent::run`].
+    #[must_use]
+    pub fn new(vault: VaultHandle, ports: Ports, settings: Settings) -> Arc<Self> {
+        const CHANGES_KEPT: usize = 256;
+        Arc::new(Self {
+            vault,
+            state: State::default(),
+            ports,
+            settings,
+            changes: broadcast::Sender::new(CHANGES_KEPT),
+            deadlines: Notify::new(),
+            exclusive: tokio::sync::Mutex::new(()),
+        })
+    }
+
+    /// `N` random bytes.
+    fn random<const N: usize>(&self) -> Result<[u8; N], RandomError> {
+        let mut bytes = [0; N];
+        self.ports.random.fill(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// An event of this moment. `detail` is display-safe and without secrets.
+    fn event(&self, kind: EventKind, token: &str, detail: &str) -> NewEvent {
+        NewEvent {
+            at: self.ports.clock.wall(),
+            kind,
+            token: token.to_owned(),
+            detail: detail.to_owned(),
+        }
+    }
+
+    /// Wipes every key, before the end.
+    pub async fn shut_down(&self) {
+        // A vault whose thread has ended has wiped them already.
+        drop(self.vault.close().await);
+    }
+
+    /// Tells watchers and the timer that a login request changed.
+    fn changed(&self, id: LoginRequestId) {
+        // Nobody watching is not an error.
+        drop(self.changes.send(id));
+        self.deadlines.notify_one();
+    }
+}

@@ -31,6 +31,68 @@ pub trait Random: Send + Sync {
     fn fill(&self, buffer: &mut [u8]) -> Result<(), RandomError>;
 }
 
+/// [`Random`] for functions that take a generator. They cannot fail: ask [`PortRng::check`] afterwards,
+/// and use nothing of what they made if it fails.
+#[expect(
+    missing_debug_implementations,
+    reason = "a trait object of the outside has nothing to show"
+)]
+pub struct PortRng<'a> {
+    random: &'a dyn Random,
+    failed: Option<RandomError>,
+}
+
+impl<'a> PortRng<'a> {
+    /// Over `random`.
+    #[must_use]
+    pub fn new(random: &'a dyn Random) -> Self {
+        Self {
+            random,
+            failed: None,
+        }
+    }
+
+    /// Did every draw succeed?
+    ///
+    /// # Errors
+    ///
+    /// One did not: what was made with it must not be used.
+    pub fn check(&self) -> Result<(), RandomError> {
+        self.failed.map_or(Ok(()), Err)
+    }
+
+    fn draw<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.fill(&mut bytes);
+        bytes
+    }
+
+    fn fill(&mut self, buffer: &mut [u8]) {
+        if let Err(error) = self.random.fill(buffer) {
+            self.failed = Some(error);
+        }
+    }
+}
+
+impl rand_core::TryRng for PortRng<'_> {
+    type Error = core::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        Ok(u32::from_le_bytes(self.draw()))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        Ok(u64::from_le_bytes(self.draw()))
+    }
+
+    fn try_fill_bytes(&mut self, buffer: &mut [u8]) -> Result<(), Self::Error> {
+        self.fill(buffer);
+        Ok(())
+    }
+}
+
+impl rand_core::TryCryptoRng for PortRng<'_> {}
+
 /// The system gave no random bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the system's random source does not answer")]
@@ -202,19 +264,19 @@ pub trait PushChannels: Send + Sync {
     async fn close(&self, service: ServiceId);
     /// Sends a frame if the stream is open. Nothing is queued: what must not be lost is durable in
     /// the vault and sent again at the next [`PushInput::Welcome`].
-    ///
-    /// # Errors
-    ///
-    /// The stream is not open now.
-    async fn send(&self, service: ServiceId, frame: push::AgentFrame) -> Result<(), PushSendError>;
+    async fn send(&self, service: ServiceId, frame: push::AgentFrame) -> Delivery;
     /// Drops the connection and connects at once: after resume, on a network change, on request.
     async fn reconnect(&self);
 }
 
-/// The stream of that service is not open now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the service is not connected")]
-pub struct PushSendError;
+/// What became of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// Handed to the open stream.
+    Handed,
+    /// The stream is not open now.
+    NotConnected,
+}
 
 /// Asked by the push adapter at each connect: the agent signs.
 #[async_trait]

@@ -1,0 +1,382 @@
+//! Enrollment: what the user brought is read, the host confirmed, the token provisioned and kept.
+//!
+//! Invariants: nothing is contacted before its host was shown and confirmed. A token is in the vault whole or
+//! not at all. The text that was brought is never logged.
+
+mod four_pass;
+
+use countersign_core::{
+    activation_string::{ActivationString, ActivationStringError, AllowHttp},
+    dskpp::{DskppError, Status},
+    otp::OtpMode,
+    otpauth::{OtpauthError, OtpauthUri},
+    secret::SecretBytes,
+    text,
+    token::{PinType, PushPolicy, TokenSecrets},
+};
+use countersign_proto::{agent::v1::Reason, limits};
+
+use super::{
+    Agent,
+    explain::Explain,
+    ports::{RandomError, TransportError},
+    session::{SessionError, SetupWish},
+    tokens::{NameError, SelectError, checked_name},
+};
+use crate::vault::{EventKind, TokenRow, Vault, VaultError, VaultState};
+
+/// What the user brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EnrollmentKind {
+    /// An activation string or `countersign://` link: leads to DSKPP and registration.
+    ActivationString,
+    /// An otpauth URI: the secret is in it, nobody is contacted.
+    Otpauth,
+}
+
+/// What would be done, for the user to confirm. Every text is display-safe.
+#[derive(Clone, Debug)]
+pub struct EnrollmentPreview {
+    /// What was brought.
+    pub kind: EnrollmentKind,
+    /// host:port that would be contacted; empty for an otpauth URI.
+    pub host: String,
+    /// The user's name there.
+    pub user: String,
+    /// Who issues the token, as far as it is known before.
+    pub issuer: String,
+    /// A name that is free.
+    pub suggested_name: String,
+    /// The service's key is pinned by what was brought.
+    pub pinned: bool,
+}
+
+/// A token that was added.
+#[derive(Debug)]
+pub struct Enrolled {
+    /// The token.
+    pub token: TokenRow,
+    /// The vault was made by this enrollment.
+    pub vault_created: bool,
+}
+
+/// Why nothing was enrolled.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrollmentError {
+    /// Longer than anything that could be one.
+    #[error("what was given is longer than {} bytes", limits::ENROLLMENT_TEXT)]
+    TooLong,
+    /// Neither kind.
+    #[error("this is neither an activation string nor an otpauth link")]
+    Unknown,
+    /// A damaged activation string.
+    #[error(transparent)]
+    ActivationString(#[from] ActivationStringError),
+    /// A damaged or unsupported otpauth URI.
+    #[error(transparent)]
+    Otpauth(#[from] OtpauthError),
+    /// The host is not the one that was confirmed.
+    #[error("the host was not confirmed")]
+    NotConfirmed,
+    /// The name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The service was not reached, not believed, or refused.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The service did not accept the passphrase.
+    #[error("the service did not accept this activation string")]
+    Refused,
+    /// The activation string was used up or is too old.
+    #[error("the activation string has expired or was used before")]
+    Expired,
+    /// The exchange failed; the sentence says where.
+    #[error("the service's answers were not what they should be ({0})")]
+    Exchange(String),
+    /// Something that this version does not have.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The vault could not be made or opened.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The vault failed.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// No random bytes.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+}
+
+impl From<SelectError> for EnrollmentError {
+    fn from(error: SelectError) -> Self {
+        Self::Name(error.into())
+    }
+}
+
+impl Explain for EnrollmentError {
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Otpauth(OtpauthError::Other(_)) | Self::Unsupported(_) => {
+                Reason::EnrollmentUnsupported
+            }
+            Self::TooLong | Self::Unknown | Self::ActivationString(_) | Self::Otpauth(_) => {
+                Reason::EnrollmentInvalid
+            }
+            Self::NotConfirmed => Reason::EnrollmentNotConfirmed,
+            Self::Name(error) => error.reason(),
+            Self::Transport(TransportError::Unreachable { .. }) => Reason::GatewayUnreachable,
+            Self::Transport(TransportError::Untrusted { .. }) => Reason::GatewayUntrusted,
+            Self::Transport(TransportError::Protocol { .. } | TransportError::Refused { .. })
+            | Self::Exchange(_) => Reason::GatewayFailed,
+            Self::Refused => Reason::EnrollmentRefused,
+            Self::Expired => Reason::EnrollmentExpired,
+            Self::Session(error) => error.reason(),
+            Self::Vault(error) => Explain::reason(error),
+            Self::Random(_) => Reason::Internal,
+        }
+    }
+
+    fn hint(&self) -> String {
+        match self {
+            Self::TooLong | Self::Unknown | Self::ActivationString(_) => {
+                "Copy the activation string again, in full.".to_owned()
+            }
+            Self::Otpauth(_) => "Copy the link again, in full.".to_owned(),
+            Self::NotConfirmed => "Enroll again and confirm the host that is shown.".to_owned(),
+            Self::Name(error) => error.hint(),
+            Self::Transport(TransportError::Unreachable { .. }) => {
+                "Check the network and try again; the activation string is still good.".to_owned()
+            }
+            Self::Transport(TransportError::Untrusted { .. }) => {
+                "Do not go on: ask your administrator whether the service's key was changed."
+                    .to_owned()
+            }
+            Self::Transport(_) | Self::Exchange(_) => {
+                "Try again; if it fails again, tell your administrator.".to_owned()
+            }
+            Self::Refused | Self::Expired => {
+                "Ask your administrator for a new activation string.".to_owned()
+            }
+            Self::Unsupported(_) => {
+                "Ask your administrator for a token of another kind.".to_owned()
+            }
+            Self::Session(error) => error.hint(),
+            Self::Vault(error) => Explain::hint(error),
+            Self::Random(_) => String::new(),
+        }
+    }
+}
+
+impl From<DskppError> for EnrollmentError {
+    fn from(error: DskppError) -> Self {
+        let DskppError::Refused(status) = error else {
+            return Self::Exchange(error.to_string());
+        };
+        if matches!(
+            status,
+            Status::AuthenticationDataInvalid | Status::AccessDenied
+        ) {
+            Self::Refused
+        } else if status == Status::ProvisioningPeriodExpired {
+            Self::Expired
+        } else {
+            Self::Exchange(error.to_string())
+        }
+    }
+}
+
+/// What the text turned out to be.
+enum Brought {
+    Activation(ActivationString),
+    Otpauth(OtpauthUri),
+}
+
+fn read(brought: &SecretBytes) -> Result<Brought, EnrollmentError> {
+    if brought.len() > limits::ENROLLMENT_TEXT {
+        return Err(EnrollmentError::TooLong);
+    }
+    let start = brought.as_text().map(str::trim_start).unwrap_or_default();
+    let starts_with = |scheme: &str| {
+        start
+            .get(..scheme.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
+    if starts_with("otpauth:") || starts_with("otpauth-migration:") {
+        return Ok(Brought::Otpauth(OtpauthUri::parse(start.trim_end())?));
+    }
+    if start.is_empty() {
+        return Err(EnrollmentError::Unknown);
+    }
+    Ok(Brought::Activation(ActivationString::parse(
+        brought.expose(),
+        AllowHttp::Never,
+    )?))
+}
+
+/// The longest text of a preview, in characters.
+const SHOWN: usize = 64;
+
+impl Agent {
+    /// Reads what was brought and says what would be done. Contacts nobody, keeps nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading.
+    pub async fn inspect_enrollment(
+        &self,
+        brought: &SecretBytes,
+    ) -> Result<EnrollmentPreview, EnrollmentError> {
+        Ok(match read(brought)? {
+            Brought::Activation(activation) => {
+                let user = text::display(&activation.user, SHOWN);
+                let host = activation.host_port();
+                EnrollmentPreview {
+                    kind: EnrollmentKind::ActivationString,
+                    suggested_name: self.free_name(&user).await?,
+                    issuer: String::new(),
+                    pinned: !activation.service_pins.is_empty(),
+                    host,
+                    user,
+                }
+            }
+            Brought::Otpauth(uri) => {
+                let user = text::display(&uri.account, SHOWN);
+                let issuer = text::display(&uri.issuer, SHOWN);
+                let wish = match (issuer.is_empty(), user.is_empty()) {
+                    (false, false) => format!("{issuer} {user}"),
+                    (false, true) => issuer.clone(),
+                    (true, _) => user.clone(),
+                };
+                EnrollmentPreview {
+                    kind: EnrollmentKind::Otpauth,
+                    host: String::new(),
+                    suggested_name: self.free_name(&wish).await?,
+                    user,
+                    issuer,
+                    pinned: false,
+                }
+            }
+        })
+    }
+
+    /// Enrolls what was brought under `name`; an empty name takes the one that would be suggested.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`EnrollmentError`]; no part of a token is left then.
+    pub async fn enroll(
+        &self,
+        brought: &SecretBytes,
+        name: &str,
+        confirmed_host: &str,
+    ) -> Result<Enrolled, EnrollmentError> {
+        let read = read(brought)?;
+        let _alone = self.exclusive.lock().await;
+        let preview = self.inspect_enrollment(brought).await?;
+        if preview.host != confirmed_host {
+            return Err(EnrollmentError::NotConfirmed);
+        }
+        let name = if name.trim().is_empty() {
+            preview.suggested_name
+        } else {
+            checked_name(name)?
+        };
+        if self
+            .vault_tokens()
+            .await?
+            .iter()
+            .any(|token| token.name.eq_ignore_ascii_case(&name))
+        {
+            return Err(NameError::Taken(name).into());
+        }
+        let vault_created = self.vault_for_enrollment().await?;
+        let id = match read {
+            Brought::Otpauth(uri) => self.keep_otpauth(&name, uri).await?,
+            Brought::Activation(activation) => self.provision(&name, &activation).await?,
+        };
+        self.touch();
+        let token = self.row(id).await?;
+        self.remember_names(&self.vault_tokens().await?);
+        Ok(Enrolled {
+            token,
+            vault_created,
+        })
+    }
+
+    async fn keep_otpauth(
+        &self,
+        name: &str,
+        uri: OtpauthUri,
+    ) -> Result<countersign_core::ids::TokenId, EnrollmentError> {
+        let secrets = TokenSecrets {
+            seed: uri.secret,
+            issuer: text::display(&uri.issuer, SHOWN),
+            user: text::display(&uri.account, SHOWN),
+            serial: String::new(),
+            pin: PinType::None,
+            pin_tries: None,
+            push: PushPolicy::Off,
+            service: None,
+            decision_key: None,
+            exportable: true,
+            policy_name: String::new(),
+            policy_level: String::new(),
+            created: self.ports.clock.wall(),
+            mode: uri.mode,
+        };
+        let counter = if matches!(secrets.mode, OtpMode::Event { .. }) {
+            uri.counter
+        } else {
+            0
+        };
+        let event = self.event(EventKind::Enrolled, name, "from an otpauth link");
+        let name = name.to_owned();
+        let add = move |vault: &mut Vault| vault.add_token(&name, &secrets, counter, None, &event);
+        Ok(self.vault.call(add).await?)
+    }
+
+    /// The vault, open: made now if there is none yet and config.toml's key source allows it without a question.
+    async fn vault_for_enrollment(&self) -> Result<bool, EnrollmentError> {
+        match self.vault.state().await {
+            VaultState::Unlocked => Ok(false),
+            VaultState::Absent => {
+                self.make_vault(SetupWish::default()).await?;
+                Ok(true)
+            }
+            VaultState::Locked => Err(VaultError::Locked.into()),
+            VaultState::Unusable { reason } => Err(reason.into()),
+        }
+    }
+
+    async fn vault_tokens(&self) -> Result<Vec<TokenRow>, VaultError> {
+        match self.rows().await {
+            Err(VaultError::Absent) => Ok(Vec::new()),
+            tokens => tokens,
+        }
+    }
+
+    /// `wish`, or `wish 2`, `wish 3`, … when tokens have it.
+    async fn free_name(&self, wish: &str) -> Result<String, EnrollmentError> {
+        const ROOM: usize = limits::TOKEN_NAME.saturating_sub(4);
+        let wish = text::display(wish.trim(), ROOM);
+        let wish = if wish.is_empty() {
+            "token".to_owned()
+        } else {
+            wish
+        };
+        let tokens = self.vault_tokens().await.unwrap_or_default();
+        let taken = |name: &str| {
+            tokens
+                .iter()
+                .any(|token| token.name.eq_ignore_ascii_case(name))
+        };
+        if !taken(&wish) {
+            return Ok(wish);
+        }
+        let numbered = (2..=999).map(|number| format!("{wish} {number}"));
+        Ok(numbered
+            .into_iter()
+            .find(|name| !taken(name))
+            .unwrap_or(wish))
+    }
+}

@@ -1,0 +1,314 @@
+//! An activation string becomes a token: DSKPP in four passes (RFC 6063), then the registration of our keys.
+
+use aws_lc_rs::rsa::{
+    OAEP_SHA1_MGF1SHA1, OaepPublicEncryptingKey, Pkcs1PublicEncryptingKey, PublicEncryptingKey,
+};
+use countersign_core::{
+    activation_string::ActivationString,
+    dskpp::{AuthenticationCode, NonceEncryption, client},
+    ids::{DeviceId, ServiceId, TokenId},
+    pskc::{Exportable, PinPolicy},
+    secret::SecretBytes,
+    signing::{self, Label},
+    text,
+    token::{PinType, PushPolicy, ServiceBinding, TokenSecrets, VerificationLevel},
+};
+use countersign_proto::push::v1 as push;
+use p256::ecdsa::SigningKey;
+use prost::Message as _;
+
+use super::{EnrollmentError, SHOWN};
+use crate::{
+    agent::{Agent, ports::PortRng, services::profile},
+    vault::{EventKind, ServiceRegistration, ServiceRow, Vault},
+};
+
+/// The smallest RSA key that is believed, in bits.
+const RSA_BITS: usize = 2048;
+/// The longest serial that is believed, in characters.
+const SERIAL: usize = 64;
+
+/// What this device is at the service: made now, or known from an earlier enrollment there.
+struct Device {
+    id: DeviceId,
+    channel_key: SigningKey,
+}
+
+impl Agent {
+    /// Provisions and registers one token. It is in the vault when this returns, and not before all of it is right.
+    pub(super) async fn provision(
+        &self,
+        name: &str,
+        activation: &ActivationString,
+    ) -> Result<TokenId, EnrollmentError> {
+        // A vault that cannot be written is found out before the activation string is used up.
+        let started = self.event(EventKind::Enrolled, name, "enrollment started");
+        self.vault
+            .call(move |vault| vault.append_event(&started))
+            .await?;
+
+        let provisioned = self.four_passes(activation).await?;
+        check_supported(&provisioned.package)?;
+        let mut rng = PortRng::new(&*self.ports.random);
+        let device = self.device_at(activation, &mut rng).await?;
+        let decision_key = signing::new_key(&mut rng);
+        rng.check()?;
+        let registered = self
+            .register(activation, &provisioned, &device, &decision_key)
+            .await?;
+
+        let package = provisioned.package;
+        let row = service_row(activation, &registered, device.id)?;
+        let push = match (registered.push, package.push) {
+            (true, PushPolicy::Allowed(level)) => {
+                PushPolicy::Allowed(level.max(core_level(registered.push_level())))
+            }
+            (false, _) | (true, PushPolicy::Off) => PushPolicy::Off,
+        };
+        let issuer = if package.issuer.is_empty() {
+            &row.name
+        } else {
+            &package.issuer
+        };
+        let secrets = TokenSecrets {
+            seed: provisioned.k_token,
+            issuer: text::display(issuer, SHOWN),
+            user: text::display(&package.user, SHOWN),
+            serial: package.serial,
+            pin: package.pin.pin_type(),
+            pin_tries: None,
+            push,
+            service: Some(ServiceBinding {
+                service: row.service,
+                device: row.device,
+                url: row.url.clone(),
+                pins: row.pins.clone(),
+                identity_key: row.identity_key.clone(),
+            }),
+            decision_key: Some(signing::key_to_bytes(&decision_key)),
+            exportable: package.exportable == Exportable::Yes,
+            policy_name: text::display(&package.policy_name, SHOWN),
+            policy_level: text::display(&package.policy_level, SHOWN),
+            created: self.ports.clock.wall(),
+            mode: package.mode,
+        };
+        let profile = profile(&row);
+        self.state
+            .facts()
+            .names
+            .services
+            .insert(row.service, row.name.clone());
+        let channel_key = signing::key_to_bytes(&device.channel_key);
+        let registration = ServiceRegistration {
+            service: row,
+            channel_key,
+        };
+        let event = self.event(EventKind::Enrolled, name, &secrets.serial);
+        let (name, counter) = (name.to_owned(), package.counter);
+        let add = move |vault: &mut Vault| {
+            vault.add_token(&name, &secrets, counter, Some(&registration), &event)
+        };
+        let id = self.vault.call(add).await?;
+        self.ports.push.open(profile).await;
+        Ok(id)
+    }
+
+    async fn four_passes(
+        &self,
+        activation: &ActivationString,
+    ) -> Result<client::Provisioned, EnrollmentError> {
+        let (url, pins) = (activation.url_text(), &activation.service_pins);
+        let short_code = activation
+            .short_code()
+            .unwrap_or_else(|| activation.user.clone());
+        let code = AuthenticationCode::new(&short_code, &activation.passphrase)
+            .map_err(|_malformed| EnrollmentError::Refused)?;
+
+        let (run, hello) = client::start(url);
+        let answer = self.ports.transport.post(url, pins, hello).await?;
+        let mut rng = PortRng::new(&*self.ports.random);
+        let run = run.on_server_hello(&answer, &mut rng)?;
+        rng.check()?;
+        let encrypted = encrypt(run.encryption(), run.public_key(), run.nonce())?;
+        // 100,000 rounds of PBKDF2: not on the thread that everybody waits for.
+        let proving = tokio::task::spawn_blocking(move || run.client_nonce(&encrypted, &code));
+        let (run, nonce) = proving
+            .await
+            .map_err(|_panicked| EnrollmentError::Exchange("the proof failed".to_owned()))?;
+        let answer = self.ports.transport.post(url, pins, nonce).await?;
+        Ok(run.on_server_finished(&answer)?)
+    }
+
+    /// A device has one channel key a service: a second token there uses the first one's.
+    async fn device_at(
+        &self,
+        activation: &ActivationString,
+        rng: &mut PortRng<'_>,
+    ) -> Result<Device, EnrollmentError> {
+        let services = self.vault.call(|vault| vault.services()).await?;
+        let known = services.into_iter().find(|row| {
+            row.url == activation.origin()
+                && row
+                    .pins
+                    .iter()
+                    .any(|pin| activation.service_pins.contains(pin))
+        });
+        if let Some(row) = known {
+            let service = row.service;
+            let channel_key = self
+                .vault
+                .call(move |vault| vault.channel_key(service))
+                .await?;
+            return Ok(Device {
+                id: row.device,
+                channel_key,
+            });
+        }
+        Ok(Device {
+            id: DeviceId(self.random()?),
+            channel_key: signing::new_key(rng),
+        })
+    }
+
+    async fn register(
+        &self,
+        activation: &ActivationString,
+        provisioned: &client::Provisioned,
+        device: &Device,
+        decision_key: &SigningKey,
+    ) -> Result<push::RegisterReply, EnrollmentError> {
+        let body = push::RegisterBody {
+            serial: provisioned.package.serial.clone(),
+            device_id: device.id.0.to_vec(),
+            channel_key: signing::public_to_sec1(device.channel_key.verifying_key()),
+            decision_key: signing::public_to_sec1(decision_key.verifying_key()),
+            device_name: device_name(),
+            server_pin: String::new(),
+        }
+        .encode_to_vec();
+        let request = push::RegisterRequest {
+            mac: signing::register_mac(&provisioned.k_mac, &body).to_vec(),
+            channel_signature: signing::sign(&device.channel_key, Label::Register, &body).to_vec(),
+            decision_signature: signing::sign(decision_key, Label::Register, &body).to_vec(),
+            body,
+        };
+        let transport = &self.ports.transport;
+        Ok(transport
+            .register(activation.url_text(), &activation.service_pins, request)
+            .await?)
+    }
+}
+
+/// What this version of the agent can keep its promises for.
+fn check_supported(package: &countersign_core::pskc::KeyPackage) -> Result<(), EnrollmentError> {
+    if package.serial.chars().count() > SERIAL
+        || text::display(&package.serial, SERIAL) != package.serial
+    {
+        return Err(EnrollmentError::Exchange(
+            "the serial number is malformed".to_owned(),
+        ));
+    }
+    match package.pin.pin_type() {
+        PinType::None => Ok(()),
+        PinType::Server if matches!(package.pin, PinPolicy::Server(_)) => {
+            Err(EnrollmentError::Unsupported(
+                "this token has a server PIN, which this version does not handle yet".to_owned(),
+            ))
+        }
+        PinType::Server | PinType::Token => Err(EnrollmentError::Unsupported(
+            "this token asks for a PIN, which this version does not handle yet".to_owned(),
+        )),
+    }
+}
+
+/// The service as its registration gave it; its key must be the one that was pinned.
+fn service_row(
+    activation: &ActivationString,
+    registered: &push::RegisterReply,
+    device: DeviceId,
+) -> Result<ServiceRow, EnrollmentError> {
+    let malformed = || EnrollmentError::Exchange("the registration was answered badly".to_owned());
+    let service =
+        ServiceId::try_from(registered.service_id.as_slice()).map_err(|_length| malformed())?;
+    signing::public_from_spki_der(&registered.identity_key).map_err(|_not_p256| malformed())?;
+    let pin = signing::spki_sha256(&registered.identity_key);
+    let mut pins = activation.service_pins.clone();
+    if pins.is_empty() {
+        // Without a pin the system's authorities vouched for the connection: pinned from here on.
+        pins.push(pin);
+    } else if !pins.contains(&pin) {
+        return Err(EnrollmentError::Exchange(
+            "the service signs with a key that is not pinned".to_owned(),
+        ));
+    }
+    if let Ok(spare) = <[u8; 32]>::try_from(registered.spare_pin.as_slice())
+        && !pins.contains(&spare)
+    {
+        pins.push(spare);
+    }
+    Ok(ServiceRow {
+        service,
+        device,
+        name: text::display(&registered.service_name, SHOWN),
+        url: activation.origin(),
+        pins,
+        identity_key: registered.identity_key.clone(),
+    })
+}
+
+/// The client's nonce (`R_C`) for the service's eyes only.
+fn encrypt(
+    encryption: NonceEncryption,
+    public_key: &[u8],
+    nonce: &SecretBytes,
+) -> Result<Vec<u8>, EnrollmentError> {
+    let unusable =
+        |_cause| EnrollmentError::Exchange("the service's RSA key is unusable".to_owned());
+    let failed = |_cause| EnrollmentError::Exchange("the nonce could not be encrypted".to_owned());
+    let key = PublicEncryptingKey::from_der(public_key).map_err(|_rejected| {
+        EnrollmentError::Exchange("the service's RSA key is unusable".to_owned())
+    })?;
+    if key.key_size_bits() < RSA_BITS {
+        return Err(EnrollmentError::Exchange(
+            "the service's RSA key is too short".to_owned(),
+        ));
+    }
+    let mut encrypted = vec![0; key.key_size_bytes()];
+    let length = match encryption {
+        NonceEncryption::RsaOaep => OaepPublicEncryptingKey::new(key)
+            .map_err(unusable)?
+            .encrypt(&OAEP_SHA1_MGF1SHA1, nonce.expose(), &mut encrypted, None)
+            .map_err(failed)?
+            .len(),
+        NonceEncryption::RsaPkcs1 => Pkcs1PublicEncryptingKey::new(key)
+            .map_err(unusable)?
+            .encrypt(nonce.expose(), &mut encrypted)
+            .map_err(failed)?
+            .len(),
+    };
+    encrypted.truncate(length);
+    Ok(encrypted)
+}
+
+const fn core_level(level: push::Level) -> VerificationLevel {
+    match level {
+        push::Level::Click => VerificationLevel::Click,
+        // Nothing said is not "a click is enough".
+        push::Level::Unspecified | push::Level::Pin => VerificationLevel::Pin,
+        push::Level::Finger => VerificationLevel::Finger,
+        push::Level::Tpm => VerificationLevel::Tpm,
+    }
+}
+
+/// What the administrator sees in the list of devices: "Countersign 0.1.0 on laptop".
+fn device_name() -> String {
+    let host = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    format!(
+        "Countersign {} on {}",
+        env!("CARGO_PKG_VERSION"),
+        text::display(&host, SHOWN)
+    )
+}

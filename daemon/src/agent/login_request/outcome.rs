@@ -1,0 +1,282 @@
+//! How a login request ends: the service's word, its taking back, or time.
+
+use countersign_core::{
+    ids::{LoginRequestId, ServiceId},
+    login_request::{Closing, LoginRequest, Phase, Verdict},
+};
+use countersign_proto::push::v1 as push;
+use tracing::{info, warn};
+
+use super::{arrival::summary, view::state_of};
+use crate::{
+    agent::{
+        Agent,
+        ports::{NoticeChoice, NoticedOutcome, OutcomeNotice},
+        state::Reported,
+    },
+    vault::{EventKind, Vault},
+};
+
+/// How long an ended request stays at hand before only the history has it.
+const KEPT_ENDED: usize = 64;
+
+impl Agent {
+    /// The service says what became of a decision or report.
+    pub(in crate::agent) async fn on_outcome(&self, service: ServiceId, outcome: push::Outcome) {
+        let Ok(id) = LoginRequestId::try_from(outcome.request_id.as_slice()) else {
+            return;
+        };
+        let (closing, detail) = match outcome.result() {
+            push::Result::Reported => {
+                self.close_report(id).await;
+                return;
+            }
+            push::Result::Approved => (Closing::Approved, ""),
+            push::Result::LoggedIn => (Closing::LoggedIn, ""),
+            push::Result::Denied => (Closing::Denied, ""),
+            push::Result::Expired => (Closing::Expired, "the answer came too late"),
+            push::Result::Cancelled => (Closing::Cancelled, "the service took it back"),
+            push::Result::RefusedPasscode => {
+                (Closing::Refused, "the service did not accept the passcode")
+            }
+            push::Result::RefusedServerPin => (
+                Closing::Refused,
+                "the service did not accept the server PIN",
+            ),
+            push::Result::RefusedLevel => (
+                Closing::Refused,
+                "the service asks for a stronger verification than was given",
+            ),
+            push::Result::RefusedNumber => (
+                Closing::Refused,
+                "the number was not the one on the login page; it counts as a denial",
+            ),
+            push::Result::RefusedSignature => (
+                Closing::Refused,
+                "the service did not recognise this device",
+            ),
+            push::Result::RefusedToken => (
+                Closing::Refused,
+                "the token is suspended, locked or revoked at the service",
+            ),
+            push::Result::UnknownRequest => (
+                Closing::Refused,
+                "the service does not know this request any more",
+            ),
+            push::Result::Unspecified => return,
+        };
+        info!(%service, %id, ?closing, "a login request ended");
+        self.close(id, closing, detail).await;
+    }
+
+    /// The service takes a request back, or somebody answered on another device.
+    pub(in crate::agent) async fn on_cancel(&self, cancel: push::Cancel) {
+        let Ok(id) = LoginRequestId::try_from(cancel.request_id.as_slice()) else {
+            return;
+        };
+        let (closing, detail) = match cancel.reason() {
+            push::CancelReason::Expired => (Closing::Expired, "nobody answered in time"),
+            push::CancelReason::AnsweredElsewhere => {
+                (Closing::Cancelled, "it was answered on another device")
+            }
+            push::CancelReason::ByAdministrator => {
+                (Closing::Cancelled, "an administrator took it back")
+            }
+            push::CancelReason::ByResource | push::CancelReason::Unspecified => (
+                Closing::Cancelled,
+                "the login was given up at the login page",
+            ),
+        };
+        // A decision under way gets an outcome of its own.
+        if self.phase(id).is_some_and(Phase::is_pending) {
+            self.close(id, closing, detail).await;
+        }
+    }
+
+    /// Ends what nobody answered in time.
+    pub(in crate::agent) async fn expire_login_requests(&self) {
+        let now = self.ports.clock.boot();
+        let late: Vec<_> = {
+            let facts = self.state.facts();
+            let late = facts
+                .requests
+                .values()
+                .filter(|tracked| tracked.phase.is_pending() && tracked.deadline <= now);
+            late.map(|tracked| tracked.request.id).collect()
+        };
+        for id in late {
+            self.close(id, Closing::Expired, "nobody answered in time")
+                .await;
+        }
+    }
+
+    async fn close(&self, id: LoginRequestId, closing: Closing, detail: &str) {
+        let Some((before, after, request, reported)) = self.settle(id, closing, detail) else {
+            self.close_stored(id, closing, detail).await;
+            return;
+        };
+        if before == after {
+            return;
+        }
+        let kind = match (after, before) {
+            (Phase::Closed(Closing::Approved), _) => EventKind::RequestApproved,
+            (Phase::Closed(Closing::Denied), _) => EventKind::RequestDenied,
+            (Phase::Closed(Closing::Refused), _) => EventKind::RequestRefused,
+            _ => EventKind::RequestClosed,
+        };
+        let name = self.token_name(Some(request.token)).await;
+        let event = self.event(kind, &name, &summary(&request));
+        let kept = detail.to_owned();
+        let close =
+            move |vault: &mut Vault| vault.close_decision(id, state_of(after), &kept, Some(&event));
+        if let Err(error) = self.vault.call(close).await {
+            warn!(%id, %error, "how a login request ended could not be recorded");
+        }
+        self.changed(id);
+        self.tell(&request, before, closing, detail, reported).await;
+    }
+
+    /// The end of a request that was answered before a restart: only the history knows it.
+    async fn close_stored(&self, id: LoginRequestId, closing: Closing, detail: &str) {
+        let state = state_of(Phase::Closed(closing));
+        let detail = detail.to_owned();
+        let close = move |vault: &mut Vault| vault.close_decision(id, state, &detail, None);
+        if let Err(error) = self.vault.call(close).await {
+            warn!(%id, %error, "how a login request ended could not be recorded");
+        }
+    }
+
+    fn settle(
+        &self,
+        id: LoginRequestId,
+        closing: Closing,
+        detail: &str,
+    ) -> Option<(Phase, Phase, LoginRequest, Reported)> {
+        let mut facts = self.state.facts();
+        let tracked = facts.requests.get_mut(&id)?;
+        let before = tracked.phase;
+        tracked.phase = before.close(closing);
+        if tracked.phase != before {
+            detail.clone_into(&mut tracked.detail);
+        }
+        let settled = (
+            before,
+            tracked.phase,
+            tracked.request.clone(),
+            tracked.reported,
+        );
+        while facts.requests.len() > KEPT_ENDED {
+            let oldest = facts
+                .requests
+                .values()
+                .filter(|t| !t.phase.is_pending())
+                .min_by_key(|t| t.received);
+            let Some(oldest) = oldest
+                .map(|tracked| tracked.request.id)
+                .filter(|old| *old != id)
+            else {
+                break;
+            };
+            facts.requests.remove(&oldest);
+        }
+        drop(facts);
+        Some(settled)
+    }
+
+    async fn tell(
+        &self,
+        request: &LoginRequest,
+        before: Phase,
+        closing: Closing,
+        detail: &str,
+        reported: Reported,
+    ) {
+        let outcome = match (closing, reported) {
+            (Closing::Approved, _) => NoticedOutcome::Approved,
+            (Closing::LoggedIn, _) => NoticedOutcome::LoggedIn,
+            (Closing::Denied, Reported::Yes) => NoticedOutcome::Reported,
+            (Closing::Denied, Reported::No) => NoticedOutcome::Denied,
+            (Closing::Expired, _) if before == Phase::Decided(Verdict::Approve) => {
+                NoticedOutcome::Refused(detail.to_owned())
+            }
+            (Closing::Expired, _) => NoticedOutcome::Expired,
+            (Closing::Cancelled, _) => NoticedOutcome::Cancelled,
+            (Closing::Refused, _) => NoticedOutcome::Refused(detail.to_owned()),
+        };
+        let notice = OutcomeNotice {
+            id: request.id,
+            resource: request.resource.clone(),
+            user: request.user.clone(),
+            outcome,
+        };
+        if let Err(error) = self.ports.notifications.tell(&notice).await {
+            info!(%error, "an outcome could not be shown");
+        }
+    }
+
+    async fn close_report(&self, id: LoginRequestId) {
+        if let Err(error) = self.vault.call(move |vault| vault.close_report(id)).await {
+            warn!(%id, %error, "an answered report could not be taken from the outbox");
+        }
+        let tracked = self
+            .state
+            .facts()
+            .requests
+            .get(&id)
+            .map(|tracked| tracked.request.clone());
+        if let Some(request) = tracked {
+            self.tell(
+                &request,
+                Phase::Closed(Closing::Denied),
+                Closing::Denied,
+                "",
+                Reported::Yes,
+            )
+            .await;
+        }
+    }
+
+    /// The user chose something in a notification: intent only; the story asks for the factor where one is due.
+    pub(in crate::agent) async fn on_notice(&self, id: LoginRequestId, choice: NoticeChoice) {
+        use super::{AnswerWish, RequestSelector};
+        let wish = match choice {
+            NoticeChoice::Approve => AnswerWish::Approve { number: None },
+            NoticeChoice::Deny => AnswerWish::Deny,
+            NoticeChoice::Report => AnswerWish::Report,
+            NoticeChoice::Dismissed => return,
+        };
+        let Err(error) = self.answer(RequestSelector::Id(id.to_string()), wish).await else {
+            return;
+        };
+        info!(%id, %error, "an answer from a notification was not taken");
+        // What the service said has been told already.
+        if matches!(self.phase(id), Some(Phase::Closed(_))) {
+            return;
+        }
+        let hint = crate::agent::explain::Explain::hint(&error);
+        let sentence = if hint.is_empty() {
+            error.to_string()
+        } else {
+            format!("{error}; {hint}")
+        };
+        self.tell_refusal(id, sentence).await;
+    }
+
+    /// Says why an answer was not taken; the request stays open for another one.
+    async fn tell_refusal(&self, id: LoginRequestId, sentence: String) {
+        let tracked = self
+            .state
+            .facts()
+            .requests
+            .get(&id)
+            .map(|tracked| tracked.request.clone());
+        let Some(request) = tracked else { return };
+        let notice = OutcomeNotice {
+            id,
+            resource: request.resource,
+            user: request.user,
+            outcome: NoticedOutcome::Refused(sentence),
+        };
+        drop(self.ports.notifications.tell(&notice).await);
+    }
+}

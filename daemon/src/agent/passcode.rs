@@ -1,0 +1,322 @@
+//! Passcodes: one for the user to type, one for a login request. A counter is durable before its passcode exists.
+
+use core::time::Duration;
+
+use countersign_core::{
+    ids::TokenId,
+    login_request::LoginRequest,
+    otp::{
+        self, OtpKind, OtpMode, Passcode, Period,
+        ocra::{ChallengeError, Inputs, OcraError, Suite},
+    },
+    secret::SecretBytes,
+    time::UnixMillis,
+    token::TokenSecrets,
+};
+use countersign_proto::{agent::v1::Reason, limits};
+use tracing::warn;
+
+use super::{Agent, explain::Explain, tokens::SelectError, verification::VerificationError};
+use crate::vault::{EventKind, NewEvent, TokenRow, VaultError};
+
+/// Which passcode is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PasscodeWish {
+    /// Whatever the token's mode gives.
+    Current,
+    /// The next one of an event-based token; other modes are refused.
+    Next,
+}
+
+/// A passcode for the user.
+#[derive(Debug)]
+pub struct Generated {
+    /// The passcode.
+    pub passcode: Passcode,
+    /// The token's name.
+    pub name: String,
+    /// The token's mode.
+    pub kind: OtpKind,
+    /// How long it stays valid, and the period; only time-based.
+    pub validity: Option<(Duration, Period)>,
+}
+
+/// A passcode for a login request.
+#[derive(Debug)]
+pub(super) struct PushPasscode {
+    pub(super) passcode: Passcode,
+    /// Counter or time step; 0 for a suite with neither.
+    pub(super) moving_factor: u64,
+}
+
+/// Why there is no passcode.
+#[derive(Debug, thiserror::Error)]
+pub enum PasscodeError {
+    /// Which token?
+    #[error(transparent)]
+    Select(#[from] SelectError),
+    /// `next` is for event-based tokens.
+    #[error("{name} is {mode}: it has no next passcode")]
+    NotEventBased {
+        /// The token's name.
+        name: String,
+        /// `time-based` or `challenge-response`.
+        mode: &'static str,
+    },
+    /// A challenge is needed.
+    #[error("{name} answers challenges: give the one that the login page shows")]
+    ChallengeRequired {
+        /// The token's name.
+        name: String,
+    },
+    /// A challenge was given to a token that takes none.
+    #[error("{name} takes no challenge")]
+    ChallengeNotTaken {
+        /// The token's name.
+        name: String,
+    },
+    /// The challenge does not fit the token.
+    #[error(transparent)]
+    Challenge(#[from] ChallengeError),
+    /// Longer than any suite allows.
+    #[error("a challenge has at most {} characters", limits::CHALLENGE)]
+    ChallengeTooLong,
+    /// The suite wants a PIN or session data.
+    #[error("this token's suite takes a PIN or session data, which this version does not ask for")]
+    Suite,
+    /// The token's suite cannot be computed.
+    #[error(transparent)]
+    Ocra(#[from] OcraError),
+    /// The user could not be verified.
+    #[error(transparent)]
+    Verification(#[from] VerificationError),
+    /// The vault failed.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
+impl Explain for PasscodeError {
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Select(error) => error.reason(),
+            Self::NotEventBased { .. } => Reason::WrongMode,
+            Self::ChallengeRequired { .. } => Reason::ChallengeRequired,
+            Self::ChallengeNotTaken { .. }
+            | Self::Challenge(_)
+            | Self::ChallengeTooLong
+            | Self::Ocra(_) => Reason::ChallengeInvalid,
+            Self::Suite => Reason::VerificationUnavailable,
+            Self::Verification(error) => error.reason(),
+            Self::Vault(error) => error.reason(),
+        }
+    }
+
+    fn hint(&self) -> String {
+        match self {
+            Self::Select(error) => error.hint(),
+            Self::NotEventBased { name, .. } => format!("run `countersign code {name}`"),
+            Self::ChallengeRequired { name } => {
+                format!("run `countersign code {name} --challenge CHALLENGE`")
+            }
+            Self::ChallengeNotTaken { name } => {
+                format!("run `countersign code {name}` without one")
+            }
+            Self::Challenge(_) | Self::ChallengeTooLong => {
+                "copy the challenge from the login page again".to_owned()
+            }
+            Self::Ocra(_) | Self::Suite => {
+                "ask the service for a token of another suite".to_owned()
+            }
+            Self::Verification(error) => error.hint(),
+            Self::Vault(error) => Explain::hint(error),
+        }
+    }
+}
+
+impl Agent {
+    /// A passcode for the user to type.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`PasscodeError`].
+    pub async fn generate_passcode(
+        &self,
+        selector: &str,
+        wish: PasscodeWish,
+        challenge: Option<&str>,
+    ) -> Result<Generated, PasscodeError> {
+        let (row, secrets) = self.select_open(selector).await?;
+        Self::verify_for_passcode(&secrets)?;
+        if wish == PasscodeWish::Next && secrets.mode.kind() != OtpKind::Event {
+            return Err(PasscodeError::NotEventBased {
+                name: row.name,
+                mode: match secrets.mode.kind() {
+                    OtpKind::Time => "time-based",
+                    OtpKind::Event => "event-based",
+                    OtpKind::Challenge => "challenge-response",
+                },
+            });
+        }
+        let now = self.ports.clock.wall();
+        let event = self.event(EventKind::PasscodeGenerated, &row.name, "");
+        let (passcode, _, validity) = self.passcode(&row, &secrets, challenge, now, event).await?;
+        self.touch();
+        Ok(Generated {
+            passcode,
+            name: row.name,
+            kind: secrets.mode.kind(),
+            validity,
+        })
+    }
+
+    /// The passcode that goes with an approval: by the service's clock and challenge.
+    ///
+    /// # Errors
+    ///
+    /// As [`Agent::generate_passcode`].
+    pub(super) async fn push_passcode(
+        &self,
+        request: &LoginRequest,
+        secrets: &TokenSecrets,
+    ) -> Result<PushPasscode, PasscodeError> {
+        let row = self.row(request.token).await?;
+        let offset = self.clock_offset_ms(request.service).unwrap_or(0);
+        let now = self.ports.clock.wall().plus_ms(offset);
+        let challenge = Some(request.challenge.as_str()).filter(|challenge| !challenge.is_empty());
+        let event = self.event(
+            EventKind::PasscodeGenerated,
+            &row.name,
+            "for a login request",
+        );
+        let (passcode, moving_factor, _) =
+            self.passcode(&row, secrets, challenge, now, event).await?;
+        Ok(PushPasscode {
+            passcode,
+            moving_factor,
+        })
+    }
+
+    async fn passcode(
+        &self,
+        row: &TokenRow,
+        secrets: &TokenSecrets,
+        challenge: Option<&str>,
+        now: UnixMillis,
+        event: NewEvent,
+    ) -> Result<(Passcode, u64, Option<(Duration, Period)>), PasscodeError> {
+        match (&secrets.mode, challenge) {
+            (OtpMode::Time { .. } | OtpMode::Event { .. }, Some(_)) => {
+                Err(PasscodeError::ChallengeNotTaken {
+                    name: row.name.clone(),
+                })
+            }
+            (OtpMode::Challenge { .. }, None) => Err(PasscodeError::ChallengeRequired {
+                name: row.name.clone(),
+            }),
+            (
+                &OtpMode::Time {
+                    hash,
+                    digits,
+                    period,
+                },
+                None,
+            ) => {
+                let step = otp::time_step(now.secs(), period);
+                let passcode = otp::hotp(&secrets.seed, step, hash, digits);
+                self.append_later(event);
+                Ok((passcode, step, Some((left_of(now, period), period))))
+            }
+            (&OtpMode::Event { hash, digits }, None) => {
+                let counter = self.take_counter(row.id, event).await?;
+                Ok((
+                    otp::hotp(&secrets.seed, counter, hash, digits),
+                    counter,
+                    None,
+                ))
+            }
+            (OtpMode::Challenge { suite }, Some(challenge)) => {
+                self.response(row, &secrets.seed, suite, challenge, now, event)
+                    .await
+            }
+        }
+    }
+
+    async fn response(
+        &self,
+        row: &TokenRow,
+        seed: &SecretBytes,
+        suite: &Suite,
+        challenge: &str,
+        now: UnixMillis,
+        event: NewEvent,
+    ) -> Result<(Passcode, u64, Option<(Duration, Period)>), PasscodeError> {
+        if challenge.len() > limits::CHALLENGE {
+            return Err(PasscodeError::ChallengeTooLong);
+        }
+        suite.check_challenge(challenge)?;
+        if suite.uses_pin().is_some() || suite.uses_session().is_some() {
+            return Err(PasscodeError::Suite);
+        }
+        let counter = if suite.uses_counter() {
+            Some(self.take_counter(row.id, event).await?)
+        } else {
+            self.append_later(event);
+            None
+        };
+        let time_step = suite.time_step(now.secs());
+        let inputs = Inputs {
+            counter,
+            challenge,
+            pin_hash: None,
+            session: None,
+            time_step,
+        };
+        let passcode = suite.compute(seed, &inputs)?;
+        Ok((passcode, counter.or(time_step).unwrap_or(0), None))
+    }
+
+    async fn take_counter(&self, id: TokenId, event: NewEvent) -> Result<u64, VaultError> {
+        self.vault
+            .call(move |vault| vault.take_counter(id, &event))
+            .await
+    }
+
+    /// Where nothing is used up the passcode need not wait for the log.
+    fn append_later(&self, event: NewEvent) {
+        let vault = self.vault.clone();
+        tokio::spawn(async move {
+            if let Err(error) = vault.call(move |vault| vault.append_event(&event)).await {
+                warn!(%error, "an event could not be recorded");
+            }
+        });
+    }
+}
+
+/// What is left of the time step that `now` lies in.
+fn left_of(now: UnixMillis, period: Period) -> Duration {
+    let period_ms = u64::from(period.secs()).saturating_mul(1000);
+    let now_ms = u64::try_from(now.0).unwrap_or(0);
+    let gone = now_ms.checked_rem(period_ms).unwrap_or(0);
+    Duration::from_millis(period_ms.saturating_sub(gone))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_left_ends_with_the_step() {
+        assert_eq!(
+            left_of(UnixMillis(0), Period::THIRTY),
+            Duration::from_secs(30)
+        );
+        assert_eq!(
+            left_of(UnixMillis(59_999), Period::THIRTY),
+            Duration::from_millis(1)
+        );
+        assert_eq!(
+            left_of(UnixMillis(60_000), Period::THIRTY),
+            Duration::from_secs(30)
+        );
+    }
+}

@@ -1,0 +1,259 @@
+//! The services that login requests come from: who they are, how their streams stand, what they say of our tokens.
+
+use async_trait::async_trait;
+use countersign_core::{
+    ids::{DeviceId, ServiceId, TokenId},
+    signing::{self, Label},
+    time::UnixMillis,
+};
+use countersign_proto::{limits, push::v1 as push};
+use prost::Message as _;
+use tracing::{info, warn};
+
+use super::{
+    Agent,
+    autosend::Autosend,
+    ports::{ChannelProfile, Delivery, HelloSigner, PushInput},
+    state::Connection,
+};
+use crate::vault::{EventKind, ServiceRow, TokenRow, TokenState, VaultError};
+
+impl Agent {
+    /// Opens the stream of every service that a token is enrolled at.
+    pub(super) async fn open_services(&self) {
+        let services = match self.vault.call(|vault| vault.services()).await {
+            Ok(services) => services,
+            Err(error) => {
+                warn!(%error, "the services could not be read");
+                return;
+            }
+        };
+        let names = services
+            .iter()
+            .map(|row| (row.service, row.name.clone()))
+            .collect();
+        self.state.facts().names.services = names;
+        for service in services {
+            self.ports.push.open(profile(&service)).await;
+        }
+    }
+
+    /// Asks every service now.
+    pub async fn check_services(&self) {
+        self.ports.push.reconnect().await;
+    }
+
+    pub(super) async fn service(&self, id: ServiceId) -> Option<ServiceRow> {
+        let services = self.vault.call(|vault| vault.services()).await.ok()?;
+        services.into_iter().find(|row| row.service == id)
+    }
+
+    /// The service's clock minus ours, as far as it is known.
+    pub(super) fn clock_offset_ms(&self, service: ServiceId) -> Option<i64> {
+        self.state
+            .facts()
+            .services
+            .get(&service)
+            .and_then(Connection::offset_ms)
+    }
+
+    /// Something happened on a stream.
+    pub(super) async fn on_push(&self, service: ServiceId, input: PushInput) {
+        match input {
+            PushInput::Welcome(welcome) => self.on_welcome(service, welcome).await,
+            PushInput::Request(signed) => {
+                self.heard(service);
+                self.on_login_request(service, signed).await;
+            }
+            PushInput::Cancel(cancel) => {
+                self.heard(service);
+                self.on_cancel(cancel).await;
+            }
+            PushInput::Outcome(outcome) => {
+                self.heard(service);
+                self.on_outcome(service, outcome).await;
+            }
+            PushInput::Down { why, retry_in } => {
+                info!(%service, %why, "the service is not connected");
+                let retry_at = self.ports.clock.boot().plus(retry_in);
+                let mut facts = self.state.facts();
+                let before = facts.services.get(&service);
+                let last_contact = before.and_then(Connection::last_contact);
+                let offset_ms = before.and_then(Connection::offset_ms);
+                let down = Connection::Down {
+                    why,
+                    retry_at,
+                    last_contact,
+                    offset_ms,
+                };
+                facts.services.insert(service, down);
+            }
+        }
+    }
+
+    fn heard(&self, service: ServiceId) {
+        let now = self.ports.clock.wall();
+        if let Some(Connection::Up { last_contact, .. }) =
+            self.state.facts().services.get_mut(&service)
+        {
+            *last_contact = now;
+        }
+    }
+
+    /// The stream is open: clocks are compared, tokens brought up to date, undecided answers sent again.
+    async fn on_welcome(&self, service: ServiceId, welcome: push::Welcome) {
+        let now = self.ports.clock.wall();
+        let offset_ms = UnixMillis(welcome.time_ms).since_ms(now);
+        let up = Connection::Up {
+            since: now,
+            last_contact: now,
+            offset_ms,
+        };
+        self.state.facts().services.insert(service, up);
+        info!(%service, offset_ms, "the service is connected");
+        let tokens = self.tokens_of(service).await;
+        for status in &welcome.tokens {
+            let token = tokens.iter().find(|token| token.serial == status.serial);
+            if let Some(token) = token
+                && status.standing() == push::TokenStanding::Revoked
+                && token.state == TokenState::Active
+            {
+                self.revoke(token).await;
+            }
+        }
+        for counter in &welcome.counters {
+            let token = tokens.iter().find(|token| token.serial == counter.serial);
+            if let Some(token) = token
+                && token.counter.is_some_and(|ours| counter.next > ours)
+                && let Err(error) = self.raise_counter(token.id, counter.next).await
+            {
+                warn!(%error, token = %token.name, "the counter could not be raised");
+            }
+        }
+        self.send_again(service).await;
+    }
+
+    async fn raise_counter(&self, id: TokenId, at_least: u64) -> Result<u64, VaultError> {
+        self.vault
+            .call(move |vault| vault.raise_counter(id, at_least))
+            .await
+    }
+
+    /// What was answered and not yet confirmed goes out again, byte for byte.
+    async fn send_again(&self, service: ServiceId) {
+        let frames = match self.vault.call(move |vault| vault.outbox(service)).await {
+            Ok(frames) => frames,
+            Err(error) => {
+                warn!(%error, "the outbox could not be read");
+                return;
+            }
+        };
+        for waiting in frames {
+            let id = waiting.request;
+            match push::AgentFrame::decode(waiting.frame.expose()) {
+                Ok(frame) => {
+                    info!(%service, %id, "an answer is sent again");
+                    if self.ports.push.send(service, frame).await == Delivery::NotConnected {
+                        return;
+                    }
+                }
+                Err(error) => warn!(%id, %error, "a kept answer cannot be read"),
+            }
+        }
+    }
+
+    async fn revoke(&self, token: &TokenRow) {
+        let id = token.id;
+        let event = self.event(EventKind::Revoked, &token.name, "by its service");
+        match self.vault.call(move |vault| vault.revoke(id, &event)).await {
+            Ok(()) => info!(token = %token.name, "revoked by its service; its secrets are erased"),
+            Err(error) => warn!(%error, token = %token.name, "a revoked token could not be erased"),
+        }
+    }
+
+    pub(super) async fn tokens_of(&self, service: ServiceId) -> Vec<TokenRow> {
+        let tokens = self
+            .vault
+            .call(|vault| vault.tokens())
+            .await
+            .unwrap_or_default();
+        tokens
+            .into_iter()
+            .filter(|token| token.service == Some(service))
+            .collect()
+    }
+
+    async fn hello_body(
+        &self,
+        service: ServiceId,
+        device: DeviceId,
+        server_nonce: [u8; 32],
+        tls_exporter: [u8; 32],
+    ) -> Option<push::HelloBody> {
+        let tokens = self.tokens_of(service).await;
+        let counters = tokens.iter().filter_map(|token| {
+            Some(push::EventCounter {
+                serial: token.serial.clone(),
+                next: token.counter?,
+            })
+        });
+        Some(push::HelloBody {
+            service_id: service.0.to_vec(),
+            device_id: device.0.to_vec(),
+            server_nonce: server_nonce.to_vec(),
+            agent_nonce: self.random::<32>().ok()?.to_vec(),
+            tls_exporter: tls_exporter.to_vec(),
+            protocol_version: limits::PUSH_PROTOCOL,
+            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+            availability: availability(self.autosend().await).into(),
+            counters: counters.collect(),
+            tokens: tokens.iter().map(token_availability).collect(),
+        })
+    }
+}
+
+pub(super) const fn availability(autosend: Autosend) -> push::Availability {
+    match autosend {
+        Autosend::On => push::Availability::On,
+        Autosend::Off => push::Availability::Off,
+    }
+}
+
+pub(super) fn token_availability(token: &TokenRow) -> push::TokenAvailability {
+    push::TokenAvailability {
+        serial: token.serial.clone(),
+        availability: availability(token.autosend).into(),
+    }
+}
+
+pub(super) fn profile(service: &ServiceRow) -> ChannelProfile {
+    ChannelProfile {
+        service: service.service,
+        device: service.device,
+        url: service.url.clone(),
+        pins: service.pins.clone(),
+    }
+}
+
+#[async_trait]
+impl HelloSigner for Agent {
+    async fn hello(
+        &self,
+        service: ServiceId,
+        server_nonce: [u8; 32],
+        tls_exporter: [u8; 32],
+    ) -> Option<push::Signed> {
+        let record = self.service(service).await?;
+        let key = self
+            .vault
+            .call(move |vault| vault.channel_key(service))
+            .await
+            .ok()?;
+        let body = self
+            .hello_body(service, record.device, server_nonce, tls_exporter)
+            .await?;
+        let body = body.encode_to_vec();
+        let signature = signing::sign(&key, Label::Hello, &body).to_vec();
+        Some(push::Signed { body, signature })
+    }
+}

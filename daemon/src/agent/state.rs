@@ -1,0 +1,188 @@
+//! Passing facts: pending login requests, connections, the lock's deadlines. One owner, short
+//! synchronous steps, never held across an await.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use core::time::Duration;
+
+use countersign_core::{
+    ids::{LoginRequestId, ServiceId, TokenId},
+    login_request::{LoginRequest, Phase},
+    time::{BootTime, UnixMillis},
+};
+
+/// The owner.
+#[derive(Debug, Default)]
+pub(crate) struct State(Mutex<Facts>);
+
+/// What is known until the agent ends.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    /// Login requests since the start that are pending or ended a short while ago.
+    pub(crate) requests: BTreeMap<LoginRequestId, Tracked>,
+    /// Push streams.
+    pub(crate) services: BTreeMap<ServiceId, Connection>,
+    /// When the vault was opened and last used; `None` while it is locked.
+    pub(crate) open: Option<Opened>,
+    /// Names of tokens and services as they were last read from the vault, for views.
+    pub(crate) names: Names,
+    /// The number of the last availability message.
+    pub(crate) availability_sequence: u64,
+}
+
+/// Names for views; the vault has the last word.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names {
+    pub(crate) tokens: BTreeMap<TokenId, String>,
+    pub(crate) services: BTreeMap<ServiceId, String>,
+}
+
+impl Names {
+    pub(crate) fn token(&self, id: TokenId) -> String {
+        self.tokens.get(&id).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn service(&self, id: ServiceId) -> String {
+        self.services.get(&id).cloned().unwrap_or_default()
+    }
+}
+
+/// A login request under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Tracked {
+    pub(crate) request: LoginRequest,
+    pub(crate) phase: Phase,
+    pub(crate) received: UnixMillis,
+    pub(crate) deadline: BootTime,
+    /// Why it was refused or taken back; display-safe.
+    pub(crate) detail: String,
+    pub(crate) reported: Reported,
+}
+
+/// Has "It wasn't me!" been said?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reported {
+    Yes,
+    No,
+}
+
+/// One service's stream.
+#[derive(Clone, Debug)]
+pub(crate) enum Connection {
+    Up {
+        since: UnixMillis,
+        last_contact: UnixMillis,
+        offset_ms: i64,
+    },
+    Down {
+        why: String,
+        retry_at: BootTime,
+        last_contact: Option<UnixMillis>,
+        offset_ms: Option<i64>,
+    },
+}
+
+impl Connection {
+    /// The service's clock minus ours, as far as it is known.
+    pub(crate) const fn offset_ms(&self) -> Option<i64> {
+        match self {
+            Self::Up { offset_ms, .. } => Some(*offset_ms),
+            Self::Down { offset_ms, .. } => *offset_ms,
+        }
+    }
+
+    /// When the service last said something.
+    pub(crate) const fn last_contact(&self) -> Option<UnixMillis> {
+        match self {
+            Self::Up { last_contact, .. } => Some(*last_contact),
+            Self::Down { last_contact, .. } => *last_contact,
+        }
+    }
+}
+
+/// The clocks of an open vault.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opened {
+    pub(crate) at: BootTime,
+    pub(crate) used: BootTime,
+}
+
+/// When an open vault locks by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LockAfter {
+    /// Without use; `None`: never.
+    pub idle: Option<Duration>,
+    /// In all; `None`: never.
+    pub age: Option<Duration>,
+}
+
+impl Opened {
+    /// The earlier of the two deadlines, if there is one.
+    pub(crate) fn locks_at(self, after: LockAfter) -> Option<BootTime> {
+        let idle = after.idle.map(|span| self.used.plus(span));
+        let age = after.age.map(|span| self.at.plus(span));
+        [idle, age].into_iter().flatten().min()
+    }
+}
+
+impl State {
+    /// The facts, for one short step. A panic elsewhere does not make them unreadable: every step
+    /// leaves them whole.
+    pub(crate) fn facts(&self) -> MutexGuard<'_, Facts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Facts {
+    /// Pending requests, newest first.
+    pub(crate) fn pending(&self) -> Vec<&Tracked> {
+        let mut pending: Vec<_> = self
+            .requests
+            .values()
+            .filter(|tracked| tracked.phase.is_pending())
+            .collect();
+        pending.sort_by_key(|tracked| core::cmp::Reverse((tracked.received, tracked.request.id)));
+        pending
+    }
+
+    /// A copy of the names.
+    pub(crate) fn names(&self) -> Names {
+        self.names.clone()
+    }
+
+    /// The next time at which something ends by itself.
+    pub(crate) fn next_deadline(&self, lock: LockAfter) -> Option<BootTime> {
+        let requests = self
+            .requests
+            .values()
+            .filter(|tracked| tracked.phase.is_pending())
+            .map(|tracked| tracked.deadline)
+            .min();
+        let vault = self.open.and_then(|opened| opened.locks_at(lock));
+        [requests, vault].into_iter().flatten().min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_vault_locks_at_the_earlier_of_idle_and_age() {
+        let at = |secs| BootTime(Duration::from_secs(secs));
+        let opened = Opened {
+            at: at(100),
+            used: at(150),
+        };
+        let after = |idle: Option<u64>, age: Option<u64>| LockAfter {
+            idle: idle.map(Duration::from_secs),
+            age: age.map(Duration::from_secs),
+        };
+        assert_eq!(opened.locks_at(after(None, None)), None);
+        assert_eq!(opened.locks_at(after(Some(10), None)), Some(at(160)));
+        assert_eq!(opened.locks_at(after(Some(10), Some(55))), Some(at(155)));
+    }
+}

@@ -1,0 +1,244 @@
+//! The agent's types and the wire's: only here do they meet.
+
+use countersign_core::{
+    login_request::Closing,
+    otp::{OtpKind, OtpMode},
+    token::{PinType, PushPolicy, VerificationLevel},
+};
+use countersign_proto::agent::v1::{self as wire, Reason};
+use tonic::Status;
+
+use crate::{
+    agent::{
+        Agent,
+        autosend::Autosend,
+        enrollment::{EnrollmentKind, EnrollmentPreview},
+        explain::Explain,
+        login_request::{RequestView, Standing},
+        status::Status as AgentStatus,
+    },
+    config::VaultKey,
+    vault::{Event, TokenRow, UnlockMode, VaultState},
+};
+
+/// The gRPC error of a refusal.
+pub(crate) fn refusal(error: &impl Explain) -> Status {
+    error.reason().status(error.to_string(), error.hint())
+}
+
+pub(super) fn requested_vault_key(key: wire::VaultKey) -> Result<Option<VaultKey>, Status> {
+    match key {
+        wire::VaultKey::Unspecified => Ok(None),
+        wire::VaultKey::SecretService => Ok(Some(VaultKey::SecretService)),
+        wire::VaultKey::Passphrase => Ok(Some(VaultKey::Passphrase)),
+        wire::VaultKey::Credential | wire::VaultKey::Tpm | wire::VaultKey::RecoveryCode => {
+            Err(Reason::Usage.status(
+                "this version keeps the vault's key in the Secret Service or under a passphrase",
+                "use --vault-key secret-service or --vault-key passphrase",
+            ))
+        }
+    }
+}
+
+pub(super) const fn vault_key(key: VaultKey) -> wire::VaultKey {
+    match key {
+        VaultKey::SecretService => wire::VaultKey::SecretService,
+        VaultKey::Passphrase => wire::VaultKey::Passphrase,
+    }
+}
+
+pub(super) const fn wanted_unlock(unlock: wire::UnlockMode) -> Option<UnlockMode> {
+    match unlock {
+        wire::UnlockMode::Unspecified => None,
+        wire::UnlockMode::Pin => Some(UnlockMode::Pin),
+        wire::UnlockMode::Session => Some(UnlockMode::Session),
+    }
+}
+
+pub(super) const fn unlock_mode(unlock: UnlockMode) -> wire::UnlockMode {
+    match unlock {
+        UnlockMode::Pin => wire::UnlockMode::Pin,
+        UnlockMode::Session => wire::UnlockMode::Session,
+    }
+}
+
+pub(super) const fn otp_kind(kind: OtpKind) -> wire::OtpMode {
+    match kind {
+        OtpKind::Time => wire::OtpMode::Time,
+        OtpKind::Event => wire::OtpMode::Event,
+        OtpKind::Challenge => wire::OtpMode::Challenge,
+    }
+}
+
+pub(super) fn status(agent: &Agent, status: AgentStatus) -> wire::StatusReply {
+    let (vault, vault_reason, vault_message) = match &status.vault {
+        VaultState::Absent => (wire::VaultState::Absent, Reason::VaultAbsent, String::new()),
+        VaultState::Locked => (wire::VaultState::Locked, Reason::VaultLocked, String::new()),
+        VaultState::Unlocked => (
+            wire::VaultState::Unlocked,
+            Reason::Unspecified,
+            String::new(),
+        ),
+        VaultState::Unusable { reason } => (
+            wire::VaultState::Unusable,
+            reason.reason(),
+            reason.to_string(),
+        ),
+    };
+    let slots = status.slots.iter().map(|slot| slot.kind().into());
+    let services = status.services.iter().map(|service| wire::ServiceStatus {
+        name: service.name.clone(),
+        host: service.host.clone(),
+        connected: service.connected_since().is_some(),
+        connected_since: service.connected_since().map(seconds),
+        last_contact: service.last_contact().map(seconds),
+        clock_offset_ms: service.clock_offset_ms(),
+        trouble: service
+            .trouble()
+            .map(|(why, _)| why.to_owned())
+            .unwrap_or_default(),
+        retry_in_ms: service
+            .trouble()
+            .and_then(|(_, at)| at)
+            .map(|at| agent.ms_until(at)),
+    });
+    wire::StatusReply {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        vault: vault.into(),
+        vault_reason: vault_reason.into(),
+        vault_message,
+        slots: slots.collect(),
+        unlock: status
+            .unlock
+            .map_or(wire::UnlockMode::Unspecified, unlock_mode)
+            .into(),
+        autosend: status.autosend == Autosend::On,
+        tokens: count(status.tokens),
+        pending: count(status.pending),
+        services: services.collect(),
+        notification_server: status.notification_server.unwrap_or_default(),
+        locks_at: status.locks_at.map(seconds),
+    }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+const fn seconds(time: countersign_core::time::UnixMillis) -> i64 {
+    time.0.div_euclid(1000)
+}
+
+pub(super) fn enrollment_preview(preview: EnrollmentPreview) -> wire::InspectEnrollmentReply {
+    wire::InspectEnrollmentReply {
+        kind: match preview.kind {
+            EnrollmentKind::ActivationString => wire::EnrollmentKind::ActivationString,
+            EnrollmentKind::Otpauth => wire::EnrollmentKind::Otpauth,
+        }
+        .into(),
+        host: preview.host,
+        user: preview.user,
+        issuer: preview.issuer,
+        suggested_name: preview.suggested_name,
+        pinned: preview.pinned,
+    }
+}
+
+pub(super) fn token(row: TokenRow, service: String) -> wire::Token {
+    let mut token = wire::Token {
+        id: row.id.to_string(),
+        name: row.name,
+        serial: row.serial,
+        state: wire::TokenState::from(row.state).into(),
+        autosend: row.autosend == Autosend::On,
+        service,
+        ..wire::Token::default()
+    };
+    let Some(summary) = row.secrets else {
+        return token;
+    };
+    token.set_mode(otp_kind(summary.mode.kind()));
+    match summary.mode {
+        OtpMode::Time {
+            hash,
+            digits,
+            period,
+        } => {
+            token.algorithm = hash.to_string();
+            token.digits = digits.count().into();
+            token.period = period.secs();
+        }
+        OtpMode::Event { hash, digits } => {
+            token.algorithm = hash.to_string();
+            token.digits = digits.count().into();
+        }
+        OtpMode::Challenge { suite } => {
+            token.algorithm = suite.hash().to_string();
+            token.digits = suite
+                .response()
+                .digits()
+                .map_or(0, |digits| digits.count().into());
+            token.suite = suite.to_string();
+        }
+    }
+    token.issuer = summary.issuer;
+    token.user = summary.user;
+    token.set_pin_type(match summary.pin {
+        PinType::None => wire::PinType::None,
+        PinType::Token => wire::PinType::Token,
+        PinType::Server => wire::PinType::Server,
+    });
+    if let PushPolicy::Allowed(level) = summary.push {
+        token.push = true;
+        token.set_push_verification(match level {
+            VerificationLevel::Click => wire::Verification::Click,
+            VerificationLevel::Pin | VerificationLevel::Tpm => wire::Verification::Pin,
+            VerificationLevel::Finger => wire::Verification::Finger,
+        });
+    }
+    token.policy_name = summary.policy_name;
+    token.policy_level = summary.policy_level;
+    token.exportable = summary.exportable;
+    token.created = seconds(summary.created);
+    token
+}
+
+pub(super) fn login_request(view: RequestView) -> wire::LoginRequest {
+    let number_required = view.number_required();
+    wire::LoginRequest {
+        id: view.id.to_string(),
+        token: view.token,
+        service: view.service,
+        resource: view.resource,
+        user: view.user,
+        client_address: view.client_address,
+        place: view.place,
+        program: view.program,
+        created_ms: view.created.0,
+        left_ms: u32::try_from(view.left.as_millis()).unwrap_or(u32::MAX),
+        state: match view.standing {
+            Standing::Pending => wire::LoginRequestState::Pending,
+            Standing::Sending => wire::LoginRequestState::Sending,
+            Standing::Ended(Closing::Approved) => wire::LoginRequestState::Approved,
+            Standing::Ended(Closing::LoggedIn) => wire::LoginRequestState::LoggedIn,
+            Standing::Ended(Closing::Denied) => wire::LoginRequestState::Denied,
+            Standing::Ended(Closing::Expired) => wire::LoginRequestState::Expired,
+            Standing::Ended(Closing::Cancelled) => wire::LoginRequestState::Cancelled,
+            Standing::Ended(Closing::Refused) => wire::LoginRequestState::Refused,
+        }
+        .into(),
+        detail: view.detail,
+        reported: view.reported,
+        number_required,
+    }
+}
+
+pub(super) fn event(row: Event) -> wire::Event {
+    wire::Event {
+        id: row.id.to_string(),
+        at_ms: row.at.0,
+        kind: wire::EventKind::from(row.kind).into(),
+        token: row.token,
+        detail: row.detail,
+    }
+}
