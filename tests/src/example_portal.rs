@@ -83,15 +83,14 @@ impl ExamplePortal {
             .send(&page, &form, &[("passcode", passcode)], None)
     }
 
-    /// Asks the page how the login stands until it is no longer pending; the page's own script does the
-    /// same. Returns the state's name.
+    /// Waits until the login is no longer pending, as the page's own script does. Returns the state's name.
     ///
     /// # Errors
     ///
     /// It stays pending for too long.
     pub fn wait_for_outcome(&mut self) -> Result<String> {
         loop {
-            let status = self.status()?;
+            let status = self.status_at("/example/status?wait=25")?;
             if status != "pending" {
                 return Ok(status);
             }
@@ -104,7 +103,11 @@ impl ExamplePortal {
     ///
     /// The page does not say.
     pub fn status(&mut self) -> Result<String> {
-        let page = self.window.visit("/example/status")?;
+        self.status_at("/example/status")
+    }
+
+    fn status_at(&mut self, path: &str) -> Result<String> {
+        let page = self.window.visit(path)?;
         let status: Value = serde_json::from_str(&page.body)
             .with_context(|| format!("no JSON ({}): {}", page.status, page.body))?;
         let state = status

@@ -1,14 +1,16 @@
 //! The usual cast: one user's session with the agent and its command line, and a gateway if needed.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use serde_json::Value;
 
 use crate::{
-    Workspace,
+    PATIENCE, Workspace,
     agent::{AgentProcess, Session},
     bus::{Activation, PrivateBus},
     cli::Cli,
     gateway::GatewayProcess,
     requests::RequestWatch,
+    standin_notifications::now,
 };
 
 /// The user in most tests.
@@ -134,5 +136,39 @@ impl Stage {
                 &format!("{text}\n"),
             )
             .map(drop)
+    }
+
+    /// Waits until the agent is connected to every service that it has tokens of.
+    ///
+    /// # Errors
+    ///
+    /// It does not connect.
+    pub fn wait_until_connected(&self) -> Result<()> {
+        wait_until_connected(&self.cli)
+    }
+}
+
+/// Asks `countersign status` until every service is connected: there is nothing that tells of it.
+///
+/// # Errors
+///
+/// One does not connect in time.
+pub fn wait_until_connected(cli: &Cli) -> Result<()> {
+    let begin = now();
+    loop {
+        let status = cli.json(&["status"])?;
+        let services = status.get("services").and_then(Value::as_array);
+        let connected = services.is_some_and(|services| {
+            !services.is_empty()
+                && services
+                    .iter()
+                    .all(|service| service.get("connected") == Some(&Value::Bool(true)))
+        });
+        if connected {
+            return Ok(());
+        }
+        if begin.elapsed() > PATIENCE {
+            bail!("not connected in time: {status}");
+        }
     }
 }

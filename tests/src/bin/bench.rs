@@ -111,6 +111,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     open_connection(&stage, &mut rows)?;
     let gateway = stage.gateway()?;
     stage.enroll(&gateway, "Example", &CLICK_TOKEN)?;
+    stage.wait_until_connected()?;
     logins(&stage, &gateway, &mut rows)?;
     idle(&mut stage, &mut rows)?;
     cold_start(&mut stage, &mut rows)?;
@@ -274,7 +275,7 @@ fn idle(stage: &mut Stage, rows: &mut Vec<Row>) -> Result<()> {
     stage.agent.process().terminate()?;
     stage.agent.restart()?;
     stage.unlock()?;
-    stage.cli.ask(&["requests", "--check"])?;
+    stage.wait_until_connected()?;
     let id = stage.agent.id().context("the agent ended")?;
     let before = wake_ups(id)?;
     let ended = block_on(async { tokio::time::timeout(IDLE, core::future::pending::<()>()).await });

@@ -23,7 +23,7 @@ use countersign_tests::{
     notices::{Notice, NoticeWitness},
     programs,
     requests::RequestWatch,
-    stage::{CLICK_TOKEN, PASSWORD, USER},
+    stage::{CLICK_TOKEN, PASSWORD, USER, wait_until_connected},
     surroundings, wait_for_signal,
 };
 
@@ -147,6 +147,7 @@ fn enroll(stage: &Stage, cli: &Cli) -> Result<()> {
         &["enroll", "--yes", "--name", "Example", "-"],
         &format!("{activation}\n"),
     )?;
+    wait_until_connected(cli)?;
     say(format_args!(
         "{USER}'s token is enrolled by its activation string (DSKPP, pinned certificate)"
     ))?;

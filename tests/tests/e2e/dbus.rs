@@ -68,6 +68,7 @@ fn a_login_request_is_answered_over_dbus() {
     let stage = Stage::new().unwrap();
     let gateway = stage.gateway().unwrap();
     stage.enroll(&gateway, "Example", &CLICK_TOKEN).unwrap();
+    stage.wait_until_connected().unwrap();
     let mut requests = stage.requests().unwrap();
     let mut window = ExamplePortal::open(&gateway).unwrap();
     window.ask_the_desktop().unwrap();

@@ -15,6 +15,7 @@ fn enrolled() -> (Stage, GatewayProcess) {
     let stage = Stage::new().unwrap();
     let gateway = stage.gateway().unwrap();
     stage.enroll(&gateway, "Example", &CLICK_TOKEN).unwrap();
+    stage.wait_until_connected().unwrap();
     (stage, gateway)
 }
 
@@ -135,6 +136,7 @@ fn an_unanswered_request_expires_on_both_sides() {
     gateway.add_user(USER, PASSWORD).unwrap();
     gateway.serve().unwrap();
     stage.enroll(&gateway, "Example", &CLICK_TOKEN).unwrap();
+    stage.wait_until_connected().unwrap();
     let mut requests = stage.requests().unwrap();
     let mut window = ExamplePortal::open(&gateway).unwrap();
     window.ask_the_desktop().unwrap();
@@ -185,6 +187,7 @@ fn the_stream_comes_back_after_the_gateway_was_gone() {
     gateway.serve().unwrap();
     let mut requests = stage.requests().unwrap();
     stage.cli.ask(&["requests", "--check"]).unwrap();
+    stage.wait_until_connected().unwrap();
     let mut window = ExamplePortal::open(&gateway).unwrap();
     window.ask_the_desktop().unwrap();
     let request = requests.pending().unwrap();
@@ -199,6 +202,7 @@ fn a_restarted_agent_serves_its_tokens_and_requests() {
     stage.agent.restart().unwrap();
     stage.unlock().unwrap();
     assert_eq!(stage.cli.ask(&["code", "Example"]).unwrap().len(), 6);
+    stage.wait_until_connected().unwrap();
     let mut requests = stage.requests().unwrap();
     let mut window = ExamplePortal::open(&gateway).unwrap();
     window.ask_the_desktop().unwrap();
