@@ -6,10 +6,12 @@
 
 mod challenge;
 mod compute;
+mod grammar;
 mod inputs;
 mod suite;
 
 pub use challenge::{ChallengeError, ChallengeFormat, ChallengeKind, CheckDigit};
 pub use compute::OcraError;
+pub use grammar::SuiteError;
 pub use inputs::Inputs;
-pub use suite::{Response, Suite, SuiteError};
+pub use suite::{Response, Suite};

@@ -22,7 +22,8 @@ use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq as _};
 
 use super::Passcode;
 
-/// Most values that one check computes. A wider window is cut to this one.
+/// Most values on one side of a window, and most pairs of counter and time step of [`check_ocra`]. A wider
+/// window is cut to this one.
 pub const MAX_TRIES: u32 = 10_000;
 
 /// Are they the same text? Only the length of the candidate can be learned from the time.

@@ -338,6 +338,28 @@ mod tests {
         }
 
         #[test]
+        fn consecutive_passcodes_resynchronise_and_others_do_not(
+            first in 0_u64..400, second in 0_u64..400, now in 0_u64..400, drift in -50_i64..50,
+            last in proptest::option::of(0_u64..400),
+        ) {
+            let state = TimeState { drift, last };
+            let allowed = |step: u64| {
+                let around = i64::try_from(step).unwrap() - (i64::try_from(now).unwrap() + drift);
+                now.checked_add_signed(drift).is_some()
+                    && around.abs() <= 100
+                    && last.is_none_or(|last| step > last)
+            };
+            let expected = |first: u64, second: u64| {
+                (second == first + 1 && allowed(first) && allowed(second)).then_some(TimeMatch {
+                    step: second,
+                    drift: i64::try_from(second).unwrap() - i64::try_from(now).unwrap(),
+                })
+            };
+            prop_assert_eq!(resynchronise(first, second, now, state), expected(first, second));
+            prop_assert_eq!(resynchronise(first, first + 1, now, state), expected(first, first + 1));
+        }
+
+        #[test]
         fn no_time_and_no_state_makes_the_check_panic(
             candidate in "[0-9]{0,10}", unix_secs in any::<u64>(), drift in any::<i64>(),
             last in any::<Option<u64>>(), past in 0_u32..10, future in 0_u32..10,
