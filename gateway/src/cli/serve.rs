@@ -10,7 +10,7 @@ use tokio::{
 };
 use tracing_subscriber::EnvFilter;
 
-use crate::{control::Control, service::Service};
+use crate::{control::Control, service::Service, web};
 
 /// Agents come back spread over this time, in milliseconds: about a thousand handshakes a second.
 const DRAIN_SPREAD_MS: u32 = 2000;
@@ -42,11 +42,10 @@ pub(super) async fn run(data: &Path) -> anyhow::Result<()> {
     };
     tracing::info!(listen = %config.listen, url = %config.url, "serving");
     notify(NotifyState::Ready);
-    drop(listener);
-    shutdown.await;
+    let served = web::serve(service.clone(), listener, shutdown).await;
     timer.abort();
     control.abort();
-    Ok(())
+    Ok(served?)
 }
 
 fn notify(state: NotifyState<'_>) {
