@@ -8,7 +8,7 @@ use countersign_proto::{agent::v1::Reason, push::v1 as push};
 use prost::Message as _;
 
 use super::{
-    Agent,
+    Agent, Change,
     explain::Explain,
     services::{availability, token_availability},
     tokens::SelectError,
@@ -77,6 +77,7 @@ impl Agent {
         self.vault
             .call(move |vault| vault.set_autosend(id, autosend, &event))
             .await?;
+        self.tell_watchers(Change::Autosend);
         for service in self.vault.call(|vault| vault.services()).await? {
             self.send_availability(service.service, service.device)
                 .await;

@@ -12,6 +12,33 @@ pub trait Explain: std::error::Error {
     fn hint(&self) -> String;
 }
 
+/// What failed and what to do next as whole sentences, for places that show one text.
+#[must_use]
+pub fn sentences(error: &impl Explain) -> String {
+    let parts = [error.to_string(), error.hint()];
+    let parts: Vec<_> = parts
+        .iter()
+        .filter(|part| !part.is_empty())
+        .map(|part| sentence(part))
+        .collect();
+    parts.join(" ")
+}
+
+/// With a capital at the beginning and a full stop at the end.
+pub(super) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let mut sentence: String = letters
+        .next()
+        .into_iter()
+        .flat_map(char::to_uppercase)
+        .chain(letters)
+        .collect();
+    if !sentence.ends_with(['.', '!', '?']) {
+        sentence.push('.');
+    }
+    sentence
+}
+
 impl Explain for crate::vault::VaultError {
     fn reason(&self) -> Reason {
         Self::reason(self)

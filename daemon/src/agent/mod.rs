@@ -65,6 +65,19 @@ pub struct Settings {
     pub lock_after: LockAfter,
 }
 
+/// What changed, for watchers: they ask for the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A login request came, was answered or ended.
+    LoginRequest(LoginRequestId),
+    /// The vault was unlocked or locked.
+    Vault,
+    /// Autosend was switched.
+    Autosend,
+    /// A push stream came up or went down.
+    Services,
+}
+
 /// The agent: its stories are the methods in the files beside this one.
 #[expect(
     missing_debug_implementations,
@@ -75,8 +88,8 @@ pub struct Agent {
     state: State,
     ports: Ports,
     settings: Settings,
-    /// Tells watchers which login request changed. Slow watchers lose their place and are dropped.
-    changes: broadcast::Sender<LoginRequestId>,
+    /// Tells watchers what changed. Slow watchers lose their place and are dropped.
+    changes: broadcast::Sender<Change>,
     /// Wakes the timer when a deadline was added or taken away.
     deadlines: Notify,
     /// One enrollment, setup or unlock at a time.
@@ -124,8 +137,12 @@ impl Agent {
 
     /// Tells watchers and the timer that a login request changed.
     fn changed(&self, id: LoginRequestId) {
-        // Nobody watching is not an error.
-        drop(self.changes.send(id));
+        self.tell_watchers(Change::LoginRequest(id));
         self.deadlines.notify_one();
+    }
+
+    fn tell_watchers(&self, change: Change) {
+        // Nobody watching is not an error.
+        let _nobody_watches = self.changes.send(change).is_err();
     }
 }

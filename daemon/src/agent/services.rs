@@ -1,5 +1,9 @@
 //! The services that login requests come from: who they are, how their streams stand, what they say of our tokens.
 
+use std::collections::BTreeSet;
+
+use core::time::Duration;
+
 use async_trait::async_trait;
 use countersign_core::{
     ids::{DeviceId, ServiceId, TokenId},
@@ -8,10 +12,11 @@ use countersign_core::{
 };
 use countersign_proto::{limits, push::v1 as push};
 use prost::Message as _;
+use tokio::sync::broadcast::error::RecvError;
 use tracing::{info, warn};
 
 use super::{
-    Agent,
+    Agent, Change,
     autosend::Autosend,
     ports::{ChannelProfile, Delivery, HelloSigner, PushInput},
     state::Connection,
@@ -38,9 +43,32 @@ impl Agent {
         }
     }
 
-    /// Asks every service now.
+    /// Asks every service now: connects anew, and waits until each has answered or cannot be reached, for a
+    /// bounded time. Whatever is open there is sent again right after its welcome.
     pub async fn check_services(&self) {
+        const PATIENCE: Duration = Duration::from_secs(10);
+        let mut changes = self.changes.subscribe();
+        let mut waiting: BTreeSet<_> = {
+            let mut facts = self.state.facts();
+            let known: Vec<_> = facts.services.keys().copied().collect();
+            core::mem::take(&mut facts.checked);
+            known.into_iter().collect()
+        };
         self.ports.push.reconnect().await;
+        let answered = async {
+            while !waiting.is_empty() {
+                match changes.recv().await {
+                    Ok(Change::Services) | Err(RecvError::Lagged(_)) => {
+                        let facts = self.state.facts();
+                        waiting.retain(|service| !facts.checked.contains(service));
+                    }
+                    Ok(Change::LoginRequest(_) | Change::Vault | Change::Autosend) => {}
+                    Err(RecvError::Closed) => return,
+                }
+            }
+        };
+        // Whoever has not answered by then is shown as not connected.
+        drop(tokio::time::timeout(PATIENCE, answered).await);
     }
 
     pub(super) async fn service(&self, id: ServiceId) -> Option<ServiceRow> {
@@ -87,6 +115,9 @@ impl Agent {
                     offset_ms,
                 };
                 facts.services.insert(service, down);
+                facts.checked.insert(service);
+                drop(facts);
+                self.tell_watchers(Change::Services);
             }
         }
     }
@@ -109,7 +140,12 @@ impl Agent {
             last_contact: now,
             offset_ms,
         };
-        self.state.facts().services.insert(service, up);
+        {
+            let mut facts = self.state.facts();
+            facts.services.insert(service, up);
+            facts.checked.insert(service);
+        }
+        self.tell_watchers(Change::Services);
         info!(%service, offset_ms, "the service is connected");
         let tokens = self.tokens_of(service).await;
         for status in &welcome.tokens {

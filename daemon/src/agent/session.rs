@@ -8,7 +8,7 @@ use countersign_proto::{
 use tracing::{info, warn};
 
 use super::{
-    Agent,
+    Agent, Change,
     explain::Explain,
     ports::{KeyringError, RandomError},
     state::Opened,
@@ -233,6 +233,7 @@ impl Agent {
         // A vault whose thread has ended has no key either.
         drop(self.vault.lock().await);
         self.state.facts().open = None;
+        self.tell_watchers(Change::Vault);
         info!("the vault was locked");
         self.record_event(EventKind::Locked, "", "").await;
         self.deadlines.notify_one();
@@ -284,6 +285,7 @@ impl Agent {
         if let Ok(tokens) = self.rows().await {
             self.remember_names(&tokens);
         }
+        self.tell_watchers(Change::Vault);
         self.open_services().await;
     }
 }

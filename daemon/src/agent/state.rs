@@ -2,7 +2,7 @@
 //! synchronous steps, never held across an await.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -25,6 +25,8 @@ pub(crate) struct Facts {
     pub(crate) requests: BTreeMap<LoginRequestId, Tracked>,
     /// Push streams.
     pub(crate) services: BTreeMap<ServiceId, Connection>,
+    /// Services that have answered or failed since the last check began.
+    pub(crate) checked: BTreeSet<ServiceId>,
     /// When the vault was opened and last used; `None` while it is locked.
     pub(crate) open: Option<Opened>,
     /// Names of tokens and services as they were last read from the vault, for views.

@@ -10,6 +10,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use countersign_proto::dbus;
+use tokio::sync::broadcast::error::RecvError;
 use tracing::{info, warn};
 use zbus::{
     Connection, DBusError, Message, fdo::RequestNameFlags, interface, message::Header,
@@ -17,9 +18,9 @@ use zbus::{
 };
 
 use crate::agent::{
-    Agent,
+    Agent, Change,
     autosend::Autosend,
-    explain::Explain,
+    explain::{Explain, sentences},
     login_request::{AnswerWish, RequestSelector, RequestView},
 };
 
@@ -32,15 +33,9 @@ struct Refusal {
 
 impl<E: Explain> From<E> for Refusal {
     fn from(error: E) -> Self {
-        let hint = error.hint();
-        let description = if hint.is_empty() {
-            error.to_string()
-        } else {
-            format!("{error}; {hint}")
-        };
         Self {
             name: error.reason().dbus_name(),
-            description,
+            description: sentences(&error),
         }
     }
 }
@@ -217,20 +212,21 @@ async fn announce(agent: &Arc<Agent>, connection: &Connection) {
     let mut changes = agent.watch_changes();
     loop {
         let emitter = object.signal_emitter();
-        match changes.recv().await {
-            Ok(id) => {
-                let word = agent
-                    .login_request_view(id)
-                    .map_or("closed", |view| view.standing.word());
+        let said = match changes.recv().await {
+            Ok(Change::LoginRequest(id)) => {
+                let view = agent.login_request_view(id);
+                let word = view.map_or("closed", |view| view.standing.word());
                 let said = AgentObject::login_request_changed(emitter, &id.to_string(), word).await;
-                let counted = object.get().await.pending_count_changed(emitter).await;
-                if said.and(counted).is_err() {
-                    warn!("the session bus went away");
-                    return;
-                }
+                said.and(object.get().await.pending_count_changed(emitter).await)
             }
-            Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
-            Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+            Ok(Change::Vault) => object.get().await.locked_changed(emitter).await,
+            Ok(Change::Autosend) => object.get().await.autosend_changed(emitter).await,
+            Ok(Change::Services) | Err(RecvError::Lagged(_)) => Ok(()),
+            Err(RecvError::Closed) => return,
+        };
+        if let Err(error) = said {
+            warn!(%error, "the session bus went away");
+            return;
         }
     }
 }

@@ -19,7 +19,7 @@ use tracing::warn;
 
 use super::{AnswerError, AnswerWish, RequestSelector, RequestView, UnknownRequest};
 use crate::{
-    agent::{Agent, passcode::PushPasscode, state::Reported},
+    agent::{Agent, Change, passcode::PushPasscode, state::Reported},
     vault::{EventKind, RequestRow, Vault, VaultError},
 };
 
@@ -128,7 +128,7 @@ impl Agent {
     async fn report(
         &self,
         id: LoginRequestId,
-        changes: broadcast::Receiver<LoginRequestId>,
+        changes: broadcast::Receiver<Change>,
     ) -> Result<RequestView, AnswerError> {
         let pending = self
             .state
@@ -196,7 +196,7 @@ impl Agent {
     async fn outcome(
         &self,
         id: LoginRequestId,
-        mut changes: broadcast::Receiver<LoginRequestId>,
+        mut changes: broadcast::Receiver<Change>,
     ) -> Result<RequestView, AnswerError> {
         let closed = async {
             loop {

@@ -11,6 +11,7 @@ use super::{arrival::summary, view::state_of};
 use crate::{
     agent::{
         Agent,
+        explain::sentence,
         ports::{NoticeChoice, NoticedOutcome, OutcomeNotice},
         state::Reported,
     },
@@ -125,7 +126,14 @@ impl Agent {
             _ => EventKind::RequestClosed,
         };
         let name = self.token_name(Some(request.token)).await;
-        let event = self.event(kind, &name, &summary(&request));
+        let line = match closing {
+            Closing::LoggedIn => format!("logged in: {}", summary(&request)),
+            Closing::Approved | Closing::Denied => summary(&request),
+            Closing::Expired | Closing::Cancelled | Closing::Refused => {
+                format!("{detail}: {}", summary(&request))
+            }
+        };
+        let event = self.event(kind, &name, &line);
         let kept = detail.to_owned();
         let close =
             move |vault: &mut Vault| vault.close_decision(id, state_of(after), &kept, Some(&event));
@@ -197,11 +205,11 @@ impl Agent {
             (Closing::Denied, Reported::Yes) => NoticedOutcome::Reported,
             (Closing::Denied, Reported::No) => NoticedOutcome::Denied,
             (Closing::Expired, _) if before == Phase::Decided(Verdict::Approve) => {
-                NoticedOutcome::Refused(detail.to_owned())
+                NoticedOutcome::Refused(sentence(detail))
             }
             (Closing::Expired, _) => NoticedOutcome::Expired,
             (Closing::Cancelled, _) => NoticedOutcome::Cancelled,
-            (Closing::Refused, _) => NoticedOutcome::Refused(detail.to_owned()),
+            (Closing::Refused, _) => NoticedOutcome::Refused(sentence(detail)),
         };
         let notice = OutcomeNotice {
             id: request.id,
@@ -253,13 +261,8 @@ impl Agent {
         if matches!(self.phase(id), Some(Phase::Closed(_))) {
             return;
         }
-        let hint = crate::agent::explain::Explain::hint(&error);
-        let sentence = if hint.is_empty() {
-            error.to_string()
-        } else {
-            format!("{error}; {hint}")
-        };
-        self.tell_refusal(id, sentence).await;
+        self.tell_refusal(id, crate::agent::explain::sentences(&error))
+            .await;
     }
 
     /// Says why an answer was not taken; the request stays open for another one.

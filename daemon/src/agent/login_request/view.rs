@@ -13,7 +13,7 @@ use tokio::sync::broadcast;
 use super::AnswerError;
 use crate::{
     agent::{
-        Agent,
+        Agent, Change,
         state::{Reported, Tracked},
     },
     vault::{RequestRow, RequestState, VaultError},
@@ -133,8 +133,8 @@ impl Agent {
             .map(|tracked| self.view(tracked, &names))
     }
 
-    /// Which request changed, from now on.
-    pub fn watch_changes(&self) -> broadcast::Receiver<LoginRequestId> {
+    /// What changes, from now on.
+    pub fn watch_changes(&self) -> broadcast::Receiver<Change> {
         self.changes.subscribe()
     }
 

@@ -16,7 +16,7 @@ use super::convert::{
     unlock_mode, vault_key, wanted_unlock,
 };
 use crate::agent::{
-    Agent,
+    Agent, Change,
     autosend::Autosend,
     login_request::{AnswerWish, RequestSelector},
     passcode::PasscodeWish,
@@ -257,7 +257,12 @@ impl agent_server::Agent for AgentService {
                 })
             })
             .filter_map(move |change| {
-                let change = change.map(|id| agent.login_request_view(id)).transpose();
+                let change = change
+                    .map(|change| match change {
+                        Change::LoginRequest(id) => agent.login_request_view(id),
+                        Change::Vault | Change::Autosend | Change::Services => None,
+                    })
+                    .transpose();
                 std::future::ready(change.map(|view| {
                     view.map(|view| wire::LoginRequestsChange {
                         snapshot: Vec::new(),

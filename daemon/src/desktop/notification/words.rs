@@ -108,7 +108,7 @@ pub(super) fn question(notice: &LoginRequestNotice, markup: bool, actions: bool)
     );
     let (how, choices) = match notice.approval {
         Approval::Click if actions => (
-            "Approve only if you are logging in right now.",
+            "Approve only if this is you, now. Or run: countersign approve",
             vec![Action::Deny, Action::Approve],
         ),
         Approval::Click => (
@@ -207,7 +207,7 @@ pub(super) fn outcome(notice: &OutcomeNotice, markup: bool, actions: bool) -> Wo
         ),
         NoticedOutcome::Refused(sentence) => (
             format!("Not logged in to {resource}"),
-            capitalised(sentence),
+            sentence.clone(),
             vec![],
             FOLLOW_UP_MS,
         ),
@@ -219,13 +219,6 @@ pub(super) fn outcome(notice: &OutcomeNotice, markup: bool, actions: bool) -> Wo
         is_question: false,
         expires_ms,
     }
-}
-
-fn capitalised(sentence: &str) -> String {
-    let mut letters = sentence.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
 }
 
 /// "14:02:11", this machine's time zone.
