@@ -8,8 +8,9 @@ mod four_pass;
 use countersign_core::{
     activation_string::{ActivationString, ActivationStringError, AllowHttp},
     dskpp::{DskppError, Status},
+    ids::TokenId,
     otp::OtpMode,
-    otpauth::{OtpauthError, OtpauthUri},
+    otpauth::{OtpauthError, OtpauthUri, UnlockDemand},
     secret::SecretBytes,
     text,
     token::{PinType, PushPolicy, TokenSecrets},
@@ -303,11 +304,13 @@ impl Agent {
         })
     }
 
-    async fn keep_otpauth(
-        &self,
-        name: &str,
-        uri: OtpauthUri,
-    ) -> Result<countersign_core::ids::TokenId, EnrollmentError> {
+    async fn keep_otpauth(&self, name: &str, uri: OtpauthUri) -> Result<TokenId, EnrollmentError> {
+        // The service wants a PIN or finger before each passcode: a token that ignores that is not enrolled.
+        if uri.demand != UnlockDemand::None {
+            return Err(EnrollmentError::Unsupported(
+                "this link asks for a PIN before each passcode, which this version cannot ask for yet".to_owned(),
+            ));
+        }
         let secrets = TokenSecrets {
             seed: uri.secret,
             issuer: text::display(&uri.issuer, SHOWN),

@@ -9,7 +9,7 @@ mod client;
 mod listener;
 mod pages;
 
-use axum::{Router, extract::DefaultBodyLimit};
+use axum::{Router, extract::DefaultBodyLimit, routing::any_service};
 use countersign_proto::push::v1::push_server::PushServer;
 use tonic::server::NamedService as _;
 
@@ -34,5 +34,5 @@ pub async fn router(service: &Service) -> Result<Router, StoreError> {
         .layer(DefaultBodyLimit::max(BODY));
     Ok(people
         .merge(enrollment::router(service.clone()))
-        .route_service(&agents, push::router(service.clone())))
+        .route(&agents, any_service(push::router(service.clone()))))
 }
