@@ -11,7 +11,7 @@ fn the_kernel_knows_that_the_process_is_hardened() {
     assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
     let core = getrlimit(Resource::Core);
     assert_eq!((core.current, core.maximum), (Some(0), Some(0)));
-    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let status = fs::read_to_string("/proc/thread-self/status").unwrap();
     let says = |line: &str| status.lines().any(|found| found == line);
     assert!(says("NoNewPrivs:\t1"), "{status}");
     assert!(says("Umask:\t0077"), "{status}");

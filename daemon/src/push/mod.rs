@@ -1,7 +1,12 @@
 //! Where login requests come from, and how a token is enrolled there. Adapters: they carry, and decide nothing
 //! but whether the other end is the pinned one.
+//!
+//! A connection is made in three layers: `tls.rs` (who is there, by `pin.rs`), `http2.rs` (gRPC on it), and
+//! [`gateway`] (the push stream, kept open with the pauses of [`backoff`]) or [`enrollment`] (one exchange).
 
 pub mod backoff;
 pub mod enrollment;
 pub mod gateway;
+mod http2;
+mod pin;
 mod tls;

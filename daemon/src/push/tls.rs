@@ -1,31 +1,27 @@
 //! TLS to a service: the pinned key is the only authority; without a pin the system's authorities are.
 
-use std::{io, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use core::time::Duration;
 
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error as TlsError,
-    RootCertStore, SignatureScheme,
-    client::{
-        WebPkiServerVerifier,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    },
-    crypto::{CryptoProvider, aws_lc_rs},
+use rustls::{ClientConfig, Error as TlsError, RootCertStore, crypto::aws_lc_rs};
+use rustls_pki_types::ServerName;
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::timeout,
 };
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use sha2::{Digest as _, Sha256};
-use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use url::Url;
-use x509_parser::prelude::{FromDer as _, X509Certificate};
+use url::{Host, Url};
 
+use super::pin::PinnedVerifier;
 use crate::agent::ports::TransportError;
 
 /// RFC 9266: binds what is signed to this very connection.
 const EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
 /// How long a connection may take to be made, name and handshake included.
-const CONNECT: Duration = Duration::from_secs(15);
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long one address of several may take before the next is tried: a route may be a black hole.
+const ADDRESS: Duration = Duration::from_secs(3);
 
 /// The application protocol of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,14 +32,25 @@ pub(super) enum Alpn {
     Http11,
 }
 
+impl Alpn {
+    const fn id(self) -> &'static [u8] {
+        match self {
+            Self::H2 => b"h2",
+            Self::Http11 => b"http/1.1",
+        }
+    }
+}
+
 /// A connection to the service that was meant.
+#[derive(Debug)]
 pub(super) struct Connected {
+    /// For HTTP.
     pub(super) stream: TlsStream<TcpStream>,
     /// The TLS exporter of this connection.
     pub(super) exporter: [u8; 32],
 }
 
-/// Connects to the origin of `url`.
+/// Connects to the origin of `url`, which is `https`.
 ///
 /// # Errors
 ///
@@ -54,71 +61,83 @@ pub(super) async fn connect(
     alpn: Alpn,
 ) -> Result<Connected, TransportError> {
     let host = host_port(url);
-    let unreachable = |why: String| TransportError::Unreachable {
-        host: host.clone(),
-        why,
-    };
-    match tokio::time::timeout(CONNECT, handshake(url, &host, pins, alpn)).await {
-        Ok(connected) => connected,
-        Err(_elapsed) => Err(unreachable("no answer in time".to_owned())),
-    }
+    timeout(CONNECT, connected(url, pins, alpn))
+        .await
+        .unwrap_or(Err(Failure::Unreachable("no answer in time".to_owned())))
+        .map_err(|failure| match failure {
+            Failure::Unreachable(why) => TransportError::Unreachable { host, why },
+            Failure::Untrusted => TransportError::Untrusted { host },
+            Failure::Protocol(why) => TransportError::Protocol {
+                host,
+                why: why.to_owned(),
+            },
+        })
 }
 
-async fn handshake(
-    url: &Url,
-    host: &str,
-    pins: &[[u8; 32]],
-    alpn: Alpn,
-) -> Result<Connected, TransportError> {
-    let unreachable = |error: io::Error| TransportError::Unreachable {
-        host: host.to_owned(),
-        why: cause(&error),
-    };
-    let protocol = |why: &str| TransportError::Protocol {
-        host: host.to_owned(),
-        why: why.to_owned(),
-    };
-    let name = url
-        .host_str()
-        .unwrap_or_default()
-        .trim_matches(['[', ']'])
-        .to_owned();
-    let port = url.port_or_known_default().unwrap_or(443);
-    let config = config(pins, alpn).map_err(|_fault| protocol("TLS could not be set up"))?;
-    let server =
-        ServerName::try_from(name.clone()).map_err(|_malformed| protocol("not a host name"))?;
-    let tcp = TcpStream::connect((name.as_str(), port))
-        .await
-        .map_err(unreachable)?;
-    tcp.set_nodelay(true).map_err(unreachable)?;
-    let stream = match TlsConnector::from(Arc::new(config))
-        .connect(server, tcp)
-        .await
-    {
-        Ok(stream) => stream,
-        Err(error) if is_distrust(&error) => {
-            return Err(TransportError::Untrusted {
-                host: host.to_owned(),
-            });
-        }
-        Err(error) => return Err(unreachable(error)),
-    };
-    let exporter = stream
-        .get_ref()
-        .1
-        .export_keying_material([0; 32], EXPORTER_LABEL, None)
-        .map_err(|_early| protocol("TLS gave no exporter"))?;
-    Ok(Connected { stream, exporter })
-}
-
-/// host:port, for sentences.
+/// host:port, for sentences and for HTTP.
 pub(super) fn host_port(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     format!("{host}:{}", url.port_or_known_default().unwrap_or(443))
 }
 
+/// A [`TransportError`] whose host is known already.
+#[derive(Debug)]
+enum Failure {
+    Unreachable(String),
+    Untrusted,
+    Protocol(&'static str),
+}
+
+async fn connected(url: &Url, pins: &[[u8; 32]], alpn: Alpn) -> Result<Connected, Failure> {
+    if url.scheme() != "https" {
+        return Err(Failure::Protocol("its address does not begin with https:"));
+    }
+    let server = server_name(url).ok_or(Failure::Protocol("its address names no host"))?;
+    let config = config(pins.to_vec(), alpn)
+        .await
+        .map_err(|_fault| Failure::Protocol("TLS could not be set up"))?;
+    let tcp = dial(url).await?;
+    tcp.set_nodelay(true).map_err(|error| unreachable(&error))?;
+    let connecting = TlsConnector::from(Arc::new(config)).connect(server, tcp);
+    let stream = connecting.await.map_err(|error| refused(&error))?;
+    let (_tcp, session) = stream.get_ref();
+    // HTTP/1 was there before ALPN; HTTP/2 must be chosen by name (RFC 9113, section 3.2).
+    if alpn == Alpn::H2 && session.alpn_protocol() != Some(alpn.id()) {
+        return Err(Failure::Protocol("it does not speak HTTP/2"));
+    }
+    let exporter = session
+        .export_keying_material([0; 32], EXPORTER_LABEL, None)
+        .map_err(|_early| Failure::Protocol("TLS gave no exporter"))?;
+    Ok(Connected { stream, exporter })
+}
+
+fn server_name(url: &Url) -> Option<ServerName<'static>> {
+    match url.host()? {
+        Host::Domain(name) => ServerName::try_from(name.to_owned()).ok(),
+        Host::Ipv4(address) => Some(ServerName::from(std::net::IpAddr::V4(address))),
+        Host::Ipv6(address) => Some(ServerName::from(std::net::IpAddr::V6(address))),
+    }
+}
+
+/// The first address that answers. All but the last have [`ADDRESS`] each.
+async fn dial(url: &Url) -> Result<TcpStream, Failure> {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let port = url.port_or_known_default().unwrap_or(443);
+    let unknown = || Failure::Unreachable("its name is not known".to_owned());
+    let found = lookup_host((host, port)).await;
+    let mut addresses: Vec<SocketAddr> = found.map_err(|_resolver| unknown())?.collect();
+    let last = addresses.pop().ok_or_else(unknown)?;
+    for address in addresses {
+        if let Ok(Ok(stream)) = timeout(ADDRESS, TcpStream::connect(address)).await {
+            return Ok(stream);
+        }
+    }
+    let connected = TcpStream::connect(last).await;
+    connected.map_err(|error| unreachable(&error))
+}
+
 /// The short cause of a failed connection; an error's own text may hold anything.
-fn cause(error: &io::Error) -> String {
+fn unreachable(error: &io::Error) -> Failure {
     let kind = error.kind();
     let known = [
         (io::ErrorKind::ConnectionRefused, "nobody listens there"),
@@ -129,118 +148,49 @@ fn cause(error: &io::Error) -> String {
         (io::ErrorKind::HostUnreachable, "the host is away"),
     ];
     let found = known.iter().find(|(known, _)| *known == kind);
-    found.map_or_else(|| kind.to_string(), |(_, sentence)| (*sentence).to_owned())
+    Failure::Unreachable(found.map_or_else(|| kind.to_string(), |(_, why)| (*why).to_owned()))
 }
 
-fn is_distrust(error: &io::Error) -> bool {
-    let inner = error
+/// Why a handshake failed: the certificate, something that is not our TLS, or the network.
+fn refused(error: &io::Error) -> Failure {
+    let tls = error
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<TlsError>());
-    matches!(
-        inner,
-        Some(TlsError::InvalidCertificate(_) | TlsError::NoCertificatesPresented)
-    )
+    match tls {
+        Some(TlsError::InvalidCertificate(_) | TlsError::NoCertificatesPresented) => {
+            Failure::Untrusted
+        }
+        Some(_) => Failure::Protocol("it does not speak TLS as we do"),
+        None => unreachable(error),
+    }
 }
 
-fn config(pins: &[[u8; 32]], alpn: Alpn) -> Result<ClientConfig, TlsError> {
+async fn config(pins: Vec<[u8; 32]>, alpn: Alpn) -> Result<ClientConfig, TlsError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?;
     let mut config = if pins.is_empty() {
-        builder
-            .with_root_certificates(system_roots())
-            .with_no_client_auth()
+        let roots = system_roots().await;
+        builder.with_root_certificates(roots).with_no_client_auth()
     } else {
-        let verifier = PinnedVerifier {
-            pins: pins.to_vec(),
-            provider,
-        };
         builder
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_custom_certificate_verifier(Arc::new(PinnedVerifier::new(pins, provider)))
             .with_no_client_auth()
     };
-    config.alpn_protocols = match alpn {
-        Alpn::H2 => vec![b"h2".to_vec()],
-        Alpn::Http11 => vec![b"http/1.1".to_vec()],
-    };
+    config.alpn_protocols = vec![alpn.id().to_vec()];
+    // Connections are rare and each one's exporter is signed: nothing is carried over.
     config.resumption = rustls::client::Resumption::disabled();
+    // Without it an exporter of TLS 1.2 binds nothing (RFC 9266, section 3).
+    config.require_ems = true;
     Ok(config)
 }
 
-fn system_roots() -> RootCertStore {
+/// Read at each use, off the event loop: enrollments are rare, and a hundred authorities need not stay in memory.
+async fn system_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let found = tokio::task::spawn_blocking(rustls_native_certs::load_native_certs).await;
+    // With none of them nobody is believed.
+    roots.add_parsable_certificates(found.map(|found| found.certs).unwrap_or_default());
     roots
-}
-
-/// Believes a chain that ends in a pinned key, and nothing else.
-#[derive(Debug)]
-struct PinnedVerifier {
-    pins: Vec<[u8; 32]>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl PinnedVerifier {
-    fn is_pinned(&self, certificate: &CertificateDer<'_>) -> bool {
-        X509Certificate::from_der(certificate).is_ok_and(|(_, certificate)| {
-            let pin: [u8; 32] = Sha256::digest(certificate.tbs_certificate.subject_pki.raw).into();
-            self.pins.contains(&pin)
-        })
-    }
-}
-
-impl ServerCertVerifier for PinnedVerifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, TlsError> {
-        let unknown = TlsError::InvalidCertificate(CertificateError::UnknownIssuer);
-        let anchor = intermediates
-            .iter()
-            .find(|certificate| self.is_pinned(certificate));
-        let mut roots = RootCertStore::empty();
-        roots.add(anchor.ok_or(unknown)?.clone().into_owned())?;
-        let verifier = WebPkiServerVerifier::builder_with_provider(
-            Arc::new(roots),
-            Arc::clone(&self.provider),
-        )
-        .build()
-        .map_err(|fault| TlsError::General(fault.to_string()))?;
-        verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, TlsError> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signed, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, TlsError> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signed, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
-
-    fn root_hint_subjects(&self) -> Option<&[DistinguishedName]> {
-        None
-    }
 }
