@@ -103,7 +103,6 @@ fn a_damaged_string_is_not_an_activation_string() {
     let without_url = altered(&activation, "EnrollmentURL", |_| "not a url".to_owned());
     for damaged in [
         half,
-        "",
         "!!!",
         &without_url,
         "otpauth://totp/x",
@@ -114,6 +113,7 @@ fn a_damaged_string_is_not_an_activation_string() {
             .refused(&ENROLL, damaged, Reason::EnrollmentInvalid)
             .unwrap();
     }
+    stage.cli.refused(&ENROLL, "", Reason::Usage).unwrap();
     assert_eq!(tokens(&stage), 0);
     stage.enroll_string("Example", &activation).unwrap();
 }

@@ -1,6 +1,6 @@
 //! Tokens at rest: key sources that come and go, a second agent, a newer database, a full disk.
 
-use std::{fs, process::Command};
+use std::{fs, os::unix::fs::DirBuilderExt as _, process::Command};
 
 use countersign_proto::agent::v1::Reason;
 use countersign_tests::{
@@ -82,7 +82,10 @@ fn a_second_agent_elsewhere_leaves_the_vault_alone() {
     let stage = Stage::new().unwrap();
     stage.enroll_string("one", TOKEN).unwrap();
     let elsewhere = stage.workspace.join("elsewhere");
-    fs::create_dir(&elsewhere).unwrap();
+    fs::DirBuilder::new()
+        .mode(0o700)
+        .create(&elsewhere)
+        .unwrap();
     let mut command = stage
         .agent
         .session()
@@ -153,8 +156,9 @@ fn a_damaged_database_is_left_as_it_is() {
         .cli
         .refused(
             &["setup", "--passphrase-stdin"],
-            "x y z\n",
-            Reason::VaultDamaged,
+            "x y z
+",
+            Reason::VaultExists,
         )
         .unwrap();
     assert_eq!(fs::read(stage.workspace.vault()).unwrap(), damaged);
