@@ -76,7 +76,7 @@ impl Desktop {
                 "1",
                 "-screen",
                 "0",
-                "640x300x24",
+                "580x220x24",
                 "-nolisten",
                 "tcp",
                 "-noreset",
@@ -191,8 +191,8 @@ impl Desktop {
 fn dunst_config(menu: &Path) -> String {
     format!(
         r#"[global]
-    width = 600
-    height = 280
+    width = 540
+    height = 240
     origin = top-right
     offset = 16x16
     font = Monospace 11

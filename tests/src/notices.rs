@@ -64,6 +64,20 @@ impl NoticeWitness {
         })
     }
 
+    /// Waits for a notification whose first line begins so; others are passed over.
+    ///
+    /// # Errors
+    ///
+    /// None came in time.
+    pub fn wait_for(&mut self, beginning: &str) -> Result<Notice> {
+        loop {
+            let notice = self.wait()?;
+            if notice.summary.starts_with(beginning) {
+                return Ok(notice);
+            }
+        }
+    }
+
     /// Waits for the next notification that the server has taken.
     ///
     /// # Errors

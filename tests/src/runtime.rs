@@ -49,18 +49,25 @@ pub fn end_on_signals() -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     RUNTIME.spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+        loop {
+            let signal = tokio::select! {
+                signal = interrupt.recv() => signal,
+                signal = terminate.recv() => signal,
+            };
+            if signal.is_none() {
+                return;
+            }
+            INTERRUPTED.send_replace(true);
         }
-        INTERRUPTED.send_replace(true);
     });
     Ok(())
 }
 
-/// Waits for the signal that [`end_on_signals`] listens for.
+/// Waits for the signal that [`end_on_signals`] listens for. It has served its purpose then: what is waited
+/// for afterwards, to clean up, is not ended by it.
 pub fn wait_for_signal() {
     block_on(interrupted());
+    INTERRUPTED.send_replace(false);
 }
 
 async fn interrupted() {

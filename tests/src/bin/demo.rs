@@ -174,14 +174,15 @@ fn log_in(stage: &Stage, cli: &Cli, pictures: &Path) -> Result<String> {
 
     stage.desktop.choose(&notice, "approve")?;
     say(format_args!("{USER} chooses Approve in the notification"))?;
-    let outcome = notices.wait()?;
+    notices.wait_for("Approved")?;
+    say("The gateway has accepted the decision and its passcode")?;
     window.wait_for_outcome()?;
     window.logged_in()?;
     say("The page lets the user in; the desktop says:")?;
-    show(&outcome)?;
+    show(&notices.wait_for("Logged in")?)?;
     let picture = take_picture(&stage.desktop, pictures, "outcome.png")?;
     say(format_args!("  (picture: {})", picture.display()))?;
-    requests.wait(&[LoginRequestState::LoggedIn, LoginRequestState::Approved])?;
+    requests.wait(&[LoginRequestState::LoggedIn])?;
     say("The agent's own record of it (countersign log):")?;
     for line in cli.ask(&["log", "--limit", "4"])?.lines() {
         say(format_args!("  {line}"))?;
