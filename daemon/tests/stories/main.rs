@@ -1,0 +1,14 @@
+//! The stories over a real vault, with the outside played by the test: what is believed, what is durable,
+//! what goes out.
+#![expect(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    clippy::similar_names,
+    reason = "tests stop at the first surprise and wait for one kind of thing; a stage has a state"
+)]
+
+mod answers;
+mod arrivals;
+mod outside;
+mod stage;
+mod vault_session;
