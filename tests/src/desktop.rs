@@ -193,7 +193,7 @@ fn dunst_config(menu: &Path) -> String {
         r#"[global]
     width = 540
     height = 240
-    origin = top-right
+    origin = top-left
     offset = 16x16
     font = Monospace 11
     format = "<b>%s</b>\n%b"
