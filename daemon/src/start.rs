@@ -1,8 +1,9 @@
 //! From nothing to a serving agent, and down again.
 
 use std::{
+    fs,
     io::{self, Write as _},
-    os::unix::{fs::DirBuilderExt as _, fs::MetadataExt as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
     path::Path,
     process::ExitCode,
     sync::{Arc, OnceLock},
@@ -209,30 +210,33 @@ async fn listener(path: &Path) -> Result<UnixListener, StartError> {
         return UnixListener::from_std(passed).map_err(failed);
     }
     let folder = path.parent().unwrap_or_else(|| Path::new("/"));
-    match std::fs::DirBuilder::new().mode(0o700).create(folder) {
+    match fs::DirBuilder::new().mode(0o700).create(folder) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             own_folder(folder).map_err(failed)?;
         }
         Err(error) => return Err(failed(error)),
     }
-    match std::fs::symlink_metadata(path) {
+    match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
         Ok(_) if UnixStream::connect(path).await.is_ok() => {
             return Err(StartError::AlreadyRunning(path.display().to_string()));
         }
         // Left behind by an agent that was killed; the vault's lock says that it is gone.
-        Ok(_) => std::fs::remove_file(path).map_err(failed)?,
+        Ok(_) => fs::remove_file(path).map_err(failed)?,
     }
-    UnixListener::bind(path).map_err(failed)
+    let listener = UnixListener::bind(path).map_err(failed)?;
+    // The folder kept everybody out from the start; the mode is for those who look.
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    Ok(listener)
 }
 
 /// Permission bits of everybody but the owner.
 const OTHERS: u32 = 0o077;
 
 fn own_folder(folder: &Path) -> io::Result<()> {
-    let metadata = std::fs::symlink_metadata(folder)?;
+    let metadata = fs::symlink_metadata(folder)?;
     let own = rustix::process::geteuid().as_raw();
     if metadata.is_dir() && metadata.uid() == own && metadata.mode() & OTHERS == 0 {
         return Ok(());

@@ -99,10 +99,10 @@ fn a_damaged_string_is_not_an_activation_string() {
     let stage = Stage::new().unwrap();
     let gateway = stage.gateway().unwrap();
     let activation = gateway.add_token(USER, &["--mode", "time"]).unwrap();
-    let (half, _) = activation.split_at(activation.len() / 2);
+    let (quarter, _) = activation.split_at(activation.len() / 4);
     let without_url = altered(&activation, "EnrollmentURL", |_| "not a url".to_owned());
     for damaged in [
-        half,
+        quarter,
         "!!!",
         &without_url,
         "otpauth://totp/x",
