@@ -401,7 +401,7 @@ pub enum PushInput {
     Down {
         /// One display-safe sentence.
         why: String,
-        /// Milliseconds until the next try.
+        /// Until the next try; [`Duration::MAX`]: not before [`PushChannels::reconnect`].
         retry_in: Duration,
     },
 }

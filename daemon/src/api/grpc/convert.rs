@@ -100,7 +100,9 @@ pub(super) fn status(agent: &Agent, status: AgentStatus) -> wire::StatusReply {
         retry_in_ms: service
             .trouble()
             .and_then(|(_, at)| at)
-            .map(|at| agent.ms_until(at)),
+            .map(|at| agent.ms_until(at))
+            // No next try by itself.
+            .filter(|ms| *ms != u64::MAX),
     });
     wire::StatusReply {
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -1,0 +1,210 @@
+use core::time::Duration;
+
+use countersign_core::ids::LoginRequestId;
+use proptest::prelude::*;
+
+use super::*;
+
+const RICH: Features = Features {
+    markup: true,
+    actions: true,
+};
+const POOR: Features = Features {
+    markup: false,
+    actions: false,
+};
+
+fn notice() -> LoginRequestNotice {
+    LoginRequestNotice {
+        id: LoginRequestId([7; 16]),
+        resource: "Example Portal".to_owned(),
+        user: "alice".to_owned(),
+        client_address: "203.0.113.7".to_owned(),
+        place: "Vienna".to_owned(),
+        program: "Firefox on Linux".to_owned(),
+        at: UnixMillis(1_700_000_000_000),
+        left: Duration::from_mins(1),
+        approval: Approval::Click,
+        others: 0,
+    }
+}
+
+fn asked(notice: &LoginRequestNotice, features: Features) -> Words {
+    question(notice, notice.at.plus_ms(60_000), features)
+}
+
+fn told(outcome: NoticedOutcome, features: Features) -> Words {
+    let notice = OutcomeNotice {
+        id: LoginRequestId([7; 16]),
+        resource: "Example Portal".to_owned(),
+        user: "alice".to_owned(),
+        outcome,
+    };
+    super::outcome(&notice, features)
+}
+
+fn every_outcome() -> [NoticedOutcome; 7] {
+    [
+        NoticedOutcome::Approved,
+        NoticedOutcome::LoggedIn,
+        NoticedOutcome::Denied,
+        NoticedOutcome::Reported,
+        NoticedOutcome::Expired,
+        NoticedOutcome::Cancelled,
+        NoticedOutcome::Refused("the passcode was not accepted".to_owned()),
+    ]
+}
+
+#[test]
+fn a_question_says_who_where_and_until_when() {
+    let words = asked(&notice(), RICH);
+    let (asked, until) = (
+        clock_time(notice().at),
+        clock_time(notice().at.plus_ms(60_000)),
+    );
+    assert_eq!(words.summary, "Log in to Example Portal?");
+    assert_eq!(
+        words.body,
+        format!(
+            "alice · from 203.0.113.7 (Vienna)\n\
+             With Firefox on Linux\n\
+             Asked at {asked} · answer by {until}\n\
+             Approve only if you are logging in right now.\n\
+             Answer here, or run: <i>countersign approve 07070707</i>"
+        )
+    );
+    assert_eq!(words.actions, [Action::Deny, Action::Approve]);
+    assert_eq!(words.tone, Tone::Question);
+}
+
+#[test]
+fn what_is_not_known_leaves_no_hole() {
+    let bare = LoginRequestNotice {
+        client_address: String::new(),
+        place: String::new(),
+        program: String::new(),
+        others: 2,
+        ..notice()
+    };
+    let words = asked(&bare, POOR);
+    assert!(words.body.starts_with("alice\nAsked "), "{}", words.body);
+    assert!(!words.body.contains("\n\n"), "{}", words.body);
+    assert!(
+        words.body.ends_with("\n2 more login requests are waiting."),
+        "{}",
+        words.body
+    );
+}
+
+#[test]
+fn without_buttons_the_text_says_what_to_run() {
+    for (approval, command) in [
+        (Approval::Click, "countersign approve 07070707"),
+        (
+            Approval::Number,
+            "countersign approve 07070707 --number NUMBER",
+        ),
+        (Approval::VaultLocked, "countersign unlock"),
+    ] {
+        for features in [RICH, POOR] {
+            let notice = LoginRequestNotice {
+                approval,
+                ..notice()
+            };
+            let words = asked(&notice, features);
+            assert!(words.body.contains(command), "{}", words.body);
+        }
+    }
+}
+
+#[test]
+fn there_is_never_one_action_alone_and_approve_is_never_first() {
+    let questions = [Approval::Click, Approval::Number, Approval::VaultLocked].map(|approval| {
+        let notice = LoginRequestNotice {
+            approval,
+            ..notice()
+        };
+        asked(&notice, RICH)
+    });
+    let outcomes = every_outcome().map(|outcome| told(outcome, RICH));
+    for words in questions.iter().chain(&outcomes) {
+        assert_ne!(words.actions.len(), 1, "{words:?}");
+        assert_ne!(words.actions.first(), Some(&Action::Approve), "{words:?}");
+    }
+    assert_eq!(asked(&notice(), POOR).actions, []);
+    assert_eq!(told(NoticedOutcome::Denied, POOR).actions, []);
+}
+
+#[test]
+fn only_a_click_that_can_approve_is_offered_as_one() {
+    for approval in [Approval::Number, Approval::VaultLocked] {
+        let notice = LoginRequestNotice {
+            approval,
+            ..notice()
+        };
+        assert_eq!(asked(&notice, RICH).actions, [Action::Deny, Action::Later]);
+    }
+    for outcome in every_outcome() {
+        assert!(!told(outcome, RICH).actions.contains(&Action::Approve));
+    }
+}
+
+#[test]
+fn after_a_deny_it_can_be_reported() {
+    let words = told(NoticedOutcome::Denied, RICH);
+    assert_eq!(words.actions, [Action::Report, Action::Own]);
+    assert!(words.body.contains("countersign deny 07070707 --report"));
+    assert!(words.tone.stays_ms() > 0);
+}
+
+#[test]
+fn a_refusal_says_why() {
+    let words = told(
+        NoticedOutcome::Refused("the <passcode> was not accepted\u{202e}".to_owned()),
+        RICH,
+    );
+    assert_eq!(words.summary, "Not logged in to Example Portal");
+    assert_eq!(words.body, "The &lt;passcode&gt; was not accepted\u{fffd}");
+}
+
+#[test]
+fn hostile_text_is_neither_markup_nor_control() {
+    let hostile = LoginRequestNotice {
+        resource: "<b>Bank</b> & \u{202e}lortnoc".to_owned(),
+        user: "<a href=\"https://evil.example\">alice</a>\u{1b}[31m\nroot".to_owned(),
+        ..notice()
+    };
+    let words = asked(&hostile, RICH);
+    assert!(
+        !words.summary.contains(['<', '>', '&', '\u{202e}']),
+        "{}",
+        words.summary
+    );
+    assert!(words.body.starts_with("&lt;a href="), "{}", words.body);
+    assert_eq!(
+        words.body.lines().count(),
+        asked(&notice(), RICH).body.lines().count()
+    );
+    let plain = asked(&hostile, POOR);
+    assert!(plain.body.starts_with("<a href="), "{}", plain.body);
+}
+
+proptest! {
+    #[test]
+    fn no_text_of_others_adds_markup_lines_or_length(
+        texts in prop::array::uniform5("\\PC{0,200}|[<>&\"'\n\r\t\u{202e}\u{200b}a]{0,40}"),
+    ) {
+        let [resource, user, client_address, place, program] = texts;
+        let notice = LoginRequestNotice {
+            resource, user, client_address, place, program, ..notice()
+        };
+        let words = asked(&notice, RICH);
+        prop_assert!(!words.summary.contains(['<', '>', '&', '\n']));
+        prop_assert!(words.summary.chars().count() <= 100);
+        prop_assert!(words.body.lines().count() <= 5);
+        let ours = words.body.replace("<i>", "").replace("</i>", "");
+        prop_assert!(!ours.contains(['<', '>']));
+        let plain = asked(&notice, POOR);
+        prop_assert!(plain.body.chars().count() <= 700);
+    }
+}
