@@ -44,13 +44,14 @@ impl Tree {
         })
     }
 
-    /// The cargo of the pinned toolchain, in the root of the tree.
+    /// The cargo that runs this program (the pinned toolchain's), in the root of the tree.
+    #[expect(clippy::disallowed_methods, reason = "cargo says so to what it runs")]
     pub(crate) fn cargo<I, S>(&self, words: I) -> Command
     where
         I: IntoIterator<Item = S>,
         S: AsRef<OsStr>,
     {
-        let mut command = Command::new(env!("CARGO"));
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command.args(words).current_dir(&self.root);
         command
     }
