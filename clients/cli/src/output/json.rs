@@ -1,7 +1,7 @@
 //! `--json`: one compact object on one line.
 //!
 //! Text from elsewhere stays exact, and yet no byte of it can act on a terminal: what
-//! [`text::is_unsafe`](crate::text::is_unsafe) finds is written as `\uXXXX`, which means the same in JSON.
+//! [`text::is_unsafe`] finds is written as `\uXXXX`, which means the same in JSON.
 
 use std::io;
 
