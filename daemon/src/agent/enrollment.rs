@@ -272,6 +272,7 @@ impl Agent {
         confirmed_host: &str,
     ) -> Result<Enrolled, EnrollmentError> {
         let read = read(brought)?;
+        self.started().await;
         let _alone = self.exclusive.lock().await;
         let preview = self.inspect_enrollment(brought).await?;
         if preview.host != confirmed_host {

@@ -22,7 +22,7 @@ pub mod verification;
 use std::sync::Arc;
 
 use countersign_core::ids::LoginRequestId;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, watch};
 
 use self::{
     ports::{
@@ -78,6 +78,15 @@ pub enum Change {
     Services,
 }
 
+/// Where the start stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// The keyring is being asked for the vault's key.
+    Opening,
+    /// The vault is open, or stays as it is until somebody asks.
+    Over,
+}
+
 /// The agent: its stories are the methods in the files beside this one.
 #[expect(
     missing_debug_implementations,
@@ -92,6 +101,8 @@ pub struct Agent {
     changes: broadcast::Sender<Change>,
     /// Wakes the timer when a deadline was added or taken away.
     deadlines: Notify,
+    /// Has the start tried to open the vault? Whoever needs it waits for that.
+    start: watch::Sender<Start>,
     /// One enrollment, setup or unlock at a time.
     exclusive: tokio::sync::Mutex<()>,
 }
@@ -108,6 +119,7 @@ impl Agent {
             settings,
             changes: broadcast::Sender::new(CHANGES_KEPT),
             deadlines: Notify::new(),
+            start: watch::Sender::new(Start::Opening),
             exclusive: tokio::sync::Mutex::new(()),
         })
     }
@@ -133,6 +145,14 @@ impl Agent {
     pub async fn shut_down(&self) {
         // A vault whose thread has ended has wiped them already.
         drop(self.vault.close().await);
+    }
+
+    /// Waits until the start has tried to open the vault: a program that comes with the agent's first
+    /// moment (socket activation) finds it as open as one that comes later.
+    async fn started(&self) {
+        let mut start = self.start.subscribe();
+        // The sender lives as long as the agent does.
+        drop(start.wait_for(|start| *start == Start::Over).await);
     }
 
     /// Tells watchers and the timer that a login request changed.

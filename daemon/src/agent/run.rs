@@ -8,7 +8,7 @@ use tokio::{sync::mpsc, time::Instant};
 use tracing::info;
 
 use super::{
-    Agent,
+    Agent, Start,
     ports::{Input, NoticeChoice},
 };
 
@@ -16,6 +16,7 @@ impl Agent {
     /// Serves inputs and deadlines until `inputs` is closed.
     pub async fn run(self: Arc<Self>, mut inputs: mpsc::Receiver<Input>) {
         self.unlock_at_start().await;
+        self.start.send_replace(Start::Over);
         loop {
             tokio::select! {
                 input = inputs.recv() => match input {

@@ -125,6 +125,7 @@ impl Agent {
         &self,
         selector: &str,
     ) -> Result<(TokenRow, TokenSecrets), SelectError> {
+        self.started().await;
         let row = self.token(selector).await?;
         match row.state {
             TokenState::Active => {}

@@ -72,6 +72,7 @@ impl Agent {
         request: &LoginRequest,
         number: String,
     ) -> Result<(), AnswerError> {
+        self.started().await;
         let token = request.token;
         let secrets = self
             .vault
