@@ -112,7 +112,7 @@ pub(super) fn question(
         }
         Approval::Number => {
             body.own("The page that you log in to shows a number.");
-            body.command("To approve, run", &format!("{approve} --number NUMBER"));
+            body.command("To approve, run", &format!("{approve} --number N"));
             &[Action::Deny, Action::Later]
         }
         Approval::VaultLocked => {
@@ -163,7 +163,7 @@ pub(super) fn outcome(notice: &OutcomeNotice, features: Features) -> Words {
         }
         NoticedOutcome::Denied => {
             body.foreign(&format!("{user} was not let in to {resource}."));
-            body.own("If this login was not yours, somebody may know your password.");
+            body.own("If it was not you, somebody may know your password.");
             let report = format!("countersign deny {} --report", short_id(notice.id));
             let when = if features.actions {
                 "Report it here, or run"

@@ -102,7 +102,7 @@ fn without_buttons_the_text_says_what_to_run() {
         (Approval::Click, "countersign approve 07070707"),
         (
             Approval::Number,
-            "countersign approve 07070707 --number NUMBER",
+            "countersign approve 07070707 --number N",
         ),
         (Approval::VaultLocked, "countersign unlock"),
     ] {
