@@ -100,10 +100,7 @@ fn what_is_not_known_leaves_no_hole() {
 fn without_buttons_the_text_says_what_to_run() {
     for (approval, command) in [
         (Approval::Click, "countersign approve 07070707"),
-        (
-            Approval::Number,
-            "countersign approve 07070707 --number N",
-        ),
+        (Approval::Number, "countersign approve 07070707 --number N"),
         (Approval::VaultLocked, "countersign unlock"),
     ] {
         for features in [RICH, POOR] {
