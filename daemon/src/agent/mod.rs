@@ -141,8 +141,20 @@ impl Agent {
         }
     }
 
-    /// Wipes every key, before the end.
+    /// Takes questions off the screen and wipes every key, before the end. The gateway asks again at the
+    /// next connect.
     pub async fn shut_down(&self) {
+        let shown: Vec<_> = {
+            let facts = self.state.facts();
+            facts
+                .pending()
+                .into_iter()
+                .map(|tracked| tracked.request.id)
+                .collect()
+        };
+        for id in shown {
+            self.ports.notifications.withdraw(id).await;
+        }
         // A vault whose thread has ended has wiped them already.
         drop(self.vault.close().await);
     }

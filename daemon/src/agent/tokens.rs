@@ -163,7 +163,10 @@ impl Agent {
         {
             Err(VaultError::NameTaken) => Err(NameError::Taken(name)),
             Err(error) => Err(error.into()),
-            Ok(()) => Ok(self.row(id).await?),
+            Ok(()) => {
+                self.remember_names(&self.rows().await?);
+                Ok(self.row(id).await?)
+            }
         }
     }
 

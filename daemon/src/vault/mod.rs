@@ -279,6 +279,20 @@ impl Vault {
         Ok(self.opened()?.header.unlock_mode)
     }
 
+    /// Writes without changing anything: tells, before something elsewhere is used up, that a later write
+    /// will find room and permission.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::StorageFull`], [`VaultError::ReadOnly`] and other storage errors; why the vault cannot
+    /// be used.
+    pub fn check_writable(&mut self) -> Result<(), VaultError> {
+        let transaction = self.opened_mut()?.begin()?;
+        transaction.execute("UPDATE header SET created = created", ())?;
+        transaction.commit()?;
+        Ok(())
+    }
+
     fn refuse_second(&mut self) -> Result<(), VaultError> {
         self.look_again();
         match &self.condition {

@@ -42,10 +42,7 @@ impl Agent {
         activation: &ActivationString,
     ) -> Result<TokenId, EnrollmentError> {
         // A vault that cannot be written is found out before the activation string is used up.
-        let started = self.event(EventKind::Enrolled, name, "enrollment started");
-        self.vault
-            .call(move |vault| vault.append_event(&started))
-            .await?;
+        self.vault.call(Vault::check_writable).await?;
 
         let provisioned = self.four_passes(activation).await?;
         check_supported(&provisioned.package)?;
