@@ -126,7 +126,12 @@ async fn serve(paths: Paths, config: Config) -> Result<(), StartError> {
         return Err(VaultError::InUse.into());
     }
     let vault = VaultHandle::start(vault)?;
-    let listener = listener(&paths.agent_socket()).await?;
+    let path = paths.agent_socket();
+    let (listener, own_socket) = match passed_socket(&path)? {
+        // The service manager's: it goes on listening when this agent has ended.
+        Some(passed) => (passed, None),
+        None => (bound_socket(&path).await?, Some(path)),
+    };
     // One connection for all; without a session bus the agent serves what needs none.
     let bus = zbus::Connection::session().await.ok();
     let (inputs, queue) = mpsc::channel(INPUTS);
@@ -174,6 +179,10 @@ async fn serve(paths: Paths, config: Config) -> Result<(), StartError> {
     dbus.abort();
     stories.abort();
     agent.shut_down().await;
+    if let Some(path) = own_socket {
+        // Somebody else may have removed it; the next start would.
+        drop(fs::remove_file(path));
+    }
     served?;
     Ok(())
 }
@@ -199,16 +208,25 @@ async fn terminated() {
     }
 }
 
-/// The socket that the service manager passed, or our own in a folder that only we can enter.
-async fn listener(path: &Path) -> Result<UnixListener, StartError> {
+/// The socket that the service manager passed, if it passed one.
+fn passed_socket(path: &Path) -> Result<Option<UnixListener>, StartError> {
     let failed = |source| StartError::Socket {
         path: path.display().to_string(),
         source,
     };
-    if let Ok(Some(passed)) = listenfd::ListenFd::from_env().take_unix_listener(0) {
-        passed.set_nonblocking(true).map_err(failed)?;
-        return UnixListener::from_std(passed).map_err(failed);
-    }
+    let Ok(Some(passed)) = listenfd::ListenFd::from_env().take_unix_listener(0) else {
+        return Ok(None);
+    };
+    passed.set_nonblocking(true).map_err(failed)?;
+    UnixListener::from_std(passed).map(Some).map_err(failed)
+}
+
+/// A socket of our own in a folder that only we can enter.
+async fn bound_socket(path: &Path) -> Result<UnixListener, StartError> {
+    let failed = |source| StartError::Socket {
+        path: path.display().to_string(),
+        source,
+    };
     let folder = path.parent().unwrap_or_else(|| Path::new("/"));
     match fs::DirBuilder::new().mode(0o700).create(folder) {
         Ok(()) => {}

@@ -114,8 +114,14 @@ impl Desk {
         }
     }
 
-    /// Name and version of the server, if one answers.
+    /// Name and version of the server, if one runs. A look does not start one: that can take as long as the
+    /// bus lets a server fail.
     pub(super) async fn server_name(&self) -> Option<String> {
+        let name = self.proxy.inner().destination().to_owned();
+        let runs = called(async { Ok(self.bus.name_has_owner(name).await?) });
+        if !runs.await.ok()? {
+            return None;
+        }
         let _showing = self.showing.lock().await;
         self.server().await.ok().map(|server| server.name)
     }
