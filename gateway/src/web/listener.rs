@@ -80,6 +80,17 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let acceptor = acceptor(&service.settings().tls)?;
     let router = super::router(&service).await?;
+    accept_all(acceptor, router, listener, HANDSHAKE, shutdown).await;
+    Ok(())
+}
+
+async fn accept_all(
+    acceptor: TlsAcceptor,
+    router: Router,
+    listener: TcpListener,
+    handshake_within: Duration,
+    shutdown: impl Future<Output = ()> + Send,
+) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
@@ -93,6 +104,7 @@ pub async fn serve(
                     let connection = Connection {
                         peer,
                         router: router.clone(),
+                        handshake_within,
                         stopping: stopping.clone(),
                         _place: place,
                     };
@@ -115,7 +127,6 @@ pub async fn serve(
     if timeout(DRAIN, all_ended).await.is_err() {
         tracing::info!(left = connections.len(), "connections are cut");
     }
-    Ok(())
 }
 
 /// How the gateway speaks TLS.
@@ -159,6 +170,7 @@ fn note(ended: Result<(), tokio::task::JoinError>) {
 struct Connection {
     peer: SocketAddr,
     router: Router,
+    handshake_within: Duration,
     stopping: watch::Receiver<bool>,
     _place: OwnedSemaphorePermit,
 }
@@ -167,7 +179,7 @@ impl Connection {
     async fn run(self, tcp: TcpStream, acceptor: TlsAcceptor) {
         let mut stopping = self.stopping.clone();
         let opened = tokio::select! {
-            opened = timeout(HANDSHAKE, handshake(tcp, acceptor)) => opened,
+            opened = timeout(self.handshake_within, handshake(tcp, acceptor)) => opened,
             () = stopped(&mut stopping) => return,
         };
         match opened {
@@ -186,6 +198,7 @@ impl Connection {
             router,
             mut stopping,
             _place: place,
+            ..
         } = self;
         let service = service_fn(move |mut request: Request<Incoming>| {
             let extensions = request.extensions_mut();
@@ -261,3 +274,6 @@ fn server(http_2: bool) -> auto::Builder<TokioExecutor> {
         server.http1_only()
     }
 }
+
+#[cfg(test)]
+mod tests;

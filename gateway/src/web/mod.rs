@@ -9,8 +9,18 @@ mod client;
 mod listener;
 mod pages;
 
-use axum::{Router, extract::DefaultBodyLimit, routing::any_service};
+use core::time::Duration;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    middleware::{Next, from_fn},
+    response::{IntoResponse as _, Response},
+    routing::any_service,
+};
 use countersign_proto::push::v1::push_server::PushServer;
+use http::StatusCode;
+use tokio::time::timeout;
 use tonic::server::NamedService as _;
 
 pub use listener::{ServeError, serve};
@@ -19,6 +29,10 @@ use crate::{enrollment, push, service::Service, store::StoreError};
 
 /// The longest body that is read, in bytes; the push stream and enrollment have bounds of their own.
 const BODY: usize = 64 * 1024;
+
+/// The longest that a request may take, its body and the longest wait for a change included; the push
+/// stream has no end.
+const REQUEST: Duration = Duration::from_mins(1);
 
 /// Every route of the gateway.
 ///
@@ -34,5 +48,14 @@ pub async fn router(service: &Service) -> Result<Router, StoreError> {
         .layer(DefaultBodyLimit::max(BODY));
     Ok(people
         .merge(enrollment::router(service.clone()))
+        .layer(from_fn(in_time))
         .route(&agents, any_service(push::router(service.clone()))))
+}
+
+/// Who sends a body drop by drop is let go.
+async fn in_time(request: Request, next: Next) -> Response {
+    match timeout(REQUEST, next.run(request)).await {
+        Ok(response) => response,
+        Err(_elapsed) => StatusCode::REQUEST_TIMEOUT.into_response(),
+    }
 }

@@ -63,12 +63,14 @@ impl FromRequestParts<Api> for Asking {
             Some(said) => said,
             None => in_path(parts, api).await.ok_or(ApiError::NoAuthorization)?,
         };
-        let front = said.front(api).await?;
         let behind_proxy = api.service.settings().config.push.behind_proxy;
-        let address = parts
-            .extensions
-            .get::<SocketAddr>()
-            .map(|peer| forwarded(&parts.headers, *peer, behind_proxy))
+        let peer = parts.extensions.get::<SocketAddr>().copied();
+        let front = said.front(api).await.inspect_err(|refused| {
+            let from = peer.map(|peer| client::address(&parts.headers, peer, behind_proxy));
+            tracing::info!(from, %refused, "a front is not let in");
+        })?;
+        let address = peer
+            .map(|peer| forwarded(&parts.headers, peer, behind_proxy))
             .unwrap_or_default();
         Ok(Self {
             front,

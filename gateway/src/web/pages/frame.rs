@@ -9,9 +9,11 @@ use super::html::{Escaped, Text, html};
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
                       connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// Countersign's mark: a sign, and the second one beside it.
+/// Countersign's mark: a sign, given between question and answer.
 const MARK: &str = "<svg class=\"mark\" viewBox=\"0 0 32 32\" width=\"32\" height=\"32\" aria-hidden=\"true\">\
-    <path d=\"M4 17.5l6 6 9-14\"/><path class=\"second\" d=\"M15.5 20.5l3 3 9-14\"/></svg>";
+    <path d=\"M10.5 5H8a4 4 0 0 0-4 4v14a4 4 0 0 0 4 4h2.5\"/>\
+    <path d=\"M21.5 5H24a4 4 0 0 1 4 4v14a4 4 0 0 1-4 4h-2.5\"/>\
+    <path class=\"sign\" d=\"M10.5 16.5l4 4 7-9\"/></svg>";
 
 /// A page on its way out.
 #[derive(Clone, Debug)]

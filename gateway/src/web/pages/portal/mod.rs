@@ -5,6 +5,7 @@
 //! POST with the form's secret; the session's cookie changes with every step up.
 
 mod ending;
+mod outcomes;
 mod session;
 mod status;
 mod steps;

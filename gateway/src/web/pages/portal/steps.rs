@@ -14,6 +14,7 @@ use serde::Deserialize;
 use super::{
     HOME, Portal, RESOURCE,
     ending::{Ending, Standing},
+    outcomes,
     session::{Changed, Notice, Proof, Push, Session, Stage, Waiting},
     views::{self, LoginFormNotice},
     visitor::{Cookie, Form, Visitor},
@@ -76,13 +77,13 @@ pub(super) async fn show(
                 Standing::Approved => take_approval(&portal, &visitor, &session, waiting).await,
                 Standing::Ended(ending) => {
                     end(&portal, &visitor, &session, waiting, ending);
-                    views::ended(&portal, ending, &form_secret).into()
+                    outcomes::ended(&portal, ending, &form_secret).into()
                 }
             }
         }
-        Stage::Ended { ending, .. } => views::ended(&portal, *ending, &form_secret).into(),
+        Stage::Ended { ending, .. } => outcomes::ended(&portal, *ending, &form_secret).into(),
         Stage::LoggedIn(proof) => {
-            views::logged_in(&portal, &session.user, *proof, &form_secret).into()
+            outcomes::logged_in(&portal, &session.user, *proof, &form_secret).into()
         }
     }
 }
@@ -96,11 +97,16 @@ async fn take_approval(
     let service = &portal.service;
     let front = service.settings().sample_front;
     match service.consume_login(front, &waiting.transaction_id).await {
+        Ok(consumed) if consumed.user != session.user => {
+            tracing::error!("an approval was for another user than the session's");
+            end(portal, visitor, session, waiting, Ending::Used);
+            outcomes::ended(portal, Ending::Used, &visitor.cookie.form_secret()).into()
+        }
         Ok(consumed) => {
             let (cookie, session) = let_in(portal, visitor, consumed.user, Proof::Approval);
             let form_secret = cookie.form_secret();
             let mut response: Response =
-                views::logged_in(portal, &session.user, Proof::Approval, &form_secret).into();
+                outcomes::logged_in(portal, &session.user, Proof::Approval, &form_secret).into();
             cookie.set(&mut response);
             response
         }
@@ -110,7 +116,7 @@ async fn take_approval(
                 Standing::Open | Standing::Approved => return go_home(),
             };
             end(portal, visitor, session, waiting, ending);
-            views::ended(portal, ending, &visitor.cookie.form_secret()).into()
+            outcomes::ended(portal, ending, &visitor.cookie.form_secret()).into()
         }
         Err(LoginError::Unknown) => go_home(),
         Err(LoginError::Storage(error)) => failed(portal, &error),
@@ -185,8 +191,10 @@ pub(super) async fn push(
         resource: RESOURCE.to_owned(),
         client_address: client::address(&headers, peer, behind_proxy),
         program: client::program(&headers),
-        // A form that is sent twice opens one login.
-        idempotency_key: Some(form.text("attempt").to_owned()).filter(|key| !key.is_empty()),
+        // A form that is sent twice opens one login, and only its own session's.
+        idempotency_key: Some(form.text("attempt"))
+            .filter(|attempt| !attempt.is_empty())
+            .map(|attempt| form.visitor.cookie.attempt(attempt)),
     };
     let (stage, notice) = match portal.service.open_login(login).await {
         Ok(opened) => (Stage::Waiting(waiting_for(opened)), None),
@@ -368,7 +376,7 @@ fn login_form(
 
 fn failed(portal: &Portal, error: &dyn core::error::Error) -> Response {
     tracing::error!(%error, "a page of the sample resource failed");
-    views::failed(portal).into()
+    outcomes::failed(portal).into()
 }
 
 fn go_home() -> Response {

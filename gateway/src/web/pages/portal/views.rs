@@ -1,17 +1,15 @@
-//! The pages of the sample resource. Each says what has happened and what to do next.
+//! The pages of the sample resource on the way in; `outcomes.rs` has those at its end.
 
 use http::StatusCode;
 
 use super::{
     Portal,
-    ending::Ending,
-    session::{Notice, Proof, Push, Waiting},
+    session::{Notice, Push, Waiting},
     visitor::FORM_SECRET,
 };
 use crate::{
     push::Availability,
     random::SystemRandom,
-    service::{DenyReason, FailReason},
     web::pages::{
         frame::{Page, Refresh},
         html::{Escaped, Text, html},
@@ -31,11 +29,9 @@ pub(super) enum LoginFormNotice {
 }
 
 const DESKTOP: &str = "<svg viewBox=\"0 0 24 24\"><rect x=\"3\" y=\"4\" width=\"18\" height=\"12\" rx=\"2\"/><path d=\"M8 20h8M12 16v4\"/></svg>";
-const TICK: &str = "<svg viewBox=\"0 0 24 24\"><path d=\"M5 12.5l4.5 4.5L19 7\"/></svg>";
-const CROSS: &str = "<svg viewBox=\"0 0 24 24\"><path d=\"M6.5 6.5l11 11M17.5 6.5l-11 11\"/></svg>";
-const CLOCK: &str = "<svg viewBox=\"0 0 24 24\"><circle cx=\"12\" cy=\"12\" r=\"8\"/><path d=\"M12 7.5V12l3 2\"/></svg>";
 
-fn hidden(form_secret: &str) -> Escaped {
+/// The form's secret.
+pub(super) fn hidden(form_secret: &str) -> Escaped {
     html![
         "<input type=\"hidden\" name=\"",
         FORM_SECRET,
@@ -95,20 +91,30 @@ pub(super) fn choose(
     notice: Option<Notice>,
     form_secret: &str,
 ) -> Page {
-    // Where the desktop cannot be asked, typing comes first.
-    let focus = notice.is_some().then_some(" autofocus");
+    let push = |class: &'static str| {
+        html![
+            "<form method=\"post\" action=\"/example/push\">",
+            hidden(form_secret),
+            attempt(),
+            "<button ",
+            class,
+            "type=\"submit\" name=\"push\" value=\"1\">Send a login request to my desktop</button></form>"
+        ]
+    };
+    let passcode = |rank| passcode_form(form_secret, rank, &html![SHOW_PASSCODE]);
+    // Where the desktop cannot be asked, or a passcode was mistyped, typing comes first.
+    let ways = if notice.is_none() {
+        html![push(""), OR, passcode(Rank::Second)]
+    } else {
+        html![passcode(Rank::First), OR, push("class=\"quiet\" ")]
+    };
     portal.page("Confirm it is you").body(html![
         "<h1>Now confirm it is you</h1>\
          <p class=\"lead\">The password was right, ",
         Text(user),
         ". One step is left.</p>",
         notice.map(|notice| notice_box(said(notice))),
-        "<form method=\"post\" action=\"/example/push\">",
-        hidden(form_secret),
-        attempt(),
-        "<button type=\"submit\" name=\"push\" value=\"1\">Send a login request to my desktop</button>\
-         </form><p class=\"either\">or</p>",
-        passcode_form(form_secret, focus, "The command <code>countersign code</code> shows it."),
+        ways,
         "<div class=\"aside rows\"><form method=\"post\" action=\"/example/push\">",
         hidden(form_secret),
         attempt(),
@@ -129,7 +135,8 @@ fn attempt() -> Escaped {
     ]
 }
 
-fn start_over(form_secret: &str) -> Escaped {
+/// Back to the login form.
+pub(super) fn start_over(form_secret: &str) -> Escaped {
     html![
         "<form method=\"post\" action=\"/example/sign-out\">",
         hidden(form_secret),
@@ -137,7 +144,21 @@ fn start_over(form_secret: &str) -> Escaped {
     ]
 }
 
-fn passcode_form(form_secret: &str, focus: Option<&'static str>, hint: &'static str) -> Escaped {
+/// Is this the page's first way to go on?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rank {
+    First,
+    Second,
+}
+
+const OR: &str = "<p class=\"either\">or</p>";
+const SHOW_PASSCODE: &str = "The command <code>countersign code</code> shows it.";
+
+fn passcode_form(form_secret: &str, rank: Rank, hint: &Escaped) -> Escaped {
+    let (focus, class) = match rank {
+        Rank::First => (" autofocus", ""),
+        Rank::Second => ("", " class=\"quiet\""),
+    };
     html![
         "<form method=\"post\" action=\"/example/passcode\">",
         hidden(form_secret),
@@ -148,7 +169,9 @@ fn passcode_form(form_secret: &str, focus: Option<&'static str>, hint: &'static 
         focus,
         "><p class=\"hint\" id=\"passcode-hint\">",
         hint,
-        "</p><button class=\"quiet\" type=\"submit\">Log in with the passcode</button></form>"
+        "</p><button type=\"submit\"",
+        class,
+        ">Log in with the passcode</button></form>"
     ]
 }
 
@@ -280,18 +303,21 @@ pub(super) fn type_passcode(
     notice: Option<Notice>,
     form_secret: &str,
 ) -> Page {
-    let (title, lead, hint) = if waiting.challenge.is_some() {
-        (
+    let (title, lead, hint) = match &waiting.challenge {
+        Some(challenge) => (
             "Answer the challenge",
             "Give this challenge to your token, and type the passcode that it makes.",
-            "For example: <code>countersign code TOKEN --challenge CHALLENGE</code>",
-        )
-    } else {
-        (
+            html![
+                "In a terminal: <code>countersign code TOKEN</code> <code>--challenge ",
+                Text(challenge),
+                "</code>"
+            ],
+        ),
+        None => (
             "Type a passcode",
             "The login request stays open: approving it on your desktop works too.",
-            "The command <code>countersign code</code> shows it.",
-        )
+            html![SHOW_PASSCODE],
+        ),
     };
     let challenge = waiting.challenge.as_ref().map(|challenge| {
         html![
@@ -315,163 +341,11 @@ pub(super) fn type_passcode(
         "</p>",
         notice.map(|notice| notice_box(said(notice))),
         challenge,
-        passcode_form(form_secret, Some(" autofocus"), hint),
+        passcode_form(form_secret, Rank::First, &hint),
         time_left(left_ms),
         "<div class=\"aside rows\">",
         back,
         cancel(form_secret),
         "</div>"
-    ])
-}
-
-/// The user is in.
-pub(super) fn logged_in(portal: &Portal, user: &str, proof: Proof, form_secret: &str) -> Page {
-    portal.page("Welcome").body(html![
-        "<div class=\"state\" aria-hidden=\"true\">",
-        TICK,
-        "</div><h1>You are logged in as ",
-        Text(user),
-        "</h1><p class=\"lead\">",
-        match proof {
-            Proof::Approval =>
-                "Your password was right, and you approved the login on your desktop.",
-            Proof::Passcode => "Your password was right, and so was the passcode.",
-        },
-        "</p><form method=\"post\" action=\"/example/sign-out\">",
-        hidden(form_secret),
-        "<button class=\"quiet\" type=\"submit\">Log out</button></form>"
-    ])
-}
-
-/// A login that lets nobody in: what has happened, and what to do next.
-pub(super) fn ended(portal: &Portal, ending: Ending, form_secret: &str) -> Page {
-    let (icon, title, what, next) = told(ending);
-    portal.page(title).body(html![
-        "<div class=\"state stop\" aria-hidden=\"true\">",
-        icon,
-        "</div><h1>",
-        title,
-        "</h1><p class=\"lead\">",
-        what,
-        "</p><p>",
-        next,
-        "</p><form method=\"post\" action=\"/example/again\">",
-        hidden(form_secret),
-        "<button type=\"submit\">Try again</button></form>\
-         <div class=\"aside\">",
-        start_over(form_secret),
-        "</div>"
-    ])
-}
-
-const fn told(ending: Ending) -> (&'static str, &'static str, &'static str, &'static str) {
-    match ending {
-        Ending::Denied(DenyReason::User) => (
-            CROSS,
-            "The login was denied",
-            "You, or somebody at your desktop, said no to this login.",
-            "If that was a slip, try again. If it was not you who typed the password here, change your \
-             password: somebody knows it.",
-        ),
-        Ending::Denied(DenyReason::Rule) => (
-            CROSS,
-            "Your desktop said no",
-            "A rule on your desktop refuses this login request; nobody was asked.",
-            "Type a passcode, or look at <code>countersign status</code> on your desktop.",
-        ),
-        Ending::Denied(DenyReason::WrongNumber) => (
-            CROSS,
-            "The number did not match",
-            "The number that was entered on your desktop is not the one that this page showed, so the \
-             login was denied.",
-            "Try again; the number will be a new one. If you were looking at another page, somebody else \
-             may have tried to log in as you.",
-        ),
-        Ending::Failed(FailReason::Passcode) => (
-            CROSS,
-            "The approval did not count",
-            "The passcode that your token made for it was wrong: the token and the gateway are out of step.",
-            "Type a passcode. If that fails too, ask your administrator to resynchronise the token.",
-        ),
-        Ending::Failed(FailReason::ServerPin) => (
-            CROSS,
-            "The approval did not count",
-            "The server PIN that came with it was wrong.",
-            "Try again with the right PIN. After too many wrong ones the token is locked for a while.",
-        ),
-        Ending::Failed(FailReason::LevelTooLow) => (
-            CROSS,
-            "The approval did not count",
-            "It came without the PIN or fingerprint that is asked for here.",
-            "Try again and confirm with your PIN or finger, or type a passcode.",
-        ),
-        Ending::Expired => (
-            CLOCK,
-            "No answer in time",
-            "Nobody answered the login request, so it has expired.",
-            "Try again when you are at your desktop, or type a passcode.",
-        ),
-        Ending::Lapsed => (
-            CLOCK,
-            "The approval came too long ago",
-            "The login was approved, but this page did not go on in time.",
-            "Try again, and keep the page open.",
-        ),
-        Ending::Cancelled => (
-            CROSS,
-            "The login was taken back",
-            "It was cancelled before anybody answered.",
-            "Try again if you want to log in.",
-        ),
-        Ending::Used => (
-            CROSS,
-            "This approval was used already",
-            "Each approval opens one page, once. Perhaps it was another window of yours.",
-            "Go to that window, or try again here.",
-        ),
-    }
-}
-
-/// A form that is not from one of our pages in this browser.
-pub(super) fn foreign_form(portal: &Portal) -> Page {
-    stopped(
-        portal,
-        StatusCode::FORBIDDEN,
-        "This form was refused",
-        "It did not come from the page that is open in this browser, or that page was out of date. \
-         Nothing was done.",
-    )
-}
-
-/// More than a form of ours can be.
-pub(super) fn too_large(portal: &Portal) -> Page {
-    stopped(
-        portal,
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "This form was refused",
-        "It is larger than any form here can be. Nothing was done.",
-    )
-}
-
-/// The gateway's own fault.
-pub(super) fn failed(portal: &Portal) -> Page {
-    stopped(
-        portal,
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "Something went wrong here",
-        "It is not your fault, and nothing was accepted. Try again in a moment; if it stays so, tell your \
-         administrator.",
-    )
-}
-
-fn stopped(portal: &Portal, status: StatusCode, title: &'static str, what: &'static str) -> Page {
-    portal.page(title).status(status).body(html![
-        "<div class=\"state stop\" aria-hidden=\"true\">",
-        CROSS,
-        "</div><h1>",
-        title,
-        "</h1><p class=\"lead\">",
-        what,
-        "</p><p class=\"next\"><a class=\"button\" href=\"/example/\">Open the portal again</a></p>"
     ])
 }

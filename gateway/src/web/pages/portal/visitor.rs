@@ -16,9 +16,8 @@ use subtle::ConstantTimeEq as _;
 use url::form_urlencoded;
 
 use super::{
-    Portal,
+    Portal, outcomes,
     session::{Session, SessionKey},
-    views,
 };
 use crate::random::SystemRandom;
 
@@ -66,6 +65,14 @@ impl Cookie {
     /// The secret of this cookie's forms.
     pub(super) fn form_secret(&self) -> String {
         BASE64URL_NOPAD.encode(&self.derived("form"))
+    }
+
+    /// The name of an attempt of this session, from the name that its form carries.
+    pub(super) fn attempt(&self, name: &str) -> String {
+        let name = Sha256::digest(name);
+        BASE64URL_NOPAD.encode(&Sha256::digest(
+            [&self.derived("attempt"), &name[..]].concat(),
+        ))
     }
 
     fn derived(&self, purpose: &str) -> [u8; 32] {
@@ -193,9 +200,9 @@ impl FromRequest<Portal> for Form {
         let body = match Bytes::from_request(request, portal).await {
             Ok(body) => body,
             Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-                return Err(views::too_large(portal).into());
+                return Err(outcomes::too_large(portal).into());
             }
-            Err(_broken) => return Err(views::foreign_form(portal).into()),
+            Err(_broken) => return Err(outcomes::foreign_form(portal).into()),
         };
         let fields: HashMap<String, SecretText> = form_urlencoded::parse(&body)
             .take(FIELDS)
@@ -208,7 +215,7 @@ impl FromRequest<Portal> for Form {
             .ct_eq(form.text(FORM_SECRET).as_bytes())
             .into();
         if from_elsewhere || !right {
-            return Err(views::foreign_form(portal).into());
+            return Err(outcomes::foreign_form(portal).into());
         }
         Ok(form)
     }
