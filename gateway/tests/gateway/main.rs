@@ -2,6 +2,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     clippy::wildcard_enum_match_arm,
     reason = "a test fails by panicking, whatever else came"
 )]
@@ -15,3 +16,7 @@ mod passcodes;
 mod refusals;
 mod stage;
 mod streams;
+mod web;
+mod web_fronts;
+mod web_portal;
+mod web_validate;
