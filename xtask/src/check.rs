@@ -38,8 +38,8 @@ const STEPS: &[Step] = &[
         run: documentation,
     },
     Step {
-        name: "programs",
-        run: programs,
+        name: "programs and tests",
+        run: programs_and_tests,
     },
     Step {
         name: "tests",
@@ -107,9 +107,15 @@ fn documentation(tree: &Tree) -> Result<()> {
     )
 }
 
-/// The end-to-end tests run the programs themselves, so these are built first.
+/// The programs alone: what the demo needs.
 pub(crate) fn programs(tree: &Tree) -> Result<()> {
-    tree::run(&mut tree.cargo(["build", "--quiet", "--workspace", "--bins", "--locked"]))
+    tree::run(&mut tree.cargo(["build", "--workspace", "--bins", "--locked"]))
+}
+
+/// The end-to-end tests run the programs themselves, so these are built first; with the tests, since another
+/// choice of targets would build every dependency a second time with other features.
+fn programs_and_tests(tree: &Tree) -> Result<()> {
+    tree::run(&mut tree.cargo(["build", "--workspace", "--all-targets", "--locked"]))
 }
 
 fn tests(tree: &Tree) -> Result<()> {
