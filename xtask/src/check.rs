@@ -42,6 +42,10 @@ const STEPS: &[Step] = &[
         run: programs_and_tests,
     },
     Step {
+        name: "demo",
+        run: demo,
+    },
+    Step {
         name: "tests",
         run: tests,
     },
@@ -116,6 +120,14 @@ pub(crate) fn programs(tree: &Tree) -> Result<()> {
 /// choice of targets would build every dependency a second time with other features.
 fn programs_and_tests(tree: &Tree) -> Result<()> {
     tree::run(&mut tree.cargo(["build", "--workspace", "--all-targets", "--locked"]))
+}
+
+/// The README's first command must never break unnoticed.
+fn demo(tree: &Tree) -> Result<()> {
+    let mut demo = std::process::Command::new(tree.target.join("debug/demo"));
+    demo.arg("--pictures")
+        .arg(tree.target.join("demo-pictures"));
+    tree::run(&mut demo)
 }
 
 fn tests(tree: &Tree) -> Result<()> {

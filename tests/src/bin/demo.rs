@@ -174,7 +174,7 @@ fn log_in(stage: &Stage, cli: &Cli, pictures: &Path) -> Result<String> {
 
     stage.desktop.choose(&notice, "approve")?;
     say(format_args!("{USER} chooses Approve in the notification"))?;
-    notices.wait_for("Approved")?;
+    notices.wait_for("Login approved")?;
     say("The gateway has accepted the decision and its passcode")?;
     window.wait_for_outcome()?;
     window.logged_in()?;
