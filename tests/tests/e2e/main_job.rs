@@ -169,7 +169,7 @@ fn a_typed_passcode_logs_in_once() {
 }
 
 #[test]
-fn autosend_off_keeps_requests_away() {
+fn autosend_is_switched_off_and_on_again() {
     let (stage, gateway) = enrolled();
     stage.cli.ask(&["autosend", "off"]).unwrap();
     assert_eq!(stage.cli.json(&["status"]).unwrap()["autosend"], false);
