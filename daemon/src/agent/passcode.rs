@@ -56,7 +56,7 @@ pub enum PasscodeError {
     #[error(transparent)]
     Select(#[from] SelectError),
     /// `next` is for event-based tokens.
-    #[error("{name} is {mode}: it has no next passcode")]
+    #[error("the token {name} is {mode}: it has no next passcode")]
     NotEventBased {
         /// The token's name.
         name: String,
@@ -64,13 +64,13 @@ pub enum PasscodeError {
         mode: &'static str,
     },
     /// A challenge is needed.
-    #[error("{name} answers challenges: give the one that the login page shows")]
+    #[error("the token {name} answers challenges: give the one that the login page shows")]
     ChallengeRequired {
         /// The token's name.
         name: String,
     },
     /// A challenge was given to a token that takes none.
-    #[error("{name} takes no challenge")]
+    #[error("the token {name} takes no challenge")]
     ChallengeNotTaken {
         /// The token's name.
         name: String,

@@ -16,10 +16,10 @@ pub enum SelectError {
     #[error("several tokens fit {0}")]
     Ambiguous(String),
     /// Its secrets are gone.
-    #[error("{0} was revoked by its service")]
+    #[error("the token {0} was revoked by its service")]
     Revoked(String),
     /// Its secrets are gone after too many wrong PINs.
-    #[error("{0} was erased after too many wrong PINs")]
+    #[error("the token {0} was erased after too many wrong PINs")]
     PinExhausted(String),
     /// The vault failed.
     #[error(transparent)]
