@@ -102,8 +102,9 @@ impl Vault {
     pub fn events(&self, limit: usize) -> Result<Vec<Event>, VaultError> {
         let database = &self.opened()?.database;
         let limit = i64::try_from(limit.min(1000)).unwrap_or(1000);
-        let mut statement = database
-            .prepare("SELECT id, at, kind, token, detail FROM events ORDER BY id DESC LIMIT ?1")?;
+        let mut statement = database.prepare_cached(
+            "SELECT id, at, kind, token, detail FROM events ORDER BY id DESC LIMIT ?1",
+        )?;
         let events = statement
             .query_map(params![limit], |row| {
                 Ok(Event {

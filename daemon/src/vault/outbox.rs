@@ -151,7 +151,7 @@ impl Vault {
     pub fn outbox(&self, service: ServiceId) -> Result<Vec<Waiting>, VaultError> {
         let opened = self.opened()?;
         let keys = opened.channel()?;
-        let mut statement = opened.database.prepare(
+        let mut statement = opened.database.prepare_cached(
             "SELECT request_id, kind, frame FROM outbox WHERE service_id = ?1 ORDER BY rowid",
         )?;
         let mut rows = statement.query(params![service.as_bytes()])?;

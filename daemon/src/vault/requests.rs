@@ -180,7 +180,7 @@ impl Vault {
     pub fn requests(&self, limit: usize) -> Result<Vec<RequestRow>, VaultError> {
         let database = &self.opened()?.database;
         let limit = i64::try_from(limit.min(1000)).unwrap_or(1000);
-        let mut statement = database.prepare(&format!(
+        let mut statement = database.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM login_requests ORDER BY rowid DESC LIMIT ?1"
         ))?;
         let requests = statement

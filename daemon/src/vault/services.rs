@@ -163,7 +163,7 @@ impl Vault {
     /// [`VaultError::Damaged`] when one was changed from outside, storage errors.
     pub fn services(&self) -> Result<Vec<ServiceRow>, VaultError> {
         let opened = self.opened()?;
-        let mut statement = opened.database.prepare(&format!(
+        let mut statement = opened.database.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM services ORDER BY name, service_id"
         ))?;
         let mut services = Vec::new();

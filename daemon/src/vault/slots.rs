@@ -212,7 +212,7 @@ impl PreparedKey {
 
 pub(super) fn read(database: &Connection) -> Result<Vec<Slot>, VaultError> {
     let mut statement =
-        database.prepare("SELECT id, parameters FROM slots ORDER BY id LIMIT 32")?;
+        database.prepare_cached("SELECT id, parameters FROM slots ORDER BY id LIMIT 32")?;
     let mut rows = statement.query(())?;
     let mut slots = Vec::new();
     while let Some(row) = rows.next()? {

@@ -132,7 +132,7 @@ impl Vault {
     /// Storage errors. A row that was changed from outside is listed as [`Integrity::Damaged`].
     pub fn tokens(&self) -> Result<Vec<TokenRow>, VaultError> {
         let opened = self.opened()?;
-        let mut statement = opened.database.prepare(&format!(
+        let mut statement = opened.database.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM tokens ORDER BY position, id"
         ))?;
         let columns: Vec<Columns> = statement
