@@ -95,7 +95,7 @@ impl Agent {
             }
             PushInput::Cancel(cancel) => {
                 self.heard(service);
-                self.on_cancel(cancel).await;
+                self.on_cancel(service, cancel).await;
             }
             PushInput::Outcome(outcome) => {
                 self.heard(service);

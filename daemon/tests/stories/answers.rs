@@ -331,3 +331,36 @@ async fn event_based_approvals_use_each_counter_once() {
         answer.await.unwrap().unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_service_has_no_word_in_another_services_requests() {
+    let mut stage = Stage::enrolled().await;
+    pending(&mut stage, 1).await;
+    let other = countersign_core::ids::ServiceId([0xAA; 16]);
+    let outcome = push::Outcome {
+        request_id: vec![1; 16],
+        result: push::Result::Denied.into(),
+    };
+    let cancel = push::Cancel {
+        request_id: vec![1; 16],
+        reason: push::CancelReason::ByResource.into(),
+    };
+    for input in [PushInput::Outcome(outcome), PushInput::Cancel(cancel)] {
+        let input = Input::Push {
+            service: other,
+            input,
+        };
+        stage.inputs.send(input).await.unwrap();
+    }
+    let before = stage.done_until_marker().await;
+    assert!(
+        before.iter().all(|done| !matches!(done, Done::Told(_))),
+        "{before:?}"
+    );
+    let pending = stage.agent.pending_login_requests();
+    assert!(
+        pending
+            .iter()
+            .any(|view| view.id == LoginRequestId([1; 16]))
+    );
+}

@@ -27,6 +27,10 @@ impl Agent {
         let Ok(id) = LoginRequestId::try_from(outcome.request_id.as_slice()) else {
             return;
         };
+        if !self.asked_by(service, id).await {
+            warn!(%service, %id, "an outcome for another service's login request was dropped");
+            return;
+        }
         let (closing, detail) = match outcome.result() {
             push::Result::Reported => {
                 self.close_report(id).await;
@@ -71,10 +75,14 @@ impl Agent {
     }
 
     /// The service takes a request back, or somebody answered on another device.
-    pub(in crate::agent) async fn on_cancel(&self, cancel: push::Cancel) {
+    pub(in crate::agent) async fn on_cancel(&self, service: ServiceId, cancel: push::Cancel) {
         let Ok(id) = LoginRequestId::try_from(cancel.request_id.as_slice()) else {
             return;
         };
+        if !self.asked_by(service, id).await {
+            warn!(%service, %id, "a cancel of another service's login request was dropped");
+            return;
+        }
         let (closing, detail) = match cancel.reason() {
             push::CancelReason::Expired => (Closing::Expired, "nobody answered in time"),
             push::CancelReason::AnsweredElsewhere => {
@@ -91,6 +99,23 @@ impl Agent {
         // A decision under way gets an outcome of its own.
         if self.phase(id).is_some_and(Phase::is_pending) {
             self.close(id, closing, detail).await;
+        }
+    }
+
+    /// Is this request one of `service`'s? A service has a word in its own requests only.
+    async fn asked_by(&self, service: ServiceId, id: LoginRequestId) -> bool {
+        let asker = self
+            .state
+            .facts()
+            .requests
+            .get(&id)
+            .map(|tracked| tracked.request.service);
+        match asker {
+            Some(asker) => asker == service,
+            None => self
+                .stored_request(id)
+                .await
+                .is_ok_and(|row| row.service == service),
         }
     }
 
