@@ -53,11 +53,13 @@ pub enum Label {
     Successor,
     /// A challenge of the sudo module; signed by the sudo key.
     SudoChallenge,
+    /// Another server PIN; signed by the channel key.
+    ServerPin,
 }
 
 impl Label {
     /// Every label, in the order of docs/protocol.md.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Hello,
         Self::Request,
         Self::Decision,
@@ -66,6 +68,7 @@ impl Label {
         Self::Register,
         Self::Successor,
         Self::SudoChallenge,
+        Self::ServerPin,
     ];
 
     /// The text that is signed in front of the body: ASCII, no zero byte.
@@ -80,6 +83,7 @@ impl Label {
             Self::Register => "countersign/push/1 register",
             Self::Successor => "countersign/push/1 successor",
             Self::SudoChallenge => "countersign/sudo/1 challenge",
+            Self::ServerPin => "countersign/push/1 server-pin",
         }
     }
 }

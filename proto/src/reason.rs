@@ -59,16 +59,20 @@ impl Reason {
             | Self::ChallengeRequired
             | Self::ChallengeInvalid
             | Self::EnrollmentInvalid
+            | Self::PinMalformed
             | Self::NumberRequired => Code::InvalidArgument,
             Self::AgentNotRunning
             | Self::GatewayUnreachable
             | Self::KeySourceAbsent
-            | Self::KeySourceLocked => Code::Unavailable,
+            | Self::KeySourceLocked
+            | Self::TpmUnavailable
+            | Self::FingerprintUnavailable => Code::Unavailable,
             Self::AgentVersion | Self::EnrollmentUnsupported => Code::Unimplemented,
             Self::PermissionDenied
             | Self::WrongPassphrase
             | Self::PinWrong
             | Self::NumberWrong
+            | Self::BiometricRefused
             | Self::EnrollmentRefused
             | Self::GatewayUntrusted
             | Self::LoginRequestRefused => Code::PermissionDenied,
@@ -92,8 +96,10 @@ impl Reason {
             | Self::SessionLocked => Code::FailedPrecondition,
             Self::VaultDamaged => Code::DataLoss,
             Self::VaultExists | Self::TokenNameTaken | Self::TokenExists => Code::AlreadyExists,
-            Self::StorageFull | Self::StorageReadOnly => Code::ResourceExhausted,
-            Self::TokenUnknown | Self::LoginRequestUnknown => Code::NotFound,
+            Self::StorageFull | Self::StorageReadOnly | Self::TooManyTries => {
+                Code::ResourceExhausted
+            }
+            Self::TokenUnknown | Self::LoginRequestUnknown | Self::SlotUnknown => Code::NotFound,
             Self::Cancelled => Code::Cancelled,
         }
     }

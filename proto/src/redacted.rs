@@ -18,13 +18,22 @@ macro_rules! redacted {
 
 redacted! {
     agent::SetupRequest { key, unlock },
+    agent::SetupReply { key, unlock },
     agent::UnlockRequest {},
     agent::InspectEnrollmentRequest {},
     agent::EnrollRequest { name, confirmed_host },
     agent::GeneratePasscodeRequest { token, kind },
     agent::GeneratePasscodeReply { name, mode },
     agent::AnswerLoginRequestRequest { id, verdict },
+    agent::ChangePinRequest { token },
+    agent::SetBiometricRequest { token, on },
+    agent::SetPinAskingRequest { token, asking },
+    agent::AddSlotRequest { kind },
+    agent::AddSlotReply { slot },
+    agent::RemoveSlotRequest { id },
     push::Decision { signed },
     push::RegisterBody { serial, device_name },
     push::RegisterRequest {},
+    push::ServerPinBody { serial },
+    push::ServerPinRequest {},
 }

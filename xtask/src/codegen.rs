@@ -12,17 +12,26 @@ const FILES: [&str; 2] = [
 ];
 
 /// Messages with a secret inside: their `Debug` is written by hand in `proto/src/redacted.rs`.
-const SECRET: [&str; 10] = [
+const SECRET: [&str; 19] = [
     ".countersign.agent.v1.SetupRequest",
+    ".countersign.agent.v1.SetupReply",
     ".countersign.agent.v1.UnlockRequest",
     ".countersign.agent.v1.InspectEnrollmentRequest",
     ".countersign.agent.v1.EnrollRequest",
     ".countersign.agent.v1.GeneratePasscodeRequest",
     ".countersign.agent.v1.GeneratePasscodeReply",
     ".countersign.agent.v1.AnswerLoginRequestRequest",
+    ".countersign.agent.v1.ChangePinRequest",
+    ".countersign.agent.v1.SetBiometricRequest",
+    ".countersign.agent.v1.SetPinAskingRequest",
+    ".countersign.agent.v1.AddSlotRequest",
+    ".countersign.agent.v1.AddSlotReply",
+    ".countersign.agent.v1.RemoveSlotRequest",
     ".countersign.push.v1.Decision",
     ".countersign.push.v1.RegisterBody",
     ".countersign.push.v1.RegisterRequest",
+    ".countersign.push.v1.ServerPinBody",
+    ".countersign.push.v1.ServerPinRequest",
 ];
 
 /// What to do with the generated files.

@@ -99,7 +99,10 @@ impl AgentClient {
     ///
     /// See [`AgentClient`].
     pub async fn unlock(&mut self, passphrase: Vec<u8>) -> Result<api::UnlockReply, ClientError> {
-        let request = api::UnlockRequest { passphrase };
+        let request = api::UnlockRequest {
+            passphrase,
+            ..api::UnlockRequest::default()
+        };
         within(self.deadlines.with_others, self.stub.unlock(request)).await
     }
 

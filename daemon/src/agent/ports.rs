@@ -3,6 +3,11 @@
 //! Adapters never call each other and decide nothing. What the outside does on its own (a click, a
 //! login request) comes in as an [`Input`] on one queue.
 
+mod fingerprint;
+mod pin_entry;
+mod session;
+mod tpm;
+
 use core::time::Duration;
 
 use async_trait::async_trait;
@@ -12,6 +17,13 @@ use countersign_core::{
     time::{BootTime, UnixMillis},
 };
 use countersign_proto::push::v1 as push;
+
+pub use self::{
+    fingerprint::{FingerHint, Fingerprint, FingerprintError, Scan},
+    pin_entry::{CallerScreen, PinDialog, PinEntry, PinEntryError},
+    session::SessionEvent,
+    tpm::{Tpm, TpmError, TpmGuard},
+};
 
 /// The two clocks.
 pub trait Clock: Send + Sync {
@@ -371,6 +383,8 @@ pub enum Input {
         /// What.
         input: PushInput,
     },
+    /// Something happened to the desktop session.
+    Session(SessionEvent),
 }
 
 /// What the user chose in a notification. Intent only: the factor follows where one is due.

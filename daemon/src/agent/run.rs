@@ -35,6 +35,7 @@ impl Agent {
     async fn serve(self: Arc<Self>, input: Input) {
         match input {
             Input::Push { service, input } => self.on_push(service, input).await,
+            Input::Session(event) => self.on_session_event(event).await,
             Input::Notice {
                 choice: NoticeChoice::Dismissed,
                 ..

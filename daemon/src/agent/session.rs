@@ -277,6 +277,21 @@ impl Agent {
         }
     }
 
+    /// Something happened to the desktop session.
+    pub(super) async fn on_session_event(&self, event: super::ports::SessionEvent) {
+        use super::ports::SessionEvent;
+        match event {
+            SessionEvent::ScreenLocked | SessionEvent::SwitchedAway => self.lock().await,
+            SessionEvent::Suspending(done) => {
+                self.lock().await;
+                // Nobody waits any more: the machine sleeps already.
+                let _late = done.send(()).is_err();
+            }
+            SessionEvent::ScreenUnlocked | SessionEvent::SwitchedBack => {}
+            SessionEvent::Resumed => self.ports.push.reconnect().await,
+        }
+    }
+
     /// The vault has just been opened: its clocks run, its services are listened to.
     async fn opened(&self) {
         let now = self.ports.clock.boot();

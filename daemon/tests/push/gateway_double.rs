@@ -156,6 +156,13 @@ impl Push for Service {
         Ok(Response::new(ReceiverStream::new(frames)))
     }
 
+    async fn change_server_pin(
+        &self,
+        _request: Request<push::ServerPinRequest>,
+    ) -> Result<Response<push::ServerPinReply>, Status> {
+        Err(Status::unimplemented("not in this double"))
+    }
+
     async fn register(
         &self,
         _request: Request<push::RegisterRequest>,

@@ -181,6 +181,7 @@ async fn a_revoked_token_is_erased_at_the_welcome() {
     let status = push::TokenStatus {
         serial: "CS1".to_owned(),
         standing: push::TokenStanding::Revoked.into(),
+        server_pin_due: false,
     };
     let welcome = push::Welcome {
         tokens: vec![status],

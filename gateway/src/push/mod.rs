@@ -68,4 +68,11 @@ impl Push for PushService {
             }
         }
     }
+
+    async fn change_server_pin(
+        &self,
+        _request: Request<push::ServerPinRequest>,
+    ) -> Result<Response<push::ServerPinReply>, Status> {
+        Err(Status::unimplemented("under construction"))
+    }
 }

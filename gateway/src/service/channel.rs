@@ -120,6 +120,7 @@ impl Service {
             .map(|token| push::TokenStatus {
                 serial: token.serial.clone(),
                 standing: standing(token.state).into(),
+                server_pin_due: false,
             })
             .collect();
         // A token that the device names and that is not its own here was deleted.
@@ -128,6 +129,7 @@ impl Service {
                 statuses.push(push::TokenStatus {
                     serial: named.serial,
                     standing: push::TokenStanding::Revoked.into(),
+                    server_pin_due: false,
                 });
             }
         }

@@ -45,6 +45,45 @@ pub struct StatusReply {
     /// Unix seconds when the vault locks by itself; absent: never.
     #[prost(int64, optional, tag = "12")]
     pub locks_at: ::core::option::Option<i64>,
+    /// The desktop session as logind tells it.
+    #[prost(enumeration = "SessionState", tag = "13")]
+    pub session: i32,
+    /// The dialog program that asks for PINs; empty: there is none.
+    #[prost(string, tag = "14")]
+    pub pinentry: ::prost::alloc::string::String,
+    /// May a finger unlock, and can it now?
+    #[prost(enumeration = "BiometricState", tag = "15")]
+    pub biometric: i32,
+    /// "2 fingers enrolled", or why no finger can be asked for.
+    #[prost(string, tag = "16")]
+    pub fingerprint: ::prost::alloc::string::String,
+    /// What protects the agent's memory and files, in words.
+    #[prost(string, repeated, tag = "17")]
+    pub protection: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// The screen and terminal of whoever asks, for the dialog that may have to be shown. Travels as the binary
+/// metadata `countersign-screen-bin` of every call.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CallerScreen {
+    /// Path of the terminal, e.g. /dev/pts/3.
+    #[prost(string, tag = "1")]
+    pub tty: ::prost::alloc::string::String,
+    /// TERM
+    #[prost(string, tag = "2")]
+    pub tty_type: ::prost::alloc::string::String,
+    /// DISPLAY
+    #[prost(string, tag = "3")]
+    pub display: ::prost::alloc::string::String,
+    /// WAYLAND_DISPLAY
+    #[prost(string, tag = "4")]
+    pub wayland_display: ::prost::alloc::string::String,
+    /// XAUTHORITY
+    #[prost(string, tag = "5")]
+    pub xauthority: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub lc_ctype: ::prost::alloc::string::String,
+    #[prost(string, tag = "7")]
+    pub lc_messages: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ServiceStatus {
@@ -76,26 +115,36 @@ pub struct SetupRequest {
     /// UNSPECIFIED: as config.toml says.
     #[prost(enumeration = "VaultKey", tag = "1")]
     pub key: i32,
-    /// UNSPECIFIED: session for the Secret Service, pin for a passphrase.
+    /// UNSPECIFIED: session for a key of the machine without a PIN, pin for a passphrase.
     #[prost(enumeration = "UnlockMode", tag = "2")]
     pub unlock: i32,
-    /// Secret. Only for a passphrase slot.
+    /// Secret. The passphrase of a passphrase slot, or the PIN beside a key of the machine.
     #[prost(bytes = "vec", tag = "3")]
     pub passphrase: ::prost::alloc::vec::Vec<u8>,
+    /// A recovery code is to be made as well.
+    #[prost(bool, tag = "4")]
+    pub recovery_code: bool,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct SetupReply {
     #[prost(enumeration = "VaultKey", tag = "1")]
     pub key: i32,
     #[prost(enumeration = "UnlockMode", tag = "2")]
     pub unlock: i32,
+    /// Secret. Shown once, to be printed.
+    #[prost(string, tag = "3")]
+    pub recovery_code: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct UnlockRequest {
-    /// Secret. Empty: the Secret Service is asked.
+    /// Secret. Empty: the key of the machine is used, and what else is needed is asked for in a dialog.
     #[prost(bytes = "vec", tag = "1")]
     pub passphrase: ::prost::alloc::vec::Vec<u8>,
+    /// Secret. The printed code instead.
+    #[prost(bytes = "vec", tag = "2")]
+    pub recovery_code: ::prost::alloc::vec::Vec<u8>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UnlockReply {
@@ -142,6 +191,9 @@ pub struct EnrollRequest {
     /// Must equal InspectEnrollmentReply.host.
     #[prost(string, tag = "3")]
     pub confirmed_host: ::prost::alloc::string::String,
+    /// Secret. The PIN for the new token, if its policy wants one; empty: asked for in a dialog.
+    #[prost(bytes = "vec", tag = "4")]
+    pub pin: ::prost::alloc::vec::Vec<u8>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EnrollReply {
@@ -199,6 +251,16 @@ pub struct Token {
     /// host:port of its service, empty if it has none.
     #[prost(string, tag = "20")]
     pub service: ::prost::alloc::string::String,
+    /// Wrong PINs until the seed is erased; only PIN type token.
+    #[prost(uint32, optional, tag = "21")]
+    pub tries_left: ::core::option::Option<u32>,
+    #[prost(enumeration = "BiometricState", tag = "22")]
+    pub biometric: i32,
+    #[prost(enumeration = "PinAsking", tag = "23")]
+    pub pin_asking: i32,
+    /// "6 to 64 letters and digits"; empty without a PIN.
+    #[prost(string, tag = "24")]
+    pub pin_rules: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListTokensRequest {}
@@ -271,6 +333,112 @@ pub struct GeneratePasscodeReply {
     #[prost(uint32, tag = "5")]
     pub period: u32,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ChangePinRequest {
+    /// Empty: the agent's own.
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+    /// Secrets. Empty: asked for in a dialog.
+    #[prost(bytes = "vec", tag = "2")]
+    pub current: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "3")]
+    pub new: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChangePinReply {
+    /// The token's name; empty for the agent's own.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct SetBiometricRequest {
+    /// Empty: unlocking, and approvals of tokens without a PIN of their own.
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+    #[prost(bool, tag = "2")]
+    pub on: bool,
+    /// Secret. Empty: asked for in a dialog.
+    #[prost(bytes = "vec", tag = "3")]
+    pub pin: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetBiometricReply {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct SetPinAskingRequest {
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+    #[prost(enumeration = "PinAsking", tag = "2")]
+    pub asking: i32,
+    /// Secret. Asked for when it becomes less strict.
+    #[prost(bytes = "vec", tag = "3")]
+    pub pin: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetPinAskingReply {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VaultSlot {
+    /// A decimal number as text; never used again.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(enumeration = "VaultKey", tag = "2")]
+    pub kind: i32,
+    /// A PIN is needed beside the key of the machine.
+    #[prost(bool, tag = "3")]
+    pub pin: bool,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSlotsRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSlotsReply {
+    #[prost(message, repeated, tag = "1")]
+    pub slots: ::prost::alloc::vec::Vec<VaultSlot>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct AddSlotRequest {
+    #[prost(enumeration = "VaultKey", tag = "1")]
+    pub kind: i32,
+    /// Secret. The PIN or passphrase that opens the vault now; empty: asked for where one is needed.
+    #[prost(bytes = "vec", tag = "2")]
+    pub current: ::prost::alloc::vec::Vec<u8>,
+    /// Secret. The printed code instead.
+    #[prost(bytes = "vec", tag = "3")]
+    pub recovery_code: ::prost::alloc::vec::Vec<u8>,
+    /// Secret. The new passphrase; only for a passphrase slot. Empty: asked for in a dialog.
+    #[prost(bytes = "vec", tag = "4")]
+    pub new: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct AddSlotReply {
+    #[prost(message, optional, tag = "1")]
+    pub slot: ::core::option::Option<VaultSlot>,
+    /// Secret. The new recovery code, shown once, to be printed.
+    #[prost(string, tag = "2")]
+    pub recovery_code: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct RemoveSlotRequest {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// Secrets. As for AddSlot.
+    #[prost(bytes = "vec", tag = "2")]
+    pub current: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "3")]
+    pub recovery_code: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveSlotReply {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LoginRequest {
     /// 32 hex digits.
@@ -420,6 +588,10 @@ pub enum Reason {
     StorageFull = 30,
     StorageReadOnly = 31,
     StorageFailed = 32,
+    /// Too many wrong PINs: the next try counts only after a time.
+    TooManyTries = 33,
+    SlotUnknown = 34,
+    TpmUnavailable = 35,
     TokenUnknown = 40,
     TokenAmbiguous = 41,
     TokenNameTaken = 42,
@@ -432,6 +604,11 @@ pub enum Reason {
     PinExhausted = 49,
     TokenRevoked = 50,
     VerificationUnavailable = 51,
+    /// A new PIN that the rules do not allow.
+    PinMalformed = 52,
+    /// The policy of the token does not allow a finger.
+    BiometricRefused = 53,
+    FingerprintUnavailable = 54,
     EnrollmentInvalid = 60,
     EnrollmentRefused = 61,
     EnrollmentExpired = 62,
@@ -480,6 +657,9 @@ impl Reason {
             Self::StorageFull => "REASON_STORAGE_FULL",
             Self::StorageReadOnly => "REASON_STORAGE_READ_ONLY",
             Self::StorageFailed => "REASON_STORAGE_FAILED",
+            Self::TooManyTries => "REASON_TOO_MANY_TRIES",
+            Self::SlotUnknown => "REASON_SLOT_UNKNOWN",
+            Self::TpmUnavailable => "REASON_TPM_UNAVAILABLE",
             Self::TokenUnknown => "REASON_TOKEN_UNKNOWN",
             Self::TokenAmbiguous => "REASON_TOKEN_AMBIGUOUS",
             Self::TokenNameTaken => "REASON_TOKEN_NAME_TAKEN",
@@ -492,6 +672,9 @@ impl Reason {
             Self::PinExhausted => "REASON_PIN_EXHAUSTED",
             Self::TokenRevoked => "REASON_TOKEN_REVOKED",
             Self::VerificationUnavailable => "REASON_VERIFICATION_UNAVAILABLE",
+            Self::PinMalformed => "REASON_PIN_MALFORMED",
+            Self::BiometricRefused => "REASON_BIOMETRIC_REFUSED",
+            Self::FingerprintUnavailable => "REASON_FINGERPRINT_UNAVAILABLE",
             Self::EnrollmentInvalid => "REASON_ENROLLMENT_INVALID",
             Self::EnrollmentRefused => "REASON_ENROLLMENT_REFUSED",
             Self::EnrollmentExpired => "REASON_ENROLLMENT_EXPIRED",
@@ -537,6 +720,9 @@ impl Reason {
             "REASON_STORAGE_FULL" => Some(Self::StorageFull),
             "REASON_STORAGE_READ_ONLY" => Some(Self::StorageReadOnly),
             "REASON_STORAGE_FAILED" => Some(Self::StorageFailed),
+            "REASON_TOO_MANY_TRIES" => Some(Self::TooManyTries),
+            "REASON_SLOT_UNKNOWN" => Some(Self::SlotUnknown),
+            "REASON_TPM_UNAVAILABLE" => Some(Self::TpmUnavailable),
             "REASON_TOKEN_UNKNOWN" => Some(Self::TokenUnknown),
             "REASON_TOKEN_AMBIGUOUS" => Some(Self::TokenAmbiguous),
             "REASON_TOKEN_NAME_TAKEN" => Some(Self::TokenNameTaken),
@@ -549,6 +735,9 @@ impl Reason {
             "REASON_PIN_EXHAUSTED" => Some(Self::PinExhausted),
             "REASON_TOKEN_REVOKED" => Some(Self::TokenRevoked),
             "REASON_VERIFICATION_UNAVAILABLE" => Some(Self::VerificationUnavailable),
+            "REASON_PIN_MALFORMED" => Some(Self::PinMalformed),
+            "REASON_BIOMETRIC_REFUSED" => Some(Self::BiometricRefused),
+            "REASON_FINGERPRINT_UNAVAILABLE" => Some(Self::FingerprintUnavailable),
             "REASON_ENROLLMENT_INVALID" => Some(Self::EnrollmentInvalid),
             "REASON_ENROLLMENT_REFUSED" => Some(Self::EnrollmentRefused),
             "REASON_ENROLLMENT_EXPIRED" => Some(Self::EnrollmentExpired),
@@ -673,6 +862,78 @@ impl UnlockMode {
             "UNLOCK_MODE_UNSPECIFIED" => Some(Self::Unspecified),
             "UNLOCK_MODE_PIN" => Some(Self::Pin),
             "UNLOCK_MODE_SESSION" => Some(Self::Session),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SessionState {
+    Unspecified = 0,
+    /// Nobody tells: logind is not there.
+    Unknown = 1,
+    Open = 2,
+    Locked = 3,
+}
+impl SessionState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SESSION_STATE_UNSPECIFIED",
+            Self::Unknown => "SESSION_STATE_UNKNOWN",
+            Self::Open => "SESSION_STATE_OPEN",
+            Self::Locked => "SESSION_STATE_LOCKED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SESSION_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "SESSION_STATE_UNKNOWN" => Some(Self::Unknown),
+            "SESSION_STATE_OPEN" => Some(Self::Open),
+            "SESSION_STATE_LOCKED" => Some(Self::Locked),
+            _ => None,
+        }
+    }
+}
+/// May a finger stand for the PIN?
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum BiometricState {
+    Unspecified = 0,
+    /// The policy does not allow it, or there is no PIN that it could stand for.
+    Refused = 1,
+    Off = 2,
+    /// The next time a PIN is due the finger is asked first.
+    Ready = 3,
+    /// Switched on, but the PIN is due first: after a start, 5 wrong fingers, 72 hours, changed fingers.
+    PinDue = 4,
+}
+impl BiometricState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "BIOMETRIC_STATE_UNSPECIFIED",
+            Self::Refused => "BIOMETRIC_STATE_REFUSED",
+            Self::Off => "BIOMETRIC_STATE_OFF",
+            Self::Ready => "BIOMETRIC_STATE_READY",
+            Self::PinDue => "BIOMETRIC_STATE_PIN_DUE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "BIOMETRIC_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "BIOMETRIC_STATE_REFUSED" => Some(Self::Refused),
+            "BIOMETRIC_STATE_OFF" => Some(Self::Off),
+            "BIOMETRIC_STATE_READY" => Some(Self::Ready),
+            "BIOMETRIC_STATE_PIN_DUE" => Some(Self::PinDue),
             _ => None,
         }
     }
@@ -834,6 +1095,36 @@ impl Verification {
         }
     }
 }
+/// How often is a token's PIN asked for?
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PinAsking {
+    Unspecified = 0,
+    EveryTime = 1,
+    OncePerUnlock = 2,
+}
+impl PinAsking {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PIN_ASKING_UNSPECIFIED",
+            Self::EveryTime => "PIN_ASKING_EVERY_TIME",
+            Self::OncePerUnlock => "PIN_ASKING_ONCE_PER_UNLOCK",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PIN_ASKING_UNSPECIFIED" => Some(Self::Unspecified),
+            "PIN_ASKING_EVERY_TIME" => Some(Self::EveryTime),
+            "PIN_ASKING_ONCE_PER_UNLOCK" => Some(Self::OncePerUnlock),
+            _ => None,
+        }
+    }
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum PasscodeRequestKind {
@@ -963,6 +1254,13 @@ pub enum EventKind {
     UnlockFailed = 14,
     Revoked = 15,
     Setup = 16,
+    PinChanged = 17,
+    PinWrong = 18,
+    PinExhausted = 19,
+    BiometricChanged = 20,
+    FingerWrong = 21,
+    SlotAdded = 22,
+    SlotRemoved = 23,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -988,6 +1286,13 @@ impl EventKind {
             Self::UnlockFailed => "EVENT_KIND_UNLOCK_FAILED",
             Self::Revoked => "EVENT_KIND_REVOKED",
             Self::Setup => "EVENT_KIND_SETUP",
+            Self::PinChanged => "EVENT_KIND_PIN_CHANGED",
+            Self::PinWrong => "EVENT_KIND_PIN_WRONG",
+            Self::PinExhausted => "EVENT_KIND_PIN_EXHAUSTED",
+            Self::BiometricChanged => "EVENT_KIND_BIOMETRIC_CHANGED",
+            Self::FingerWrong => "EVENT_KIND_FINGER_WRONG",
+            Self::SlotAdded => "EVENT_KIND_SLOT_ADDED",
+            Self::SlotRemoved => "EVENT_KIND_SLOT_REMOVED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1010,6 +1315,13 @@ impl EventKind {
             "EVENT_KIND_UNLOCK_FAILED" => Some(Self::UnlockFailed),
             "EVENT_KIND_REVOKED" => Some(Self::Revoked),
             "EVENT_KIND_SETUP" => Some(Self::Setup),
+            "EVENT_KIND_PIN_CHANGED" => Some(Self::PinChanged),
+            "EVENT_KIND_PIN_WRONG" => Some(Self::PinWrong),
+            "EVENT_KIND_PIN_EXHAUSTED" => Some(Self::PinExhausted),
+            "EVENT_KIND_BIOMETRIC_CHANGED" => Some(Self::BiometricChanged),
+            "EVENT_KIND_FINGER_WRONG" => Some(Self::FingerWrong),
+            "EVENT_KIND_SLOT_ADDED" => Some(Self::SlotAdded),
+            "EVENT_KIND_SLOT_REMOVED" => Some(Self::SlotRemoved),
             _ => None,
         }
     }
@@ -1352,6 +1664,147 @@ pub mod agent_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Another PIN: of a token, or the agent's own, which unlocks the vault.
+        pub async fn change_pin(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ChangePinRequest>,
+        ) -> std::result::Result<tonic::Response<super::ChangePinReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/countersign.agent.v1.Agent/ChangePin",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("countersign.agent.v1.Agent", "ChangePin"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// May a finger stand for the PIN? Switching it on asks for the PIN.
+        pub async fn set_biometric(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetBiometricRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetBiometricReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/countersign.agent.v1.Agent/SetBiometric",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("countersign.agent.v1.Agent", "SetBiometric"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// How often is a token's PIN asked for?
+        pub async fn set_pin_asking(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetPinAskingRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetPinAskingReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/countersign.agent.v1.Agent/SetPinAsking",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("countersign.agent.v1.Agent", "SetPinAsking"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The ways in which the vault opens.
+        pub async fn list_slots(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSlotsRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListSlotsReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/countersign.agent.v1.Agent/ListSlots",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("countersign.agent.v1.Agent", "ListSlots"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// A way more, proved by one that opens already.
+        pub async fn add_slot(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AddSlotRequest>,
+        ) -> std::result::Result<tonic::Response<super::AddSlotReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/countersign.agent.v1.Agent/AddSlot",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("countersign.agent.v1.Agent", "AddSlot"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// A way less; the last one stays.
+        pub async fn remove_slot(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RemoveSlotRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveSlotReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/countersign.agent.v1.Agent/RemoveSlot",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("countersign.agent.v1.Agent", "RemoveSlot"));
+            self.inner.unary(req, path, codec).await
+        }
         pub async fn list_login_requests(
             &mut self,
             request: impl tonic::IntoRequest<super::ListLoginRequestsRequest>,
@@ -1559,6 +2012,42 @@ pub mod agent_server {
             tonic::Response<super::GeneratePasscodeReply>,
             tonic::Status,
         >;
+        /// Another PIN: of a token, or the agent's own, which unlocks the vault.
+        async fn change_pin(
+            &self,
+            request: tonic::Request<super::ChangePinRequest>,
+        ) -> std::result::Result<tonic::Response<super::ChangePinReply>, tonic::Status>;
+        /// May a finger stand for the PIN? Switching it on asks for the PIN.
+        async fn set_biometric(
+            &self,
+            request: tonic::Request<super::SetBiometricRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetBiometricReply>,
+            tonic::Status,
+        >;
+        /// How often is a token's PIN asked for?
+        async fn set_pin_asking(
+            &self,
+            request: tonic::Request<super::SetPinAskingRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetPinAskingReply>,
+            tonic::Status,
+        >;
+        /// The ways in which the vault opens.
+        async fn list_slots(
+            &self,
+            request: tonic::Request<super::ListSlotsRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListSlotsReply>, tonic::Status>;
+        /// A way more, proved by one that opens already.
+        async fn add_slot(
+            &self,
+            request: tonic::Request<super::AddSlotRequest>,
+        ) -> std::result::Result<tonic::Response<super::AddSlotReply>, tonic::Status>;
+        /// A way less; the last one stays.
+        async fn remove_slot(
+            &self,
+            request: tonic::Request<super::RemoveSlotRequest>,
+        ) -> std::result::Result<tonic::Response<super::RemoveSlotReply>, tonic::Status>;
         async fn list_login_requests(
             &self,
             request: tonic::Request<super::ListLoginRequestsRequest>,
@@ -2140,6 +2629,268 @@ pub mod agent_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GeneratePasscodeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/countersign.agent.v1.Agent/ChangePin" => {
+                    #[allow(non_camel_case_types)]
+                    struct ChangePinSvc<T: Agent>(pub Arc<T>);
+                    impl<T: Agent> tonic::server::UnaryService<super::ChangePinRequest>
+                    for ChangePinSvc<T> {
+                        type Response = super::ChangePinReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ChangePinRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::change_pin(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ChangePinSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/countersign.agent.v1.Agent/SetBiometric" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetBiometricSvc<T: Agent>(pub Arc<T>);
+                    impl<
+                        T: Agent,
+                    > tonic::server::UnaryService<super::SetBiometricRequest>
+                    for SetBiometricSvc<T> {
+                        type Response = super::SetBiometricReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetBiometricRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::set_biometric(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetBiometricSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/countersign.agent.v1.Agent/SetPinAsking" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetPinAskingSvc<T: Agent>(pub Arc<T>);
+                    impl<
+                        T: Agent,
+                    > tonic::server::UnaryService<super::SetPinAskingRequest>
+                    for SetPinAskingSvc<T> {
+                        type Response = super::SetPinAskingReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetPinAskingRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::set_pin_asking(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetPinAskingSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/countersign.agent.v1.Agent/ListSlots" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSlotsSvc<T: Agent>(pub Arc<T>);
+                    impl<T: Agent> tonic::server::UnaryService<super::ListSlotsRequest>
+                    for ListSlotsSvc<T> {
+                        type Response = super::ListSlotsReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSlotsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::list_slots(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSlotsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/countersign.agent.v1.Agent/AddSlot" => {
+                    #[allow(non_camel_case_types)]
+                    struct AddSlotSvc<T: Agent>(pub Arc<T>);
+                    impl<T: Agent> tonic::server::UnaryService<super::AddSlotRequest>
+                    for AddSlotSvc<T> {
+                        type Response = super::AddSlotReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AddSlotRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::add_slot(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AddSlotSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/countersign.agent.v1.Agent/RemoveSlot" => {
+                    #[allow(non_camel_case_types)]
+                    struct RemoveSlotSvc<T: Agent>(pub Arc<T>);
+                    impl<T: Agent> tonic::server::UnaryService<super::RemoveSlotRequest>
+                    for RemoveSlotSvc<T> {
+                        type Response = super::RemoveSlotReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RemoveSlotRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::remove_slot(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RemoveSlotSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

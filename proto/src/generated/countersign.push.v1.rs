@@ -111,6 +111,9 @@ pub struct TokenStatus {
     pub serial: ::prost::alloc::string::String,
     #[prost(enumeration = "TokenStanding", tag = "2")]
     pub standing: i32,
+    /// An administrator has reset the server PIN: a new one must be chosen before the token can be used.
+    #[prost(bool, tag = "3")]
+    pub server_pin_due: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Welcome {
@@ -304,6 +307,48 @@ pub struct RegisterReply {
     /// The least verification that an approval needs.
     #[prost(enumeration = "Level", tag = "6")]
     pub push_level: i32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ServerPinBody {
+    /// 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub service_id: ::prost::alloc::vec::Vec<u8>,
+    /// 16 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub device_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(string, tag = "3")]
+    pub serial: ::prost::alloc::string::String,
+    /// Secret. Empty only where the PIN was reset.
+    #[prost(string, tag = "4")]
+    pub current: ::prost::alloc::string::String,
+    /// Secret. Within the rules of the token's policy.
+    #[prost(string, tag = "5")]
+    pub new: ::prost::alloc::string::String,
+    /// Unix milliseconds. Rises with every change of one token; an older one is refused.
+    #[prost(uint64, tag = "6")]
+    pub sequence: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ServerPinRequest {
+    /// ServerPinBody.
+    #[prost(bytes = "vec", tag = "1")]
+    pub body: ::prost::alloc::vec::Vec<u8>,
+    /// By the channel key, label "countersign/push/1 server-pin".
+    #[prost(bytes = "vec", tag = "2")]
+    pub signature: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ServerPinReply {
+    #[prost(enumeration = "ServerPinResult", tag = "1")]
+    pub result: i32,
+    /// Only with WRONG.
+    #[prost(uint32, optional, tag = "2")]
+    pub tries_left: ::core::option::Option<u32>,
+    /// Only with LOCKED.
+    #[prost(uint64, tag = "3")]
+    pub retry_after_ms: u64,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -605,6 +650,48 @@ impl Result {
         }
     }
 }
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ServerPinResult {
+    Unspecified = 0,
+    Changed = 1,
+    /// Counted as a wrong PIN.
+    Wrong = 2,
+    /// The new one does not meet the rules.
+    Malformed = 3,
+    /// Too many wrong ones: `retry_after_ms` says when the next try counts.
+    Locked = 4,
+    /// No such token of this device, no server PIN, or not active.
+    Token = 5,
+}
+impl ServerPinResult {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SERVER_PIN_RESULT_UNSPECIFIED",
+            Self::Changed => "SERVER_PIN_RESULT_CHANGED",
+            Self::Wrong => "SERVER_PIN_RESULT_WRONG",
+            Self::Malformed => "SERVER_PIN_RESULT_MALFORMED",
+            Self::Locked => "SERVER_PIN_RESULT_LOCKED",
+            Self::Token => "SERVER_PIN_RESULT_TOKEN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SERVER_PIN_RESULT_UNSPECIFIED" => Some(Self::Unspecified),
+            "SERVER_PIN_RESULT_CHANGED" => Some(Self::Changed),
+            "SERVER_PIN_RESULT_WRONG" => Some(Self::Wrong),
+            "SERVER_PIN_RESULT_MALFORMED" => Some(Self::Malformed),
+            "SERVER_PIN_RESULT_LOCKED" => Some(Self::Locked),
+            "SERVER_PIN_RESULT_TOKEN" => Some(Self::Token),
+            _ => None,
+        }
+    }
+}
 /// Generated client implementations.
 #[cfg(feature = "client")]
 pub mod push_client {
@@ -733,6 +820,28 @@ pub mod push_client {
                 .insert(GrpcMethod::new("countersign.push.v1.Push", "Register"));
             self.inner.unary(req, path, codec).await
         }
+        /// Another server PIN, or the first one after an administrator has reset it.
+        pub async fn change_server_pin(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ServerPinRequest>,
+        ) -> std::result::Result<tonic::Response<super::ServerPinReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/countersign.push.v1.Push/ChangeServerPin",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("countersign.push.v1.Push", "ChangeServerPin"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -765,6 +874,11 @@ pub mod push_server {
             &self,
             request: tonic::Request<super::RegisterRequest>,
         ) -> std::result::Result<tonic::Response<super::RegisterReply>, tonic::Status>;
+        /// Another server PIN, or the first one after an administrator has reset it.
+        async fn change_server_pin(
+            &self,
+            request: tonic::Request<super::ServerPinRequest>,
+        ) -> std::result::Result<tonic::Response<super::ServerPinReply>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct PushServer<T> {
@@ -914,6 +1028,49 @@ pub mod push_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RegisterSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/countersign.push.v1.Push/ChangeServerPin" => {
+                    #[allow(non_camel_case_types)]
+                    struct ChangeServerPinSvc<T: Push>(pub Arc<T>);
+                    impl<T: Push> tonic::server::UnaryService<super::ServerPinRequest>
+                    for ChangeServerPinSvc<T> {
+                        type Response = super::ServerPinReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ServerPinRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Push>::change_server_pin(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ChangeServerPinSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

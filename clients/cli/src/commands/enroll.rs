@@ -45,6 +45,7 @@ pub(crate) async fn run(arguments: cli::Enroll, session: &Session) -> Result<(),
         text: core::mem::take(&mut *secret),
         name,
         confirmed_host: offer.host,
+        pin: Vec::new(),
     };
     let reply = session.patiently(agent.enroll(request)).await?;
     session.output.answer(&Enrolled {

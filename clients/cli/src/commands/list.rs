@@ -135,6 +135,7 @@ mod tests {
             exportable: false,
             created: 1_795_487_907,
             service: "gateway.example:8443".to_owned(),
+            ..api::Token::default()
         }
     }
 

@@ -95,8 +95,17 @@ const fn paint(kind: api::EventKind) -> Paint {
     use api::EventKind as Kind;
     match kind {
         Kind::RequestApproved | Kind::Enrolled => Paint::Good,
-        Kind::RequestDenied | Kind::RequestRefused | Kind::Deleted => Paint::Attention,
-        Kind::RequestReported | Kind::UnlockFailed | Kind::Revoked => Paint::Bad,
+        Kind::RequestDenied
+        | Kind::RequestRefused
+        | Kind::Deleted
+        | Kind::FingerWrong
+        | Kind::SlotAdded
+        | Kind::SlotRemoved => Paint::Attention,
+        Kind::RequestReported
+        | Kind::UnlockFailed
+        | Kind::Revoked
+        | Kind::PinWrong
+        | Kind::PinExhausted => Paint::Bad,
         Kind::Unspecified
         | Kind::PasscodeGenerated
         | Kind::RequestReceived
@@ -105,6 +114,8 @@ const fn paint(kind: api::EventKind) -> Paint {
         | Kind::Unlocked
         | Kind::Locked
         | Kind::AutosendChanged
+        | Kind::PinChanged
+        | Kind::BiometricChanged
         | Kind::Setup => Paint::Plain,
     }
 }

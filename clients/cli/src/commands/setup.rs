@@ -100,6 +100,7 @@ fn request(key: VaultKey, unlock: UnlockMode, passphrase: Vec<u8>) -> api::Setup
         key: key.into(),
         unlock: unlock.into(),
         passphrase,
+        ..api::SetupRequest::default()
     }
 }
 

@@ -293,6 +293,7 @@ mod tests {
             }],
             notification_server: "dunst 1.9.0".to_owned(),
             locks_at: None,
+            ..api::StatusReply::default()
         })
     }
 

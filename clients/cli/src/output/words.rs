@@ -126,6 +126,13 @@ pub(crate) const fn event(kind: EventKind) -> &'static str {
         EventKind::UnlockFailed => "unlock failed",
         EventKind::Revoked => "revoked",
         EventKind::Setup => "vault made",
+        EventKind::PinChanged => "PIN changed",
+        EventKind::PinWrong => "wrong PIN",
+        EventKind::PinExhausted => "erased after wrong PINs",
+        EventKind::BiometricChanged => "finger switched",
+        EventKind::FingerWrong => "wrong finger",
+        EventKind::SlotAdded => "way to unlock added",
+        EventKind::SlotRemoved => "way to unlock removed",
     }
 }
 

@@ -135,6 +135,7 @@ impl Agent for FakeAgent {
         Ok(Response::new(api::SetupReply {
             key: api::VaultKey::Passphrase.into(),
             unlock: api::UnlockMode::Pin.into(),
+            ..api::SetupReply::default()
         }))
     }
 
@@ -262,6 +263,48 @@ impl Agent for FakeAgent {
             valid_for_ms: time.then_some(17_500),
             period: if time { 30 } else { 0 },
         }))
+    }
+
+    async fn change_pin(
+        &self,
+        _request: Request<api::ChangePinRequest>,
+    ) -> Result<Response<api::ChangePinReply>, Status> {
+        Err(Status::unimplemented("not in this double"))
+    }
+
+    async fn set_biometric(
+        &self,
+        _request: Request<api::SetBiometricRequest>,
+    ) -> Result<Response<api::SetBiometricReply>, Status> {
+        Err(Status::unimplemented("not in this double"))
+    }
+
+    async fn set_pin_asking(
+        &self,
+        _request: Request<api::SetPinAskingRequest>,
+    ) -> Result<Response<api::SetPinAskingReply>, Status> {
+        Err(Status::unimplemented("not in this double"))
+    }
+
+    async fn list_slots(
+        &self,
+        _request: Request<api::ListSlotsRequest>,
+    ) -> Result<Response<api::ListSlotsReply>, Status> {
+        Err(Status::unimplemented("not in this double"))
+    }
+
+    async fn add_slot(
+        &self,
+        _request: Request<api::AddSlotRequest>,
+    ) -> Result<Response<api::AddSlotReply>, Status> {
+        Err(Status::unimplemented("not in this double"))
+    }
+
+    async fn remove_slot(
+        &self,
+        _request: Request<api::RemoveSlotRequest>,
+    ) -> Result<Response<api::RemoveSlotReply>, Status> {
+        Err(Status::unimplemented("not in this double"))
     }
 
     async fn list_login_requests(

@@ -120,6 +120,7 @@ pub(super) fn status(agent: &Agent, status: AgentStatus) -> wire::StatusReply {
         services: services.collect(),
         notification_server: status.notification_server.unwrap_or_default(),
         locks_at: status.locks_at.map(seconds),
+        ..wire::StatusReply::default()
     }
 }
 

@@ -86,6 +86,7 @@ impl agent_server::Agent for AgentService {
         Ok(Response::new(wire::SetupReply {
             key: vault_key(key).into(),
             unlock: unlock_mode(unlock).into(),
+            ..wire::SetupReply::default()
         }))
     }
 
@@ -208,6 +209,48 @@ impl agent_server::Agent for AgentService {
                 .map(|(left, _)| u32::try_from(left.as_millis()).unwrap_or(u32::MAX)),
             period: generated.validity.map_or(0, |(_, period)| period.secs()),
         }))
+    }
+
+    async fn change_pin(
+        &self,
+        _request: Request<wire::ChangePinRequest>,
+    ) -> Result<Response<wire::ChangePinReply>, Status> {
+        Err(Status::unimplemented("under construction"))
+    }
+
+    async fn set_biometric(
+        &self,
+        _request: Request<wire::SetBiometricRequest>,
+    ) -> Result<Response<wire::SetBiometricReply>, Status> {
+        Err(Status::unimplemented("under construction"))
+    }
+
+    async fn set_pin_asking(
+        &self,
+        _request: Request<wire::SetPinAskingRequest>,
+    ) -> Result<Response<wire::SetPinAskingReply>, Status> {
+        Err(Status::unimplemented("under construction"))
+    }
+
+    async fn list_slots(
+        &self,
+        _request: Request<wire::ListSlotsRequest>,
+    ) -> Result<Response<wire::ListSlotsReply>, Status> {
+        Err(Status::unimplemented("under construction"))
+    }
+
+    async fn add_slot(
+        &self,
+        _request: Request<wire::AddSlotRequest>,
+    ) -> Result<Response<wire::AddSlotReply>, Status> {
+        Err(Status::unimplemented("under construction"))
+    }
+
+    async fn remove_slot(
+        &self,
+        _request: Request<wire::RemoveSlotRequest>,
+    ) -> Result<Response<wire::RemoveSlotReply>, Status> {
+        Err(Status::unimplemented("under construction"))
     }
 
     async fn list_login_requests(
