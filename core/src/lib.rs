@@ -4,6 +4,7 @@
 //! and randomness are arguments. No async, no logging. Nothing here knows the wire (`countersign-proto`).
 
 pub mod activation_string;
+pub mod biometric;
 pub mod dskpp;
 pub mod ids;
 pub mod login_request;
@@ -11,12 +12,15 @@ pub mod login_transition;
 pub mod otp;
 pub mod otpauth;
 pub mod password;
+pub mod pin;
 pub mod pskc;
+pub mod recovery_code;
 pub mod seal;
 pub mod secret;
 pub mod signing;
 pub mod text;
 pub mod time;
 pub mod token;
+pub mod verification;
 
 mod xml;

@@ -4,10 +4,16 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::{
-    ids::{DeviceId, ServiceId},
+    ids::{DeviceId, ServiceId, TokenId},
     otp::OtpMode,
+    pskc::PinPolicy,
+    seal::{
+        NONCE_LEN, SealContext,
+        slot::{Argon2Cost, PinKey, Salt},
+    },
     secret::SecretBytes,
     time::UnixMillis,
+    verification::PinCheck,
 };
 
 /// How a token's PIN is checked.
@@ -61,32 +67,176 @@ pub struct ServiceBinding {
     pub identity_key: Vec<u8>,
 }
 
+/// How often a token's own PIN is asked for. For passcodes only: each approval is verified by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PinAsking {
+    /// For every passcode.
+    #[default]
+    EveryTime,
+    /// Once, and then until the vault locks.
+    OncePerUnlock,
+}
+
+/// What makes passcodes and signs approvals.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenKeys {
+    /// The shared secret.
+    #[serde(with = "base64_secret")]
+    pub seed: SecretBytes,
+    /// The key that signs approvals (P-256, 32 bytes); only with a service.
+    #[serde(with = "base64_secret_option")]
+    pub decision_key: Option<SecretBytes>,
+}
+
+/// A token's keys, as they stand in its blob.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyHolder {
+    /// Open to whoever opens the blob.
+    Open(TokenKeys),
+    /// Behind the token's PIN: a wrong one is a seal that does not open.
+    Locked(PinLock),
+}
+
+impl KeyHolder {
+    /// The keys, where no PIN is before them.
+    #[must_use]
+    pub const fn open(&self) -> Option<&TokenKeys> {
+        match self {
+            Self::Open(keys) => Some(keys),
+            Self::Locked(_) => None,
+        }
+    }
+
+    /// The lock before the keys, if there is one.
+    #[must_use]
+    pub const fn lock(&self) -> Option<&PinLock> {
+        match self {
+            Self::Open(_) => None,
+            Self::Locked(lock) => Some(lock),
+        }
+    }
+}
+
+/// Keys sealed behind a PIN.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinLock {
+    /// Makes equal PINs different keys.
+    pub salt: Salt,
+    /// What one try costs.
+    pub cost: Argon2Cost,
+    /// [`TokenKeys`], sealed with [`PinKey::token_key`] for [`SealContext::TokenKeys`].
+    #[serde(with = "base64_bytes")]
+    pub sealed: Vec<u8>,
+    /// The [`PinKey`], sealed for a finger; only where the user has switched that on.
+    #[serde(default, with = "base64_bytes_option")]
+    pub finger: Option<Vec<u8>>,
+    /// The TPM's part, where a TPM counts the tries.
+    #[serde(default)]
+    pub tpm: Option<TpmPart>,
+}
+
+/// Where a TPM counts the tries of a PIN.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TpmPart {
+    /// The NV index with the count.
+    pub index: u32,
+    /// The sealed object.
+    #[serde(with = "base64_bytes")]
+    pub blob: Vec<u8>,
+}
+
+impl PinLock {
+    /// Seals `keys` behind `pin`. `nonce` is random and used once.
+    ///
+    /// # Errors
+    ///
+    /// [`TokenSecretsError::Damaged`]: none is expected.
+    pub fn seal(
+        token: TokenId,
+        keys: &TokenKeys,
+        pin: &NewPin,
+        nonce: &[u8; NONCE_LEN],
+    ) -> Result<Self, TokenSecretsError> {
+        let mut plain = Zeroizing::new(Vec::with_capacity(1024));
+        serde_json::to_writer(&mut *plain, keys).map_err(|_never| TokenSecretsError::Damaged)?;
+        let (part, secret) = match &pin.tpm {
+            Some((part, secret)) => (Some(part.clone()), Some(secret)),
+            None => (None, None),
+        };
+        let sealed = pin
+            .key
+            .token_key(secret)
+            .and_then(|key| key.seal(SealContext::TokenKeys(token), nonce, &plain))
+            .map_err(|_bounds| TokenSecretsError::Damaged)?;
+        Ok(Self {
+            salt: pin.salt,
+            cost: pin.cost,
+            sealed,
+            finger: None,
+            tpm: part,
+        })
+    }
+
+    /// Opens the keys; `None` for a wrong PIN.
+    ///
+    /// # Errors
+    ///
+    /// [`TokenSecretsError::Damaged`]: the PIN was right and what it opens is no token's.
+    pub fn open(
+        &self,
+        token: TokenId,
+        pin: &PinKey,
+        tpm: Option<&SecretBytes>,
+    ) -> Result<Option<TokenKeys>, TokenSecretsError> {
+        let key = pin
+            .token_key(tpm)
+            .map_err(|_never| TokenSecretsError::Damaged)?;
+        let Ok(plain) = key.open(SealContext::TokenKeys(token), &self.sealed) else {
+            return Ok(None);
+        };
+        serde_json::from_slice(plain.expose())
+            .map(Some)
+            .map_err(|_content| TokenSecretsError::Damaged)
+    }
+}
+
+/// A PIN that was chosen: the key is derived, what a TPM adds is there.
+#[derive(Clone, Debug)]
+pub struct NewPin {
+    /// 16 random bytes.
+    pub salt: Salt,
+    /// What one try costs.
+    pub cost: Argon2Cost,
+    /// Derived from the PIN with the two above.
+    pub key: PinKey,
+    /// Where a TPM counts, and the secret that it guards.
+    pub tpm: Option<(TpmPart, SecretBytes)>,
+}
+
 /// All that decides something about a token: the content of its one sealed blob.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenSecrets {
     /// What it generates.
     pub mode: OtpMode,
-    /// The shared secret.
-    #[serde(with = "base64_secret")]
-    pub seed: SecretBytes,
     /// Who issued it; display-safe.
     pub issuer: String,
     /// The user's name at the issuer; display-safe.
     pub user: String,
     /// The issuer's serial number; may be empty.
     pub serial: String,
-    /// How its PIN is checked.
-    pub pin: PinType,
-    /// Wrong PINs in a row before the seed is erased. Only for [`PinType::Token`].
+    /// Its PIN: who checks it, within which limits.
+    pub pin: PinPolicy,
+    /// How often the PIN is asked for. Only where the agent checks it.
     #[serde(default)]
-    pub pin_tries: Option<u8>,
+    pub asking: PinAsking,
     /// May it answer login requests?
     pub push: PushPolicy,
     /// Its service, if it has one that this agent talks to.
     pub service: Option<ServiceBinding>,
-    /// The key that signs approvals (P-256, 32 bytes); only with a service.
-    #[serde(with = "base64_secret_option")]
-    pub decision_key: Option<SecretBytes>,
+    /// Its keys.
+    pub keys: KeyHolder,
     /// May the seed leave the vault again?
     pub exportable: bool,
     /// The name of the administrator's policy; may be empty.
@@ -104,11 +254,18 @@ impl TokenSecrets {
 
     /// Wrong PINs in a row before the seed is erased, if the agent checks a PIN at all.
     #[must_use]
-    pub fn tries_allowed(&self) -> Option<u8> {
+    pub const fn tries_allowed(&self) -> Option<u8> {
         match self.pin {
-            PinType::Token => Some(self.pin_tries.unwrap_or(DEFAULT_PIN_TRIES)),
-            PinType::None | PinType::Server => None,
+            PinPolicy::Token(limits) => Some(limits.max_failed_attempts),
+            PinPolicy::None | PinPolicy::Server(_) | PinPolicy::InPasscode => None,
         }
+    }
+
+    /// Who checks the PIN.
+    #[must_use]
+    pub fn pin_check(&self) -> PinCheck {
+        let tpm = self.keys.lock().and_then(|lock| lock.tpm.as_ref());
+        tpm.map_or(PinCheck::Agent, |_part| PinCheck::Tpm)
     }
 
     /// The versioned encoding that is sealed.
@@ -146,9 +303,7 @@ impl TokenSecrets {
     }
 }
 
-const ENCODING_VERSION: u8 = 1;
-/// Where the policy does not say how many.
-const DEFAULT_PIN_TRIES: u8 = 5;
+const ENCODING_VERSION: u8 = 2;
 
 /// Why a token's content could not be written or read. Says nothing of the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -175,8 +330,12 @@ pub struct TokenSummary {
     pub user: String,
     /// The issuer's serial number; may be empty.
     pub serial: String,
-    /// How its PIN is checked.
-    pub pin: PinType,
+    /// Its PIN: who checks it, within which limits.
+    pub pin: PinPolicy,
+    /// How often the PIN is asked for.
+    pub asking: PinAsking,
+    /// Has the user let a finger stand for the PIN?
+    pub finger: FingerChoice,
     /// May it answer login requests?
     pub push: PushPolicy,
     /// Its service, if it has one.
@@ -191,10 +350,22 @@ pub struct TokenSummary {
     pub created: UnixMillis,
 }
 
+/// Has the user let a finger stand for a PIN?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FingerChoice {
+    /// Yes.
+    On,
+    /// No.
+    Off,
+}
+
 impl From<TokenSecrets> for TokenSummary {
     /// The secrets are wiped here.
     fn from(token: TokenSecrets) -> Self {
+        let finger = token.keys.lock().and_then(|lock| lock.finger.as_ref());
         Self {
+            finger: finger.map_or(FingerChoice::Off, |_sealed| FingerChoice::On),
+            asking: token.asking,
             mode: token.mode,
             issuer: token.issuer,
             user: token.user,
@@ -279,6 +450,54 @@ mod base64_secret_option {
     }
 }
 
+/// Sealed bytes as base64 text.
+mod base64_bytes {
+    use data_encoding::BASE64;
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(
+        bytes: &[u8],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&BASE64.encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        BASE64
+            .decode(text.as_bytes())
+            .map_err(|_not_base64| D::Error::custom("not base64"))
+    }
+}
+
+mod base64_bytes_option {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use super::base64_bytes;
+
+    #[expect(clippy::ref_option, reason = "the form that serde calls")]
+    pub(super) fn serialize<S: Serializer>(
+        bytes: &Option<Vec<u8>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match bytes {
+            Some(bytes) => base64_bytes::serialize(bytes, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Vec<u8>>, D::Error> {
+        #[derive(serde::Deserialize)]
+        struct Present(#[serde(with = "base64_bytes")] Vec<u8>);
+
+        Option::<Present>::deserialize(deserializer).map(|found| found.map(|present| present.0))
+    }
+}
+
 mod millis {
     use serde::{Deserialize as _, Deserializer, Serializer};
 
@@ -305,7 +524,40 @@ mod millis {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::otp::{Digits, HashAlgorithm, Period};
+    use crate::{
+        otp::{Digits, HashAlgorithm, Period},
+        pskc::TokenPin,
+    };
+
+    fn keys() -> TokenKeys {
+        TokenKeys {
+            seed: SecretBytes::from(*b"the seed of the test"),
+            decision_key: Some(SecretBytes::from(*b"the decision key of this token!!")),
+        }
+    }
+
+    fn new_pin(pin: &[u8], tpm: Option<&[u8]>) -> NewPin {
+        let (salt, cost) = (Salt([1; 16]), CHEAP);
+        let part = |secret: &[u8]| {
+            let part = TpmPart {
+                index: 0x0180_0001,
+                blob: vec![9; 200],
+            };
+            (part, secret.into())
+        };
+        NewPin {
+            salt,
+            cost,
+            key: PinKey::derive(&pin.into(), &salt, cost).unwrap(),
+            tpm: tpm.map(part),
+        }
+    }
+
+    const CHEAP: Argon2Cost = Argon2Cost {
+        memory_kib: 8,
+        passes: 1,
+        lanes: 1,
+    };
 
     fn token() -> TokenSecrets {
         TokenSecrets {
@@ -314,12 +566,11 @@ mod tests {
                 digits: Digits::SIX,
                 period: Period::THIRTY,
             },
-            seed: SecretBytes::from(*b"the seed of the test"),
             issuer: "Example".to_owned(),
             user: "alice".to_owned(),
             serial: "CS1".to_owned(),
-            pin: PinType::Token,
-            pin_tries: Some(5),
+            pin: PinPolicy::Token(TokenPin::default()),
+            asking: PinAsking::EveryTime,
             push: PushPolicy::Allowed(VerificationLevel::Pin),
             service: Some(ServiceBinding {
                 service: ServiceId([1; 16]),
@@ -328,7 +579,7 @@ mod tests {
                 pins: vec![[3; 32]],
                 identity_key: vec![4; 91],
             }),
-            decision_key: Some(SecretBytes::from(*b"the decision key of this token!!")),
+            keys: KeyHolder::Open(keys()),
             exportable: false,
             policy_name: "standard".to_owned(),
             policy_level: "2".to_owned(),
@@ -340,14 +591,55 @@ mod tests {
     fn content_survives_its_encoding() {
         let without = TokenSecrets {
             service: None,
-            decision_key: None,
-            pin_tries: None,
+            keys: KeyHolder::Open(TokenKeys {
+                decision_key: None,
+                ..keys()
+            }),
+            pin: PinPolicy::None,
             ..token()
         };
-        for content in [token(), without] {
+        let lock =
+            PinLock::seal(TokenId(7), &keys(), &new_pin(b"246802", None), &[3; 24]).unwrap();
+        let finger = PinLock {
+            finger: Some(vec![1, 2, 3]),
+            ..lock.clone()
+        };
+        let locked = |lock| TokenSecrets {
+            keys: KeyHolder::Locked(lock),
+            ..token()
+        };
+        for content in [token(), without, locked(lock), locked(finger)] {
             let bytes = content.to_bytes().unwrap();
             assert_eq!(TokenSecrets::from_bytes(&bytes), Ok(content));
         }
+    }
+
+    #[test]
+    fn keys_behind_a_pin_open_with_it_for_their_token_only() {
+        let lock =
+            PinLock::seal(TokenId(7), &keys(), &new_pin(b"246802", None), &[3; 24]).unwrap();
+        let open = |id, pin: &[u8]| lock.open(TokenId(id), &new_pin(pin, None).key, None);
+        assert_eq!(open(7, b"246802"), Ok(Some(keys())));
+        assert_eq!(open(7, b"246803"), Ok(None));
+        assert_eq!(open(8, b"246802"), Ok(None));
+        let held = serde_json::to_string(&lock).unwrap();
+        assert!(!held.contains("seed"), "{held}");
+    }
+
+    #[test]
+    fn where_a_tpm_counts_the_pin_alone_opens_nothing() {
+        let pin = new_pin(b"246802", Some(&[8; 32]));
+        let lock = PinLock::seal(TokenId(7), &keys(), &pin, &[3; 24]).unwrap();
+        let open = |tpm: Option<&SecretBytes>| lock.open(TokenId(7), &pin.key, tpm);
+        assert_eq!(open(None), Ok(None));
+        assert_eq!(open(Some(&[9; 32].into())), Ok(None));
+        assert_eq!(open(Some(&[8; 32].into())), Ok(Some(keys())));
+        let locked = TokenSecrets {
+            keys: KeyHolder::Locked(lock),
+            ..token()
+        };
+        assert_eq!(locked.pin_check(), PinCheck::Tpm);
+        assert_eq!(token().pin_check(), PinCheck::Agent);
     }
 
     #[test]
@@ -361,12 +653,12 @@ mod tests {
     #[test]
     fn other_versions_and_other_bytes_are_refused() {
         let mut bytes = token().to_bytes().unwrap().expose().to_vec();
-        bytes[0] = 2;
+        bytes[0] = 1;
         assert_eq!(
             TokenSecrets::from_bytes(&bytes.clone().into()),
             Err(TokenSecretsError::UnknownVersion)
         );
-        bytes[0] = 1;
+        bytes[0] = 2;
         bytes.pop();
         assert_eq!(
             TokenSecrets::from_bytes(&bytes.into()),
@@ -386,7 +678,7 @@ mod tests {
         };
         assert_eq!(long.to_bytes(), Err(TokenSecretsError::TooLong));
         assert_eq!(
-            TokenSecrets::from_bytes(&vec![1; TokenSecrets::MAX_LEN + 1].into()),
+            TokenSecrets::from_bytes(&vec![2; TokenSecrets::MAX_LEN + 1].into()),
             Err(TokenSecretsError::TooLong)
         );
     }

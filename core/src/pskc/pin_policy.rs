@@ -1,5 +1,7 @@
 //! How the PIN of a token is checked, and within which limits (RFC 6030, section 5).
 
+use serde::{Deserialize, Serialize};
+
 use super::PskcError;
 use crate::token::PinType;
 
@@ -9,7 +11,8 @@ const MAX_ATTEMPTS: u8 = 20;
 const MAX_LENGTH: u8 = 64;
 
 /// The PIN of a token: `PINPolicy/@PINUsageMode`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PinPolicy {
     /// There is none.
     None,
@@ -34,7 +37,8 @@ impl PinPolicy {
 }
 
 /// Where a server PIN stands in a typed passcode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PinPlace {
     /// In front (`Prepend`).
     Prepend,
@@ -43,7 +47,8 @@ pub enum PinPlace {
 }
 
 /// The limits of a token PIN, which the agent must enforce.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub struct TokenPin {
     /// Wrong tries in a row after which the seed is gone: 1 to 20.
     pub max_failed_attempts: u8,
@@ -90,7 +95,8 @@ impl TokenPin {
 }
 
 /// The characters of a PIN: `PINPolicy/@PINEncoding`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PinEncoding {
     /// Digits.
     Decimal,
@@ -126,7 +132,8 @@ impl PinEncoding {
 }
 
 /// May a finger stand for the token PIN?
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum BiometricPin {
     /// The user may switch it on.
     Allowed,

@@ -30,6 +30,10 @@ pub enum SealContext {
     Decision(ServiceId, LoginRequestId),
     /// A report on its way.
     Report(ServiceId, LoginRequestId),
+    /// A token's keys behind its PIN.
+    TokenKeys(TokenId),
+    /// The key that a token's PIN gives, for a finger in its place.
+    FingerKey(TokenId),
 }
 
 impl SealContext {
@@ -42,6 +46,8 @@ impl SealContext {
                 (b"decision", [service.as_bytes(), request.as_bytes()])
             }
             Self::Report(service, request) => (b"report", [service.as_bytes(), request.as_bytes()]),
+            Self::TokenKeys(id) => (b"token keys", [&id.0.to_be_bytes(), &[]]),
+            Self::FingerKey(id) => (b"finger key", [&id.0.to_be_bytes(), &[]]),
         };
         data.extend_from_slice(b"countersign/vault sealed\0");
         data.extend_from_slice(&FORMAT.to_be_bytes());
@@ -155,6 +161,8 @@ mod tests {
             SealContext::Decision(ServiceId(a), LoginRequestId(b)),
             SealContext::Decision(ServiceId(b), LoginRequestId(a)),
             SealContext::Report(ServiceId(a), LoginRequestId(b)),
+            SealContext::TokenKeys(TokenId(1)),
+            SealContext::FingerKey(TokenId(1)),
         ]
     }
 

@@ -75,17 +75,25 @@ pub enum SealPurpose {
     ChannelKey,
     /// Frames that wait for a service's word. Channel tier.
     Outbox,
+    /// What a finger opens in the place of a token's PIN. Decision tier.
+    Finger,
 }
 
 impl SealPurpose {
     /// Every purpose.
-    pub const ALL: [Self; 3] = [Self::TokenBlob, Self::ChannelKey, Self::Outbox];
+    pub const ALL: [Self; 4] = [
+        Self::TokenBlob,
+        Self::ChannelKey,
+        Self::Outbox,
+        Self::Finger,
+    ];
 
     const fn label(self) -> &'static [u8] {
         match self {
             Self::TokenBlob => b"countersign/vault/1 token blob",
             Self::ChannelKey => b"countersign/vault/1 channel key",
             Self::Outbox => b"countersign/vault/1 outbox",
+            Self::Finger => b"countersign/vault/1 finger",
         }
     }
 }

@@ -8,16 +8,18 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DataKey, FORMAT, KEY_LEN, NONCE_LEN, SealError,
+    DataKey, FORMAT, KEY_LEN, NONCE_LEN, SealError, SealKey,
     blob::{open, seal},
     key::expand,
 };
-use crate::secret::SecretBytes;
+use crate::{recovery_code::RecoveryCode, secret::SecretBytes};
 
 /// Length of a salt, in bytes.
 pub const SALT_LEN: usize = 16;
 /// The longest slot parameters, in bytes.
-pub const MAX_PARAMETERS_LEN: usize = 1024;
+pub const MAX_PARAMETERS_LEN: usize = 4096;
+/// The longest sealed object of a TPM, in hex digits.
+pub const MAX_TPM_BLOB_LEN: usize = 2048;
 /// The longest name of a key at its source, in bytes.
 pub const MAX_KEY_NAME_LEN: usize = 128;
 
@@ -38,10 +40,61 @@ pub enum SlotParameters {
         salt: Salt,
         /// The `slot` attribute of the keyring's item.
         name: String,
+        /// What a try of the agent's PIN costs, if one is needed beside the key.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pin: Option<Argon2Cost>,
+    },
+    /// 32 bytes or more that systemd passes as a credential (`LoadCredential=`, `LoadCredentialEncrypted=`).
+    Credential {
+        /// 16 random bytes, hex.
+        salt: Salt,
+        /// The credential's name.
+        name: String,
+        /// As for the keyring.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pin: Option<Argon2Cost>,
+    },
+    /// 32 random bytes that the machine's TPM has sealed.
+    Tpm {
+        /// 16 random bytes, hex.
+        salt: Salt,
+        /// The sealed object, hex.
+        blob: String,
+        /// As for the keyring.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pin: Option<Argon2Cost>,
+    },
+    /// The printed recovery code: 128 random bits, so that no slow function is needed.
+    RecoveryCode {
+        /// 16 random bytes, hex.
+        salt: Salt,
     },
 }
 
 impl SlotParameters {
+    /// What a try of the agent's PIN costs, where one is needed beside a key of the machine.
+    #[must_use]
+    pub const fn pin_cost(&self) -> Option<Argon2Cost> {
+        match self {
+            Self::Keyring { pin, .. } | Self::Credential { pin, .. } | Self::Tpm { pin, .. } => {
+                *pin
+            }
+            Self::Passphrase { .. } | Self::RecoveryCode { .. } => None,
+        }
+    }
+
+    /// Its salt.
+    #[must_use]
+    pub const fn salt(&self) -> &Salt {
+        match self {
+            Self::Passphrase { salt, .. }
+            | Self::Keyring { salt, .. }
+            | Self::Credential { salt, .. }
+            | Self::Tpm { salt, .. }
+            | Self::RecoveryCode { salt } => salt,
+        }
+    }
+
     /// The text that is stored beside the slot.
     ///
     /// # Errors
@@ -74,10 +127,19 @@ impl SlotParameters {
     fn check(&self) -> Result<(), SealError> {
         match self {
             Self::Passphrase { cost, .. } => cost.check(),
-            Self::Keyring { name, .. } if name.is_empty() || name.len() > MAX_KEY_NAME_LEN => {
-                Err(SealError::OutOfBounds)
+            Self::Keyring { name, pin, .. } | Self::Credential { name, pin, .. } => {
+                if name.is_empty() || name.len() > MAX_KEY_NAME_LEN {
+                    return Err(SealError::OutOfBounds);
+                }
+                pin.map_or(Ok(()), Argon2Cost::check)
             }
-            Self::Keyring { .. } => Ok(()),
+            Self::Tpm { blob, pin, .. } => {
+                if blob.is_empty() || blob.len() > MAX_TPM_BLOB_LEN {
+                    return Err(SealError::OutOfBounds);
+                }
+                pin.map_or(Ok(()), Argon2Cost::check)
+            }
+            Self::RecoveryCode { .. } => Ok(()),
         }
     }
 }
@@ -139,34 +201,113 @@ impl Argon2Cost {
     }
 }
 
-/// The key that wraps the data key in one slot. Wiped on drop.
-#[derive(Clone, Debug)]
-pub struct WrapKey(SecretBytes);
+/// What Argon2id makes of a PIN or passphrase (RFC 9106). Wiped on drop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PinKey(SecretBytes);
 
-impl WrapKey {
-    /// Argon2id over a passphrase. Takes `cost.memory_kib` of memory and a noticeable time: not for a
-    /// thread that others wait for.
+impl PinKey {
+    /// Takes `cost.memory_kib` of memory and a noticeable time: not for a thread that others wait for.
     ///
     /// # Errors
     ///
     /// [`SealError::OutOfBounds`] for a cost outside its bounds.
-    pub fn from_passphrase(
-        passphrase: &SecretBytes,
-        salt: &Salt,
-        cost: Argon2Cost,
-    ) -> Result<Self, SealError> {
+    pub fn derive(pin: &SecretBytes, salt: &Salt, cost: Argon2Cost) -> Result<Self, SealError> {
         cost.check()?;
         let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(KEY_LEN))
             .map_err(|_bounds| SealError::OutOfBounds)?;
         let mut key = vec![0_u8; KEY_LEN];
         let hashed = Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into(
-            passphrase.expose(),
+            pin.expose(),
             &salt.0,
             &mut key,
         );
         let key = SecretBytes::new(key);
         hashed.map_err(|_bounds| SealError::OutOfBounds)?;
         Ok(Self(key))
+    }
+
+    /// From what [`PinKey::expose`] gave.
+    ///
+    /// # Errors
+    ///
+    /// [`SealError::KeyLength`].
+    pub fn from_bytes(bytes: SecretBytes) -> Result<Self, SealError> {
+        if bytes.len() == KEY_LEN {
+            Ok(Self(bytes))
+        } else {
+            Err(SealError::KeyLength)
+        }
+    }
+
+    /// The 32 bytes, to be sealed for a finger.
+    #[must_use]
+    pub const fn expose(&self) -> &SecretBytes {
+        &self.0
+    }
+
+    /// What is shown to the TPM in the PIN's place.
+    ///
+    /// # Errors
+    ///
+    /// None is expected.
+    pub fn tpm_authorization(&self) -> Result<SecretBytes, SealError> {
+        expand(self.0.expose(), &[], b"countersign/token/1 tpm")
+    }
+
+    /// The key behind which a token's keys are sealed; with a TPM's secret if one counts the tries.
+    ///
+    /// # Errors
+    ///
+    /// None is expected.
+    pub fn token_key(&self, tpm: Option<&SecretBytes>) -> Result<SealKey, SealError> {
+        let salt = tpm.map_or(&[][..], SecretBytes::expose);
+        expand(self.0.expose(), salt, b"countersign/token/1 keys").map(SealKey)
+    }
+}
+
+/// The key that wraps the data key in one slot. Wiped on drop.
+#[derive(Clone, Debug)]
+pub struct WrapKey(SecretBytes);
+
+impl WrapKey {
+    /// A passphrase alone.
+    #[must_use]
+    pub fn from_passphrase(passphrase: PinKey) -> Self {
+        Self(passphrase.0)
+    }
+
+    /// A random key and the agent's PIN: neither opens without the other.
+    ///
+    /// # Errors
+    ///
+    /// [`SealError::KeyLength`].
+    pub fn from_key_and_pin(
+        key: &SecretBytes,
+        pin: &PinKey,
+        salt: &Salt,
+    ) -> Result<Self, SealError> {
+        if key.len() != KEY_LEN {
+            return Err(SealError::KeyLength);
+        }
+        let mut both = Vec::with_capacity(KEY_LEN.saturating_mul(2));
+        both.extend_from_slice(key.expose());
+        both.extend_from_slice(pin.0.expose());
+        let both = SecretBytes::new(both);
+        expand(both.expose(), &salt.0, b"countersign/vault/1 slot and pin").map(Self)
+    }
+
+    /// The printed recovery code.
+    ///
+    /// # Errors
+    ///
+    /// None is expected.
+    pub fn from_recovery_code(code: &RecoveryCode, salt: &Salt) -> Result<Self, SealError> {
+        expand(
+            code.secret().expose(),
+            &salt.0,
+            b"countersign/vault/1 recovery",
+        )
+        .map(Self)
     }
 
     /// HKDF over a random key of 32 bytes.
@@ -236,7 +377,8 @@ mod tests {
     }
 
     fn wrap_key(passphrase: &[u8], salt: u8) -> WrapKey {
-        WrapKey::from_passphrase(&passphrase.into(), &Salt([salt; SALT_LEN]), CHEAP).unwrap()
+        let key = PinKey::derive(&passphrase.into(), &Salt([salt; SALT_LEN]), CHEAP).unwrap();
+        WrapKey::from_passphrase(key)
     }
 
     #[test]
@@ -253,6 +395,55 @@ mod tests {
                 Some(SealError::Refused)
             );
         }
+    }
+
+    #[test]
+    fn a_key_with_a_pin_opens_with_both_only() {
+        let salt = Salt([1; SALT_LEN]);
+        let pin = |text: &[u8]| PinKey::derive(&text.into(), &salt, CHEAP).unwrap();
+        let key: SecretBytes = [5; KEY_LEN].into();
+        let both = WrapKey::from_key_and_pin(&key, &pin(b"246802"), &salt).unwrap();
+        let wrapped = both.wrap(&data_key(), 1, "{}", &NONCE).unwrap();
+        assert!(both.unwrap(1, "{}", &wrapped).is_ok());
+        for other in [
+            WrapKey::from_key_and_pin(&key, &pin(b"246803"), &salt).unwrap(),
+            WrapKey::from_key_and_pin(&[6; KEY_LEN].into(), &pin(b"246802"), &salt).unwrap(),
+            WrapKey::from_key(&key, &salt).unwrap(),
+            WrapKey::from_passphrase(pin(b"246802")),
+        ] {
+            assert_eq!(
+                other.unwrap(1, "{}", &wrapped).err(),
+                Some(SealError::Refused)
+            );
+        }
+    }
+
+    #[test]
+    fn a_recovery_code_opens_its_slot_only() {
+        let salt = Salt([1; SALT_LEN]);
+        let key = |byte| {
+            WrapKey::from_recovery_code(&RecoveryCode::new([byte; 16]), &salt).unwrap()
+        };
+        let wrapped = key(1).wrap(&data_key(), 3, "{}", &NONCE).unwrap();
+        assert!(key(1).unwrap(3, "{}", &wrapped).is_ok());
+        assert_eq!(
+            key(2).unwrap(3, "{}", &wrapped).err(),
+            Some(SealError::Refused)
+        );
+    }
+
+    /// A vault of the first version has no word of a PIN: its text must stay as it is.
+    #[test]
+    fn a_keyring_slot_without_a_pin_has_the_first_versions_text() {
+        let parameters = SlotParameters::Keyring {
+            salt: Salt([0; SALT_LEN]),
+            name: "a".to_owned(),
+            pin: None,
+        };
+        assert_eq!(
+            parameters.to_text().unwrap(),
+            r#"{"kind":"keyring","salt":"00000000000000000000000000000000","name":"a"}"#
+        );
     }
 
     #[test]
@@ -280,7 +471,19 @@ mod tests {
             SlotParameters::Keyring {
                 salt,
                 name: "0f3a".to_owned(),
+                pin: None,
             },
+            SlotParameters::Credential {
+                salt,
+                name: "countersign-vault-key".to_owned(),
+                pin: Some(Argon2Cost::RECOMMENDED),
+            },
+            SlotParameters::Tpm {
+                salt,
+                blob: "00ff".repeat(256),
+                pin: Some(CHEAP),
+            },
+            SlotParameters::RecoveryCode { salt },
         ] {
             let text = parameters.to_text().unwrap();
             assert_eq!(SlotParameters::from_text(&text), Ok(parameters));
