@@ -186,6 +186,24 @@ impl Phase {
         }
     }
 
+    /// The session was locked: no text is shown, an approval under way is no more.
+    #[must_use]
+    pub const fn hold(self) -> Self {
+        match self {
+            Self::Shown | Self::Verifying => Self::Held,
+            Self::Held | Self::Decided(_) | Self::Closed(_) => self,
+        }
+    }
+
+    /// The session was unlocked: what was held is shown.
+    #[must_use]
+    pub const fn release(self) -> Self {
+        match self {
+            Self::Held => Self::Shown,
+            Self::Shown | Self::Verifying | Self::Decided(_) | Self::Closed(_) => self,
+        }
+    }
+
     /// Its time is over: only what is not decided expires; the service judges a decision that is under way.
     #[must_use]
     pub const fn expire(self) -> Self {

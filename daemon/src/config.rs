@@ -10,6 +10,8 @@ use core::{ops::Range, time::Duration};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
+use crate::agent::session::{LockWith, LockWithSession};
+
 /// Where a new vault's key is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum VaultKey {
@@ -18,6 +20,10 @@ pub enum VaultKey {
     SecretService,
     /// A passphrase.
     Passphrase,
+    /// A systemd credential.
+    Credential,
+    /// The machine's TPM.
+    Tpm,
 }
 
 /// Are desktop notifications shown?
@@ -39,6 +45,10 @@ pub struct Config {
     pub lock_idle: Option<Duration>,
     /// `[lock] max_seconds`; `None`: never.
     pub lock_max: Option<Duration>,
+    /// `[lock] with_screen`, `with_sleep`, `with_session_switch`.
+    pub lock_with: LockWithSession,
+    /// `[tpm] tcti`: how the TPM is reached, in the words of tpm2-tss (e.g. `device:/dev/tpmrm0`); `None`: that device.
+    pub tpm: Option<String>,
     /// `[pinentry] program`, an absolute path; `None`: the one that PATH finds.
     pub pinentry: Option<PathBuf>,
     /// `[notifications] enabled`.
@@ -196,6 +206,14 @@ struct File {
     lock: LockTable,
     pinentry: PinentryTable,
     notifications: NotificationsTable,
+    tpm: TpmTable,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct TpmTable {
+    #[serde(deserialize_with = "tcti")]
+    tcti: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -205,11 +223,30 @@ struct VaultTable {
     key: VaultKey,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the file's own shape: each is a word of its own there"
+)]
 struct LockTable {
     idle_seconds: u32,
     max_seconds: u32,
+    with_screen: bool,
+    with_sleep: bool,
+    with_session_switch: bool,
+}
+
+impl Default for LockTable {
+    fn default() -> Self {
+        Self {
+            idle_seconds: 0,
+            max_seconds: 0,
+            with_screen: true,
+            with_sleep: true,
+            with_session_switch: true,
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -233,16 +270,29 @@ impl Default for NotificationsTable {
 
 fn vault_key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<VaultKey, D::Error> {
     let name = String::deserialize(deserializer)?;
-    let choices = "use \"secret-service\" or \"passphrase\"";
+    let choices = "use \"secret-service\", \"passphrase\", \"credential\" or \"tpm\"";
     match name.as_str() {
         "secret-service" => Ok(VaultKey::SecretService),
         "passphrase" => Ok(VaultKey::Passphrase),
-        "credential" | "tpm" => Err(D::Error::custom(format_args!(
-            "\"{name}\" is not available in this version; {choices}"
-        ))),
+        "credential" => Ok(VaultKey::Credential),
+        "tpm" => Ok(VaultKey::Tpm),
         _ => Err(D::Error::custom(format_args!(
             "\"{name}\" is no kind of vault key; {choices}"
         ))),
+    }
+}
+
+/// The longest description of a way to the TPM, in bytes.
+const TCTI: usize = 256;
+
+fn tcti<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() || text.len() > TCTI || text.chars().any(char::is_control) {
+        Err(D::Error::custom(
+            "a TCTI such as \"device:/dev/tpmrm0\" is expected",
+        ))
+    } else {
+        Ok(Some(text))
     }
 }
 
@@ -253,6 +303,10 @@ fn program<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>
     } else {
         Err(D::Error::custom("an absolute path is expected"))
     }
+}
+
+const fn lock_with(wanted: bool) -> LockWith {
+    if wanted { LockWith::Yes } else { LockWith::No }
 }
 
 /// The longest configuration, in bytes.
@@ -294,6 +348,12 @@ impl Config {
             vault_key: file.vault.key,
             lock_idle: span(file.lock.idle_seconds),
             lock_max: span(file.lock.max_seconds),
+            lock_with: LockWithSession {
+                screen: lock_with(file.lock.with_screen),
+                sleep: lock_with(file.lock.with_sleep),
+                switch: lock_with(file.lock.with_session_switch),
+            },
+            tpm: file.tpm.tcti,
             pinentry: file.pinentry.program,
             notifications: if file.notifications.enabled {
                 NotificationsWanted::Yes

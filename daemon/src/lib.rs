@@ -4,6 +4,7 @@ pub mod agent;
 pub mod api;
 pub mod clock;
 pub mod config;
+pub mod credentials;
 pub mod desktop;
 pub mod hardening;
 pub mod logging;

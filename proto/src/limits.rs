@@ -10,6 +10,8 @@ pub const ENROLLMENT_TEXT: usize = 4096;
 pub const TOKEN_NAME: usize = 64;
 /// The longest passphrase or PIN, in bytes.
 pub const PASSPHRASE: usize = 1024;
+/// The longest description of a caller's screen and terminal, in bytes.
+pub const CALLER_SCREEN: usize = 4096;
 /// The longest challenge that can be typed, in characters.
 pub const CHALLENGE: usize = 128;
 /// The longest text field of a login request, in bytes; a longer one is refused.

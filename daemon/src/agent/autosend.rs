@@ -10,7 +10,7 @@ use prost::Message as _;
 use super::{
     Agent, Change,
     explain::Explain,
-    services::{availability, token_availability},
+    services::token_availability,
     tokens::SelectError,
 };
 pub use crate::vault::Autosend;
@@ -78,11 +78,26 @@ impl Agent {
             .call(move |vault| vault.set_autosend(id, autosend, &event))
             .await?;
         self.tell_watchers(Change::Autosend);
-        for service in self.vault.call(|vault| vault.services()).await? {
+        self.announce_availability().await;
+        Ok(())
+    }
+
+    /// Every service hears whether login requests are welcome now. One that does not learns it by the next hello.
+    pub(super) async fn announce_availability(&self) {
+        let services = self.vault.call(|vault| vault.services()).await;
+        for service in services.unwrap_or_default() {
             self.send_availability(service.service, service.device)
                 .await;
         }
-        Ok(())
+    }
+
+    /// What the service is told of this device.
+    pub(super) async fn device_availability(&self) -> push::Availability {
+        match (self.autosend().await, self.holds()) {
+            (Autosend::Off, _) => push::Availability::Off,
+            (Autosend::On, true) => push::Availability::SessionLocked,
+            (Autosend::On, false) => push::Availability::On,
+        }
     }
 
     async fn send_availability(&self, service: ServiceId, device: countersign_core::ids::DeviceId) {
@@ -97,7 +112,7 @@ impl Agent {
         let body = push::AvailabilityBody {
             service_id: service.0.to_vec(),
             device_id: device.0.to_vec(),
-            availability: availability(self.autosend().await).into(),
+            availability: self.device_availability().await.into(),
             tokens: tokens.iter().map(token_availability).collect(),
             sequence: self.next_availability_sequence(),
         }

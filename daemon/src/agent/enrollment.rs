@@ -11,9 +11,10 @@ use countersign_core::{
     ids::TokenId,
     otp::OtpMode,
     otpauth::{OtpauthError, OtpauthUri, UnlockDemand},
+    pskc::{BiometricPin, PinPolicy, TokenPin},
     secret::SecretBytes,
     text,
-    token::{PinType, PushPolicy, TokenSecrets},
+    token::{KeyHolder, PinAsking, PushPolicy, TokenKeys, TokenSecrets},
 };
 use countersign_proto::{agent::v1::Reason, limits};
 
@@ -21,7 +22,9 @@ use super::{
     Agent,
     explain::Explain,
     ports::{RandomError, TransportError},
-    session::{SessionError, SetupWish},
+    caller::{About, Caller},
+    pin::PinError,
+    session::SessionError,
     tokens::{NameError, SelectError, checked_name},
 };
 use crate::vault::{EventKind, TokenRow, Vault, VaultError, VaultState};
@@ -100,12 +103,21 @@ pub enum EnrollmentError {
     /// The vault could not be made or opened.
     #[error(transparent)]
     Session(#[from] SessionError),
+    /// The PIN.
+    #[error(transparent)]
+    Pin(Box<PinError>),
     /// The vault failed.
     #[error(transparent)]
     Vault(#[from] VaultError),
     /// No random bytes.
     #[error(transparent)]
     Random(#[from] RandomError),
+}
+
+impl From<PinError> for EnrollmentError {
+    fn from(error: PinError) -> Self {
+        Self::Pin(Box::new(error))
+    }
 }
 
 impl From<SelectError> for EnrollmentError {
@@ -132,6 +144,7 @@ impl Explain for EnrollmentError {
             Self::Refused => Reason::EnrollmentRefused,
             Self::Expired => Reason::EnrollmentExpired,
             Self::Session(error) => error.reason(),
+            Self::Pin(error) => error.reason(),
             Self::Vault(error) => Explain::reason(error),
             Self::Random(_) => Reason::Internal,
         }
@@ -162,6 +175,7 @@ impl Explain for EnrollmentError {
                 "Ask your administrator for a token of another kind.".to_owned()
             }
             Self::Session(error) => error.hint(),
+            Self::Pin(error) => error.hint(),
             Self::Vault(error) => Explain::hint(error),
             Self::Random(_) => String::new(),
         }
@@ -270,9 +284,11 @@ impl Agent {
         brought: &SecretBytes,
         name: &str,
         confirmed_host: &str,
+        caller: &Caller,
     ) -> Result<Enrolled, EnrollmentError> {
         let read = read(brought)?;
         self.started().await;
+        self.unlock_for(caller, About::new("Add a token")).await?;
         let _alone = self.exclusive.lock().await;
         let preview = self.inspect_enrollment(brought).await?;
         if preview.host != confirmed_host {
@@ -293,8 +309,8 @@ impl Agent {
         }
         let vault_created = self.vault_for_enrollment().await?;
         let id = match read {
-            Brought::Otpauth(uri) => self.keep_otpauth(&name, uri).await?,
-            Brought::Activation(activation) => self.provision(&name, &activation).await?,
+            Brought::Otpauth(uri) => self.keep_otpauth(&name, uri, caller).await?,
+            Brought::Activation(activation) => self.provision(&name, &activation, caller).await?,
         };
         self.touch();
         let token = self.row(id).await?;
@@ -305,28 +321,41 @@ impl Agent {
         })
     }
 
-    async fn keep_otpauth(&self, name: &str, uri: OtpauthUri) -> Result<TokenId, EnrollmentError> {
-        // The service wants a PIN or finger before each passcode: a token that ignores that is not enrolled.
-        if uri.demand != UnlockDemand::None {
-            return Err(EnrollmentError::Unsupported(
-                "this link asks for a PIN before each passcode, which this version cannot ask for yet".to_owned(),
-            ));
-        }
+    async fn keep_otpauth(
+        &self,
+        name: &str,
+        uri: OtpauthUri,
+        caller: &Caller,
+    ) -> Result<TokenId, EnrollmentError> {
+        // The service wants a PIN or finger before each passcode: the token gets a PIN of its own.
+        let policy = match uri.demand {
+            UnlockDemand::None => PinPolicy::None,
+            UnlockDemand::PinOrFinger => PinPolicy::Token(TokenPin {
+                biometric: BiometricPin::Allowed,
+                ..TokenPin::default()
+            }),
+        };
         let secrets = TokenSecrets {
-            seed: uri.secret,
             issuer: text::display(&uri.issuer, SHOWN),
             user: text::display(&uri.account, SHOWN),
             serial: String::new(),
-            pin: PinType::None,
-            pin_tries: None,
+            pin: policy,
+            asking: PinAsking::EveryTime,
             push: PushPolicy::Off,
             service: None,
-            decision_key: None,
+            keys: KeyHolder::Open(TokenKeys {
+                seed: uri.secret,
+                decision_key: None,
+            }),
             exportable: true,
             policy_name: String::new(),
             policy_level: String::new(),
             created: self.ports.clock.wall(),
             mode: uri.mode,
+        };
+        let pin = match self.first_pin(policy, name, caller).await? {
+            Some(pin) => Some(self.new_token_pin(&pin, &secrets).await?),
+            None => None,
         };
         let counter = if matches!(secrets.mode, OtpMode::Event { .. }) {
             uri.counter
@@ -335,7 +364,9 @@ impl Agent {
         };
         let event = self.event(EventKind::Enrolled, name, "from an otpauth link");
         let name = name.to_owned();
-        let add = move |vault: &mut Vault| vault.add_token(&name, &secrets, counter, None, &event);
+        let add = move |vault: &mut Vault| {
+            vault.add_token(&name, &secrets, pin.as_ref(), counter, None, &event)
+        };
         Ok(self.vault.call(add).await?)
     }
 
@@ -344,7 +375,7 @@ impl Agent {
         match self.vault.state().await {
             VaultState::Unlocked => Ok(false),
             VaultState::Absent => {
-                self.make_vault(SetupWish::default()).await?;
+                self.make_usual_vault().await?;
                 Ok(true)
             }
             VaultState::Locked => Err(VaultError::Locked.into()),

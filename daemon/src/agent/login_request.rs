@@ -5,6 +5,7 @@
 
 mod answer;
 mod arrival;
+mod holding;
 mod outcome;
 mod view;
 
@@ -13,7 +14,8 @@ use countersign_proto::agent::v1::Reason;
 
 pub use self::view::{RequestView, Standing};
 use super::{
-    explain::Explain, passcode::PasscodeError, ports::RandomError, verification::VerificationError,
+    explain::Explain, passcode::PasscodeError, ports::RandomError, session::SessionError,
+    verification::VerificationError,
 };
 use crate::vault::VaultError;
 
@@ -72,6 +74,9 @@ pub enum AnswerError {
     /// The answer is durable but the service has not said anything yet.
     #[error("your answer is kept, but the service has not confirmed it yet")]
     OutcomeUnknown,
+    /// The vault could not be opened for it.
+    #[error(transparent)]
+    Session(#[from] SessionError),
     /// The vault failed.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -98,6 +103,18 @@ impl core::fmt::Display for UnknownRequest {
     }
 }
 
+impl AnswerError {
+    /// Tries left, where one was just lost.
+    #[must_use]
+    pub const fn tries_left(&self) -> Option<u32> {
+        if let Self::Verification(error) = self {
+            error.tries_left()
+        } else {
+            None
+        }
+    }
+}
+
 impl Explain for AnswerError {
     fn reason(&self) -> Reason {
         match self {
@@ -115,6 +132,7 @@ impl Explain for AnswerError {
             Self::Passcode(error) => error.reason(),
             Self::Refused(_) => Reason::LoginRequestRefused,
             Self::OutcomeUnknown => Reason::OutcomeUnknown,
+            Self::Session(error) => error.reason(),
             Self::Vault(error) => error.reason(),
             Self::Random(_) => Reason::Internal,
         }
@@ -142,6 +160,7 @@ impl Explain for AnswerError {
                 "it is sent again as soon as the service answers; `countersign status` shows the connection"
                     .to_owned()
             }
+            Self::Session(error) => error.hint(),
             Self::Vault(error) => Explain::hint(error),
         }
     }

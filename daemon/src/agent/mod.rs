@@ -4,30 +4,38 @@
 //! facts are the vault's, passing facts are `state`'s; nothing is kept in a story. Whatever must not be
 //! lost is durable in the vault before it leaves the agent.
 
+mod asking;
 pub mod autosend;
+pub mod caller;
 pub mod enrollment;
 pub mod event_log;
 pub mod explain;
 pub mod login_request;
 pub mod passcode;
+pub mod pin;
 pub mod ports;
 pub mod run;
 pub mod services;
 pub mod session;
+pub mod setup;
+pub mod slots;
 pub mod state;
 pub mod status;
 pub mod tokens;
+pub mod unlocking;
 pub mod verification;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use countersign_core::ids::LoginRequestId;
+use countersign_core::{ids::LoginRequestId, time::BootTime};
 use tokio::sync::{Notify, broadcast, watch};
 
 use self::{
     ports::{
-        Clock, EnrollmentTransport, Keyring, Notifications, PushChannels, Random, RandomError,
+        Clock, Credentials, EnrollmentTransport, Fingerprint, Keyring, Notifications, PinEntry,
+        PushChannels, Random, RandomError, Tpm,
     },
+    session::LockWithSession,
     state::{LockAfter, State},
 };
 use crate::{
@@ -50,6 +58,14 @@ pub struct Ports {
     pub notifications: Arc<dyn Notifications>,
     /// The Secret Service.
     pub keyring: Arc<dyn Keyring>,
+    /// Credentials of the service manager.
+    pub credentials: Arc<dyn Credentials>,
+    /// The TPM.
+    pub tpm: Arc<dyn Tpm>,
+    /// The dialog program.
+    pub pin_entry: Arc<dyn PinEntry>,
+    /// The fingerprint reader.
+    pub fingerprint: Arc<dyn Fingerprint>,
     /// Push streams.
     pub push: Arc<dyn PushChannels>,
     /// Enrollment over HTTPS.
@@ -63,6 +79,8 @@ pub struct Settings {
     pub vault_key: VaultKey,
     /// When an open vault locks by itself.
     pub lock_after: LockAfter,
+    /// What it locks with.
+    pub lock_with: LockWithSession,
 }
 
 /// What changed, for watchers: they ask for the rest.
@@ -76,6 +94,8 @@ pub enum Change {
     Autosend,
     /// A push stream came up or went down.
     Services,
+    /// The desktop session was locked or unlocked.
+    Session,
 }
 
 /// Where the start stands.
@@ -96,7 +116,12 @@ pub struct Agent {
     vault: VaultHandle,
     state: State,
     ports: Ports,
-    settings: Settings,
+    /// Replaced as a whole when config.toml is read again.
+    settings: Mutex<Settings>,
+    /// On the clock that never jumps.
+    started_at: BootTime,
+    /// One PIN is looked at at a time: two clients never share a try.
+    pin_checks: tokio::sync::Mutex<()>,
     /// Tells watchers what changed. Slow watchers lose their place and are dropped.
     changes: broadcast::Sender<Change>,
     /// Wakes the timer when a deadline was added or taken away.
@@ -115,13 +140,32 @@ impl Agent {
         Arc::new(Self {
             vault,
             state: State::default(),
+            started_at: ports.clock.boot(),
             ports,
-            settings,
+            settings: Mutex::new(settings),
+            pin_checks: tokio::sync::Mutex::new(()),
             changes: broadcast::Sender::new(CHANGES_KEPT),
             deadlines: Notify::new(),
             start: watch::Sender::new(Start::Opening),
             exclusive: tokio::sync::Mutex::new(()),
         })
+    }
+
+    /// What config.toml says now.
+    fn settings(&self) -> Settings {
+        *self
+            .settings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// config.toml was read again.
+    pub fn reconfigure(&self, settings: Settings) {
+        *self
+            .settings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = settings;
+        self.deadlines.notify_one();
     }
 
     /// `N` random bytes.

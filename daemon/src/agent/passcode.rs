@@ -9,14 +9,23 @@ use countersign_core::{
         self, OtpKind, OtpMode, Passcode, Period,
         ocra::{ChallengeError, Inputs, OcraError, Suite},
     },
-    secret::SecretBytes,
+    pskc::{PinPlace, PinPolicy},
+    secret::{SecretBytes, SecretText},
+    text,
     time::UnixMillis,
     token::TokenSecrets,
 };
 use countersign_proto::{agent::v1::Reason, limits};
 use tracing::warn;
 
-use super::{Agent, explain::Explain, tokens::SelectError, verification::VerificationError};
+use super::{
+    Agent,
+    caller::{About, Caller},
+    explain::Explain,
+    session::SessionError,
+    tokens::SelectError,
+    verification::{VerificationError, Verified},
+};
 use crate::vault::{EventKind, NewEvent, TokenRow, VaultError};
 
 /// Which passcode is asked for.
@@ -31,8 +40,8 @@ pub enum PasscodeWish {
 /// A passcode for the user.
 #[derive(Debug)]
 pub struct Generated {
-    /// The passcode.
-    pub passcode: Passcode,
+    /// What is typed on the login page: the passcode; with a server PIN that came along, both as the policy says.
+    pub typed: SecretText,
     /// The token's name.
     pub name: String,
     /// The token's mode.
@@ -81,8 +90,8 @@ pub enum PasscodeError {
     /// Longer than any suite allows.
     #[error("a challenge has at most {} characters", limits::CHALLENGE)]
     ChallengeTooLong,
-    /// The suite wants a PIN or session data.
-    #[error("this token's suite takes a PIN or session data, which this version does not ask for")]
+    /// The suite wants session data.
+    #[error("this token's suite takes session data, which this version does not ask for")]
     Suite,
     /// The token's suite cannot be computed.
     #[error(transparent)]
@@ -90,9 +99,24 @@ pub enum PasscodeError {
     /// The user could not be verified.
     #[error(transparent)]
     Verification(#[from] VerificationError),
+    /// The vault could not be opened for it.
+    #[error(transparent)]
+    Session(#[from] SessionError),
     /// The vault failed.
     #[error(transparent)]
     Vault(#[from] VaultError),
+}
+
+impl PasscodeError {
+    /// Tries left, where one was just lost.
+    #[must_use]
+    pub const fn tries_left(&self) -> Option<u32> {
+        if let Self::Verification(error) = self {
+            error.tries_left()
+        } else {
+            None
+        }
+    }
 }
 
 impl Explain for PasscodeError {
@@ -107,6 +131,7 @@ impl Explain for PasscodeError {
             | Self::Ocra(_) => Reason::ChallengeInvalid,
             Self::Suite => Reason::VerificationUnavailable,
             Self::Verification(error) => error.reason(),
+            Self::Session(error) => error.reason(),
             Self::Vault(error) => error.reason(),
         }
     }
@@ -128,6 +153,7 @@ impl Explain for PasscodeError {
                 "ask the service for a token of another suite".to_owned()
             }
             Self::Verification(error) => error.hint(),
+            Self::Session(error) => error.hint(),
             Self::Vault(error) => Explain::hint(error),
         }
     }
@@ -144,9 +170,13 @@ impl Agent {
         selector: &str,
         wish: PasscodeWish,
         challenge: Option<&str>,
+        caller: &Caller,
     ) -> Result<Generated, PasscodeError> {
+        self.started().await;
+        let shown = text::display(selector, limits::TOKEN_NAME);
+        let about = About::new(&format!("A passcode of the token {shown}"));
+        self.unlock_for(caller, about.clone()).await?;
         let (row, secrets) = self.select_open(selector).await?;
-        Self::verify_for_passcode(&secrets)?;
         if wish == PasscodeWish::Next && secrets.mode.kind() != OtpKind::Event {
             return Err(PasscodeError::NotEventBased {
                 name: row.name,
@@ -157,12 +187,19 @@ impl Agent {
                 },
             });
         }
+        // Nobody is asked for a PIN in vain.
+        check_challenge(&row, &secrets.mode, challenge)?;
+        let verified = self
+            .verify_for_passcode(&row, &secrets, about, caller)
+            .await?;
         let now = self.ports.clock.wall();
         let event = self.event(EventKind::PasscodeGenerated, &row.name, "");
-        let (passcode, _, validity) = self.passcode(&row, &secrets, challenge, now, event).await?;
+        let (passcode, _, validity) = self
+            .passcode(&row, &secrets, &verified, challenge, now, event)
+            .await?;
         self.touch();
         Ok(Generated {
-            passcode,
+            typed: typed(&passcode, secrets.pin, caller.secret.as_ref()),
             name: row.name,
             kind: secrets.mode.kind(),
             validity,
@@ -178,6 +215,7 @@ impl Agent {
         &self,
         request: &LoginRequest,
         secrets: &TokenSecrets,
+        verified: &Verified,
     ) -> Result<PushPasscode, PasscodeError> {
         let row = self.row(request.token).await?;
         let offset = self.clock_offset_ms(request.service).unwrap_or(0);
@@ -188,8 +226,10 @@ impl Agent {
             &row.name,
             "for a login request",
         );
-        let (passcode, moving_factor, _) =
-            self.passcode(&row, secrets, challenge, now, event).await?;
+        check_challenge(&row, &secrets.mode, challenge)?;
+        let (passcode, moving_factor, _) = self
+            .passcode(&row, secrets, verified, challenge, now, event)
+            .await?;
         Ok(PushPasscode {
             passcode,
             moving_factor,
@@ -200,42 +240,30 @@ impl Agent {
         &self,
         row: &TokenRow,
         secrets: &TokenSecrets,
+        verified: &Verified,
         challenge: Option<&str>,
         now: UnixMillis,
         event: NewEvent,
     ) -> Result<(Passcode, u64, Option<(Duration, Period)>), PasscodeError> {
-        match (&secrets.mode, challenge) {
-            (OtpMode::Time { .. } | OtpMode::Event { .. }, Some(_)) => {
-                Err(PasscodeError::ChallengeNotTaken {
-                    name: row.name.clone(),
-                })
-            }
-            (OtpMode::Challenge { .. }, None) => Err(PasscodeError::ChallengeRequired {
-                name: row.name.clone(),
-            }),
-            (
-                &OtpMode::Time {
-                    hash,
-                    digits,
-                    period,
-                },
-                None,
-            ) => {
+        let seed = &verified.keys.seed;
+        match &secrets.mode {
+            &OtpMode::Time {
+                hash,
+                digits,
+                period,
+            } => {
                 let step = otp::time_step(now.secs(), period);
-                let passcode = otp::hotp(&secrets.seed, step, hash, digits);
+                let passcode = otp::hotp(seed, step, hash, digits);
                 self.append_later(event);
                 Ok((passcode, step, Some((left_of(now, period), period))))
             }
-            (&OtpMode::Event { hash, digits }, None) => {
+            &OtpMode::Event { hash, digits } => {
                 let counter = self.take_counter(row.id, event).await?;
-                Ok((
-                    otp::hotp(&secrets.seed, counter, hash, digits),
-                    counter,
-                    None,
-                ))
+                Ok((otp::hotp(seed, counter, hash, digits), counter, None))
             }
-            (OtpMode::Challenge { suite }, Some(challenge)) => {
-                self.response(row, &secrets.seed, suite, challenge, now, event)
+            OtpMode::Challenge { suite } => {
+                let challenge = challenge.unwrap_or_default();
+                self.response(row, verified, suite, challenge, now, event)
                     .await
             }
         }
@@ -244,19 +272,12 @@ impl Agent {
     async fn response(
         &self,
         row: &TokenRow,
-        seed: &SecretBytes,
+        verified: &Verified,
         suite: &Suite,
         challenge: &str,
         now: UnixMillis,
         event: NewEvent,
     ) -> Result<(Passcode, u64, Option<(Duration, Period)>), PasscodeError> {
-        if challenge.len() > limits::CHALLENGE {
-            return Err(PasscodeError::ChallengeTooLong);
-        }
-        suite.check_challenge(challenge)?;
-        if suite.uses_pin().is_some() || suite.uses_session().is_some() {
-            return Err(PasscodeError::Suite);
-        }
         let counter = if suite.uses_counter() {
             Some(self.take_counter(row.id, event).await?)
         } else {
@@ -264,14 +285,16 @@ impl Agent {
             None
         };
         let time_step = suite.time_step(now.secs());
+        // A wrong PIN gives a wrong passcode: only the service can tell.
+        let pin_hash = verified.pin.as_ref().and_then(|pin| suite.pin_hash(pin));
         let inputs = Inputs {
             counter,
             challenge,
-            pin_hash: None,
+            pin_hash: pin_hash.as_ref(),
             session: None,
             time_step,
         };
-        let passcode = suite.compute(seed, &inputs)?;
+        let passcode = suite.compute(&verified.keys.seed, &inputs)?;
         Ok((passcode, counter.or(time_step).unwrap_or(0), None))
     }
 
@@ -292,6 +315,54 @@ impl Agent {
     }
 }
 
+/// Does the challenge fit the token's mode?
+fn check_challenge(
+    row: &TokenRow,
+    mode: &OtpMode,
+    challenge: Option<&str>,
+) -> Result<(), PasscodeError> {
+    let name = || row.name.clone();
+    match (mode, challenge) {
+        (OtpMode::Time { .. } | OtpMode::Event { .. }, None) => Ok(()),
+        (OtpMode::Time { .. } | OtpMode::Event { .. }, Some(_)) => {
+            Err(PasscodeError::ChallengeNotTaken { name: name() })
+        }
+        (OtpMode::Challenge { .. }, None) => Err(PasscodeError::ChallengeRequired { name: name() }),
+        (OtpMode::Challenge { suite }, Some(challenge)) => {
+            if challenge.len() > limits::CHALLENGE {
+                return Err(PasscodeError::ChallengeTooLong);
+            }
+            suite.check_challenge(challenge)?;
+            if suite.uses_session().is_some() {
+                return Err(PasscodeError::Suite);
+            }
+            Ok(())
+        }
+    }
+}
+
+/// The passcode as the login page wants it: a server PIN that is known stands where the policy says.
+fn typed(passcode: &Passcode, pin: PinPolicy, given: Option<&SecretBytes>) -> SecretText {
+    let passcode = passcode.expose();
+    let given = given.and_then(SecretBytes::as_text);
+    match (pin, given) {
+        (PinPolicy::Server(place), Some(pin)) => {
+            let mut both = String::with_capacity(pin.len().saturating_add(passcode.len()));
+            let (first, second) = match place {
+                PinPlace::Prepend => (pin, passcode),
+                PinPlace::Append => (passcode, pin),
+            };
+            both.push_str(first);
+            both.push_str(second);
+            SecretText::new(both)
+        }
+        (
+            PinPolicy::Server(_) | PinPolicy::None | PinPolicy::Token(_) | PinPolicy::InPasscode,
+            _,
+        ) => SecretText::from(passcode),
+    }
+}
+
 /// What is left of the time step that `now` lies in.
 fn left_of(now: UnixMillis, period: Period) -> Duration {
     let period_ms = u64::from(period.secs()).saturating_mul(1000);
@@ -302,7 +373,28 @@ fn left_of(now: UnixMillis, period: Period) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use countersign_core::otp::{Digits, HashAlgorithm};
+
     use super::*;
+
+    #[test]
+    fn a_server_pin_stands_where_the_policy_says() {
+        let passcode = otp::hotp(&[1; 20].into(), 0, HashAlgorithm::Sha1, Digits::SIX);
+        let code = passcode.expose();
+        let pin = SecretBytes::from(*b"4711");
+        let shown = |policy, given| typed(&passcode, policy, given).expose().to_owned();
+        let server = PinPolicy::Server;
+        assert_eq!(
+            shown(server(PinPlace::Prepend), Some(&pin)),
+            format!("4711{code}")
+        );
+        assert_eq!(
+            shown(server(PinPlace::Append), Some(&pin)),
+            format!("{code}4711")
+        );
+        assert_eq!(shown(server(PinPlace::Append), None), code);
+        assert_eq!(shown(PinPolicy::InPasscode, Some(&pin)), code);
+    }
 
     #[test]
     fn the_time_left_ends_with_the_step() {

@@ -3,6 +3,7 @@
 //! Adapters never call each other and decide nothing. What the outside does on its own (a click, a
 //! login request) comes in as an [`Input`] on one queue.
 
+mod credentials;
 mod fingerprint;
 mod pin_entry;
 mod session;
@@ -19,6 +20,7 @@ use countersign_core::{
 use countersign_proto::push::v1 as push;
 
 pub use self::{
+    credentials::{CredentialError, Credentials},
     fingerprint::{FingerHint, Fingerprint, FingerprintError, Scan},
     pin_entry::{CallerScreen, PinDialog, PinEntry, PinEntryError},
     session::SessionEvent,
@@ -143,8 +145,14 @@ pub enum Approval {
     Click,
     /// The number that the resource shows must be typed: not possible in a notification.
     Number,
+    /// A finger or PIN is asked for after the click.
+    Verified,
+    /// The vault is locked, and somebody can be asked for its PIN after the click.
+    Unlocked,
     /// The vault is locked: it has to be unlocked first.
     VaultLocked,
+    /// The session is locked: nothing of the request is said, and nothing can be chosen.
+    SessionLocked,
 }
 
 /// What became of a login request, for the notification that replaces the question.
@@ -196,6 +204,10 @@ pub trait Notifications: Send + Sync {
     async fn tell(&self, notice: &OutcomeNotice) -> Result<(), NotificationError>;
     /// Takes the question away without a word.
     async fn withdraw(&self, id: LoginRequestId);
+    /// Says what the fingerprint reader wants; replaces what it said before. Best effort.
+    async fn hint(&self, hint: FingerHint);
+    /// Takes the hint away.
+    async fn withdraw_hint(&self);
     /// Name and version of the server, if one answers.
     async fn server(&self) -> Option<String>;
 }
@@ -329,6 +341,17 @@ pub trait EnrollmentTransport: Send + Sync {
         pins: &[[u8; 32]],
         request: push::RegisterRequest,
     ) -> Result<push::RegisterReply, TransportError>;
+    /// `countersign.push.v1.Push/ChangeServerPin` at the origin of `url`.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`TransportError`].
+    async fn change_server_pin(
+        &self,
+        url: &str,
+        pins: &[[u8; 32]],
+        request: push::ServerPinRequest,
+    ) -> Result<push::ServerPinReply, TransportError>;
 }
 
 /// Why the service was not reached or not believed.
@@ -385,6 +408,8 @@ pub enum Input {
     },
     /// Something happened to the desktop session.
     Session(SessionEvent),
+    /// The keyring has come, or was opened.
+    KeyringOpened,
 }
 
 /// What the user chose in a notification. Intent only: the factor follows where one is due.

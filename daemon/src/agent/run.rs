@@ -36,6 +36,7 @@ impl Agent {
         match input {
             Input::Push { service, input } => self.on_push(service, input).await,
             Input::Session(event) => self.on_session_event(event).await,
+            Input::KeyringOpened => self.on_keyring_opened().await,
             Input::Notice {
                 choice: NoticeChoice::Dismissed,
                 ..
@@ -47,9 +48,14 @@ impl Agent {
         }
     }
 
+    fn next_deadline_of(&self) -> Option<countersign_core::time::BootTime> {
+        let lock_after = self.settings().lock_after;
+        self.state.facts().next_deadline(lock_after)
+    }
+
     /// Ready when something may have ended by itself, or when the deadlines changed.
     async fn next_deadline(&self) {
-        let next = self.state.facts().next_deadline(self.settings.lock_after);
+        let next = self.next_deadline_of();
         let Some(next) = next else {
             self.deadlines.notified().await;
             return;

@@ -62,7 +62,12 @@ impl Agent {
                         let facts = self.state.facts();
                         waiting.retain(|service| !facts.checked.contains(service));
                     }
-                    Ok(Change::LoginRequest(_) | Change::Vault | Change::Autosend) => {}
+                    Ok(
+                        Change::LoginRequest(_)
+                        | Change::Vault
+                        | Change::Autosend
+                        | Change::Session,
+                    ) => {}
                     Err(RecvError::Closed) => return,
                 }
             }
@@ -150,11 +155,17 @@ impl Agent {
         let tokens = self.tokens_of(service).await;
         for status in &welcome.tokens {
             let token = tokens.iter().find(|token| token.serial == status.serial);
-            if let Some(token) = token
-                && status.standing() == push::TokenStanding::Revoked
+            let Some(token) = token else { continue };
+            if status.standing() == push::TokenStanding::Revoked
                 && token.state == TokenState::Active
             {
                 self.revoke(token).await;
+            }
+            let mut facts = self.state.facts();
+            if status.server_pin_due {
+                facts.server_pin_due.insert(token.id);
+            } else {
+                facts.server_pin_due.remove(&token.id);
             }
         }
         for counter in &welcome.counters {
@@ -200,6 +211,7 @@ impl Agent {
 
     async fn revoke(&self, token: &TokenRow) {
         let id = token.id;
+        self.state.facts().open_tokens.remove(&id);
         let event = self.event(EventKind::Revoked, &token.name, "by its service");
         match self.vault.call(move |vault| vault.revoke(id, &event)).await {
             Ok(()) => info!(token = %token.name, "revoked by its service; its secrets are erased"),
@@ -241,14 +253,14 @@ impl Agent {
             tls_exporter: tls_exporter.to_vec(),
             protocol_version: limits::PUSH_PROTOCOL,
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-            availability: availability(self.autosend().await).into(),
+            availability: self.device_availability().await.into(),
             counters: counters.collect(),
             tokens: tokens.iter().map(token_availability).collect(),
         })
     }
 }
 
-pub(super) const fn availability(autosend: Autosend) -> push::Availability {
+const fn availability(autosend: Autosend) -> push::Availability {
     match autosend {
         Autosend::On => push::Availability::On,
         Autosend::Off => push::Availability::Off,

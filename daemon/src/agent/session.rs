@@ -1,45 +1,24 @@
-//! The vault is made, unlocked, locked: by command and by time.
+//! The vault is locked: by command, by time, with the screen, before sleep. While the session is locked nothing is
+//! shown and nothing approved.
 
-use countersign_core::secret::SecretBytes;
-use countersign_proto::{
-    agent::v1::{Reason, VaultKey as WireKey},
-    limits,
+use core::time::Duration;
+
+use countersign_core::{
+    pin::PinMalformed,
+    recovery_code::RecoveryCodeError,
+    time::{BootTime, UnixMillis},
 };
-use tracing::{info, warn};
+use countersign_proto::agent::v1::Reason;
+use tracing::info;
 
 use super::{
     Agent, Change,
     explain::Explain,
-    ports::{KeyringError, RandomError},
-    state::Opened,
+    ports::{CredentialError, KeyringError, RandomError, SessionEvent, TpmError},
+    state::{EverOpen, Hold, Opened, SessionWatch},
+    unlocking::waiting_time,
 };
-use crate::{
-    config::VaultKey,
-    vault::{EventKind, SlotKey, SlotSource, UnlockMode, Vault, VaultError, VaultState},
-};
-
-/// The fewest characters of a passphrase.
-const PASSPHRASE_MIN: usize = 6;
-
-/// How a vault is to be made. Whatever is `None` is chosen as config.toml and the other words say.
-#[derive(Debug, Default)]
-pub struct SetupWish {
-    /// Where its key is kept.
-    pub key: Option<VaultKey>,
-    /// What unlocking asks for.
-    pub unlock: Option<UnlockMode>,
-    /// The passphrase, for a passphrase slot.
-    pub passphrase: Option<SecretBytes>,
-}
-
-/// Was there anything to unlock?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unlocking {
-    /// It was locked and is open now.
-    Opened,
-    /// It was open already.
-    WasOpen,
-}
+use crate::vault::{EventKind, VaultError, VaultState};
 
 /// Why the vault was not made or opened.
 #[derive(Debug, thiserror::Error)]
@@ -50,18 +29,36 @@ pub enum SessionError {
     /// The keyring gave no key.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
-    /// This vault opens with a passphrase.
-    #[error("this vault opens with its passphrase")]
-    PassphraseRequired,
-    /// A passphrase was given to a vault without one.
-    #[error("this vault has no passphrase: its key is in the keyring")]
+    /// The service manager gave no key.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    /// The TPM gave no key.
+    #[error(transparent)]
+    Tpm(#[from] TpmError),
+    /// Something has to be typed, and nobody could be asked.
+    #[error("the PIN or passphrase is needed ({0})")]
+    PassphraseRequired(String),
+    /// The user was asked and gave nothing.
+    #[error("{0}")]
+    NotGiven(String),
+    /// A PIN or passphrase was given to a vault without one.
+    #[error("this vault has neither PIN nor passphrase")]
     NoPassphraseSlot,
-    /// Too short, too long, or not text.
+    /// A new PIN that the rules do not allow.
+    #[error(transparent)]
+    PinMalformed(#[from] PinMalformed),
+    /// Not a recovery code.
+    #[error(transparent)]
+    RecoveryCode(#[from] RecoveryCodeError),
+    /// Too many wrong ones: none is looked at for a time.
     #[error(
-        "a passphrase has at least {PASSPHRASE_MIN} characters and at most {} bytes",
-        limits::PASSPHRASE
+        "too many wrong PINs: the next one is looked at in {}",
+        waiting_time(*.wait)
     )]
-    PassphraseMalformed,
+    TooManyTries {
+        /// How long still.
+        wait: Duration,
+    },
     /// A combination that this version does not have.
     #[error("{0}")]
     Unavailable(&'static str),
@@ -74,14 +71,17 @@ impl Explain for SessionError {
     fn reason(&self) -> Reason {
         match self {
             Self::Vault(error) => error.reason(),
-            Self::Keyring(KeyringError::Absent) => Reason::KeySourceAbsent,
             Self::Keyring(KeyringError::Locked) => Reason::KeySourceLocked,
-            Self::Keyring(KeyringError::NotFound | KeyringError::Failed(_)) => {
-                Reason::KeySourceAbsent
-            }
-            Self::PassphraseRequired => Reason::PinRequired,
-            Self::NoPassphraseSlot | Self::PassphraseMalformed => Reason::Usage,
-            Self::Unavailable(_) => Reason::VerificationUnavailable,
+            Self::Keyring(
+                KeyringError::Absent | KeyringError::NotFound | KeyringError::Failed(_),
+            )
+            | Self::Credential(_) => Reason::KeySourceAbsent,
+            Self::Tpm(_) => Reason::TpmUnavailable,
+            Self::PassphraseRequired(_) => Reason::PinRequired,
+            Self::NotGiven(_) => Reason::Cancelled,
+            Self::NoPassphraseSlot | Self::RecoveryCode(_) | Self::Unavailable(_) => Reason::Usage,
+            Self::PinMalformed(_) => Reason::PinMalformed,
+            Self::TooManyTries { .. } => Reason::TooManyTries,
             Self::Random(_) => Reason::Internal,
         }
     }
@@ -96,137 +96,61 @@ impl Explain for SessionError {
                 "unlock your keyring, then run `countersign unlock`".to_owned()
             }
             Self::Keyring(KeyringError::NotFound | KeyringError::Failed(_)) => {
-                "open the keyring that was in use when the vault was made".to_owned()
+                "open the keyring that was in use when the vault was made, or run `countersign unlock --recovery` with the printed code".to_owned()
             }
-            Self::PassphraseRequired => "run `countersign unlock` in a terminal".to_owned(),
-            Self::NoPassphraseSlot => "run `countersign unlock` without a passphrase".to_owned(),
-            Self::PassphraseMalformed => "choose another one".to_owned(),
-            Self::Unavailable(_) | Self::Random(_) => String::new(),
+            Self::Credential(_) => {
+                "docs/config.md shows how systemd hands the agent its key".to_owned()
+            }
+            Self::Tpm(TpmError::Foreign) => {
+                "run `countersign unlock --recovery` with the printed code, then add the TPM anew".to_owned()
+            }
+            Self::PassphraseRequired(_) => "run `countersign unlock` in a terminal".to_owned(),
+            Self::NoPassphraseSlot => {
+                "run it without one; `countersign pin change` sets one".to_owned()
+            }
+            Self::PinMalformed(_) => "choose another one".to_owned(),
+            Self::RecoveryCode(_) => "copy the printed code again, in full".to_owned(),
+            Self::TooManyTries { .. } => {
+                "wait, or run `countersign unlock --recovery` with the printed code".to_owned()
+            }
+            Self::Tpm(_) | Self::NotGiven(_) | Self::Unavailable(_) | Self::Random(_) => {
+                String::new()
+            }
+        }
+    }
+}
+
+/// What locks the vault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LockedBy {
+    Command,
+    Time,
+    Screen,
+    Sleep,
+    Switch,
+}
+
+impl LockedBy {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Command => "by command",
+            Self::Time => "its time was over",
+            Self::Screen => "with the screen",
+            Self::Sleep => "before sleep",
+            Self::Switch => "another session took the seat",
         }
     }
 }
 
 impl Agent {
-    /// Makes the vault; never overwrites one. It is open afterwards.
-    ///
-    /// # Errors
-    ///
-    /// Every variant of [`SessionError`]; nothing is left behind then.
-    pub async fn setup(&self, wish: SetupWish) -> Result<(VaultKey, UnlockMode), SessionError> {
-        let _alone = self.exclusive.lock().await;
-        self.make_vault(wish).await
-    }
-
-    /// As [`Agent::setup`], for a story that holds `exclusive` already.
-    pub(super) async fn make_vault(
-        &self,
-        wish: SetupWish,
-    ) -> Result<(VaultKey, UnlockMode), SessionError> {
-        if self.vault.state().await != VaultState::Absent {
-            return Err(VaultError::Exists.into());
-        }
-        let key = match (wish.key, &wish.passphrase) {
-            (Some(key), _) => key,
-            (None, Some(_)) => VaultKey::Passphrase,
-            (None, None) => self.settings.vault_key,
-        };
-        let unlock = match (key, wish.unlock, wish.passphrase) {
-            (VaultKey::Passphrase, None | Some(UnlockMode::Pin), Some(passphrase)) => {
-                self.make_with_passphrase(passphrase).await?
-            }
-            (VaultKey::Passphrase, _, None) => return Err(SessionError::PassphraseRequired),
-            (VaultKey::Passphrase, Some(UnlockMode::Session), Some(_)) => {
-                return Err(SessionError::Unavailable(
-                    "a vault with a passphrase asks for it; `--unlock session` needs the keyring",
-                ));
-            }
-            (VaultKey::SecretService, None | Some(UnlockMode::Session), None) => {
-                self.make_with_keyring().await?
-            }
-            (VaultKey::SecretService, Some(UnlockMode::Pin), _) => {
-                return Err(SessionError::Unavailable(
-                    "an agent PIN beside the keyring does not exist in this version; use --vault-key passphrase, or --unlock session",
-                ));
-            }
-            (VaultKey::SecretService, None | Some(UnlockMode::Session), Some(_)) => {
-                return Err(SessionError::NoPassphraseSlot);
-            }
-        };
-        info!(?key, ?unlock, "the vault was made");
-        self.opened().await;
-        Ok((key, unlock))
-    }
-
-    async fn make_with_passphrase(
-        &self,
-        passphrase: SecretBytes,
-    ) -> Result<UnlockMode, SessionError> {
-        let characters = passphrase.as_text().map(|text| text.chars().count());
-        if characters.is_none_or(|count| count < PASSPHRASE_MIN)
-            || passphrase.len() > limits::PASSPHRASE
-        {
-            return Err(SessionError::PassphraseMalformed);
-        }
-        let now = self.ports.clock.wall();
-        self.vault
-            .create(SlotSource::Passphrase(passphrase), UnlockMode::Pin, now)
-            .await?;
-        Ok(UnlockMode::Pin)
-    }
-
-    async fn make_with_keyring(&self) -> Result<UnlockMode, SessionError> {
-        let (name, key) = SlotSource::new_keyring_key()?;
-        self.ports.keyring.store(&name, &key).await?;
-        let source = SlotSource::Keyring {
-            name: name.clone(),
-            key,
-        };
-        let now = self.ports.clock.wall();
-        if let Err(error) = self.vault.create(source, UnlockMode::Session, now).await {
-            if let Err(left) = self.ports.keyring.remove(&name).await {
-                warn!(%left, "an unused key was left in the keyring");
-            }
-            return Err(error.into());
-        }
-        Ok(UnlockMode::Session)
-    }
-
-    /// Opens the vault: with the passphrase, or with the key that the keyring holds.
-    ///
-    /// # Errors
-    ///
-    /// Every variant of [`SessionError`].
-    pub async fn unlock(&self, passphrase: Option<SecretBytes>) -> Result<Unlocking, SessionError> {
-        let _alone = self.exclusive.lock().await;
-        match self.vault.state().await {
-            VaultState::Unlocked => return Ok(Unlocking::WasOpen),
-            VaultState::Absent => return Err(VaultError::Absent.into()),
-            VaultState::Locked | VaultState::Unusable { .. } => {}
-        }
-        let slots = self.vault.call(Vault::slots).await?;
-        let key = match passphrase {
-            Some(passphrase) if slots.iter().any(|slot| slot.kind() == WireKey::Passphrase) => {
-                SlotKey::Passphrase(passphrase)
-            }
-            Some(_) => return Err(SessionError::NoPassphraseSlot),
-            None => {
-                let name = slots.iter().find_map(|slot| slot.keyring_name());
-                let name = name.ok_or(SessionError::PassphraseRequired)?;
-                SlotKey::Keyring(self.ports.keyring.load(name).await?)
-            }
-        };
-        if let Err(error) = self.vault.unlock(key).await {
-            self.record_event(EventKind::UnlockFailed, "", &error.to_string())
-                .await;
-            return Err(error.into());
-        }
-        self.record_event(EventKind::Unlocked, "", "").await;
-        self.opened().await;
-        Ok(Unlocking::Opened)
-    }
-
     /// Wipes what can approve or make passcodes; login requests still come and can be denied.
     pub async fn lock(&self) {
+        self.lock_because(LockedBy::Command).await;
+    }
+
+    async fn lock_because(&self, why: LockedBy) {
+        // Passcodes "once per unlock" end here, whatever state the vault is in.
+        self.state.facts().open_tokens.clear();
         if !self.is_unlocked().await {
             return;
         }
@@ -235,7 +159,7 @@ impl Agent {
         self.state.facts().open = None;
         self.tell_watchers(Change::Vault);
         info!("the vault was locked");
-        self.record_event(EventKind::Locked, "", "").await;
+        self.record_event(EventKind::Locked, "", why.word()).await;
         self.deadlines.notify_one();
     }
 
@@ -254,53 +178,123 @@ impl Agent {
 
     /// Locks when its time has come.
     pub(super) async fn lock_when_due(&self) {
-        let now = self.ports.clock.boot();
-        let due = self
-            .state
-            .facts()
-            .open
-            .and_then(|opened| opened.locks_at(self.settings.lock_after));
-        if due.is_some_and(|due| due <= now) {
-            self.lock().await;
+        if self.locks_at_boot().is_some_and(|due| due <= self.ports.clock.boot()) {
+            self.lock_because(LockedBy::Time).await;
         }
     }
 
-    /// At the start: what the keyring can open is opened. What it cannot stays locked until asked for.
-    pub(super) async fn unlock_at_start(&self) {
-        if self.vault.state().await != VaultState::Locked
-            || self.vault.call(|vault| vault.unlock_mode()).await.ok() != Some(UnlockMode::Session)
-        {
-            return;
-        }
-        if let Err(error) = self.unlock(None).await {
-            info!(%error, "the vault stays locked");
-        }
+    fn locks_at_boot(&self) -> Option<BootTime> {
+        let after = self.settings().lock_after;
+        let opened = self.state.facts().open?;
+        opened.locks_at(after)
+    }
+
+    /// When the vault locks by itself, by the wall clock of now.
+    pub(super) fn locks_at(&self) -> Option<UnixMillis> {
+        let left = self.locks_at_boot()?.since(self.ports.clock.boot());
+        let left = i64::try_from(left.as_millis()).unwrap_or(i64::MAX);
+        Some(self.ports.clock.wall().plus_ms(left))
     }
 
     /// Something happened to the desktop session.
-    pub(super) async fn on_session_event(&self, event: super::ports::SessionEvent) {
-        use super::ports::SessionEvent;
+    pub(super) async fn on_session_event(&self, event: SessionEvent) {
+        let with = self.settings().lock_with;
         match event {
-            SessionEvent::ScreenLocked | SessionEvent::SwitchedAway => self.lock().await,
+            SessionEvent::Watched => self.state.facts().session = SessionWatch::Running,
+            SessionEvent::Unwatched => self.state.facts().session = SessionWatch::Absent,
+            SessionEvent::ScreenLocked => {
+                self.hold_login_requests(Hold::Screen).await;
+                if with.screen == LockWith::Yes {
+                    self.lock_because(LockedBy::Screen).await;
+                }
+            }
+            SessionEvent::SwitchedAway => {
+                self.hold_login_requests(Hold::Switch).await;
+                if with.switch == LockWith::Yes {
+                    self.lock_because(LockedBy::Switch).await;
+                }
+            }
             SessionEvent::Suspending(done) => {
-                self.lock().await;
+                self.hold_login_requests(Hold::Sleep).await;
+                if with.sleep == LockWith::Yes {
+                    self.lock_because(LockedBy::Sleep).await;
+                }
                 // Nobody waits any more: the machine sleeps already.
                 let _late = done.send(()).is_err();
             }
-            SessionEvent::ScreenUnlocked | SessionEvent::SwitchedBack => {}
-            SessionEvent::Resumed => self.ports.push.reconnect().await,
+            SessionEvent::Resumed => {
+                self.ports.push.reconnect().await;
+                self.release_login_requests(Hold::Sleep).await;
+            }
+            SessionEvent::ScreenUnlocked => {
+                self.release_login_requests(Hold::Screen).await;
+            }
+            SessionEvent::SwitchedBack => {
+                self.release_login_requests(Hold::Switch).await;
+            }
         }
+        self.tell_watchers(Change::Session);
     }
 
     /// The vault has just been opened: its clocks run, its services are listened to.
-    async fn opened(&self) {
+    pub(super) async fn opened(&self) {
         let now = self.ports.clock.boot();
-        self.state.facts().open = Some(Opened { at: now, used: now });
+        {
+            let mut facts = self.state.facts();
+            facts.open = Some(Opened { at: now, used: now });
+            facts.ever_open = EverOpen::Yes;
+        }
         self.deadlines.notify_one();
         if let Ok(tokens) = self.rows().await {
             self.remember_names(&tokens);
         }
         self.tell_watchers(Change::Vault);
         self.open_services().await;
+        self.ask_again().await;
+    }
+}
+
+/// Does the vault lock with something?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LockWith {
+    /// Yes.
+    #[default]
+    Yes,
+    /// It stays open.
+    No,
+}
+
+/// What the vault locks with, beside time and command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LockWithSession {
+    /// The screen lock.
+    pub screen: LockWith,
+    /// Sleep and hibernation.
+    pub sleep: LockWith,
+    /// Another session on the seat.
+    pub switch: LockWith,
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_proto::limits;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_after_many_tries_says_how_long() {
+        let refused = SessionError::TooManyTries {
+            wait: Duration::from_millis(29_500),
+        };
+        assert!(refused.to_string().ends_with("in 30 seconds"), "{refused}");
+        let refused = SessionError::TooManyTries {
+            wait: Duration::from_secs(3599),
+        };
+        assert!(refused.to_string().ends_with("in 60 minutes"), "{refused}");
+    }
+
+    #[test]
+    fn a_passphrase_is_bounded_by_the_wire() {
+        assert_eq!(limits::PASSPHRASE, countersign_core::pin::LONGEST);
     }
 }

@@ -9,10 +9,14 @@ use std::{
 use core::time::Duration;
 
 use countersign_core::{
+    biometric::Armed,
     ids::{LoginRequestId, ServiceId, TokenId},
     login_request::{LoginRequest, Phase},
     time::{BootTime, UnixMillis},
+    token::TokenKeys,
 };
+
+use super::asking::FingerFor;
 
 /// The owner.
 #[derive(Debug, Default)]
@@ -33,6 +37,47 @@ pub(crate) struct Facts {
     pub(crate) names: Names,
     /// The number of the last availability message.
     pub(crate) availability_sequence: u64,
+    /// Does anybody tell about the session?
+    pub(crate) session: SessionWatch,
+    /// Why login requests are held; empty: they are shown.
+    pub(crate) holds: BTreeSet<Hold>,
+    /// Where a finger may stand for a PIN, since the last right one.
+    pub(crate) armed: BTreeMap<FingerFor, Armed>,
+    /// Keys of tokens whose PIN is asked for once per unlock. Wiped with the lock.
+    pub(crate) open_tokens: BTreeMap<TokenId, TokenKeys>,
+    /// Tokens whose server PIN was reset by an administrator.
+    pub(crate) server_pin_due: BTreeSet<TokenId>,
+    /// When the agent's PIN was last wrong.
+    pub(crate) last_failed_unlock: Option<BootTime>,
+    /// Has the vault been open since the start?
+    pub(crate) ever_open: EverOpen,
+}
+
+/// Has the vault been open since the start?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum EverOpen {
+    #[default]
+    No,
+    Yes,
+}
+
+/// Does logind tell about the session?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum SessionWatch {
+    #[default]
+    Absent,
+    Running,
+}
+
+/// Why login requests are held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Hold {
+    /// The screen is locked.
+    Screen,
+    /// Another session has the seat.
+    Switch,
+    /// The machine sleeps.
+    Sleep,
 }
 
 /// Names for views; the vault has the last word.

@@ -2,7 +2,12 @@
 
 use countersign_core::time::{BootTime, UnixMillis};
 
-use super::{Agent, autosend::Autosend, state::Connection};
+use super::{
+    Agent,
+    autosend::Autosend,
+    state::{Connection, SessionWatch},
+    verification::Biometric,
+};
 use crate::vault::{ServiceRow, Slot, UnlockMode, Vault, VaultState};
 
 /// The answer to `countersign status`.
@@ -26,6 +31,25 @@ pub struct Status {
     pub notification_server: Option<String>,
     /// When the vault locks by itself, this machine's clock.
     pub locks_at: Option<UnixMillis>,
+    /// Are login requests held because the session is locked?
+    pub session: SessionStanding,
+    /// The dialog program.
+    pub pinentry: Option<String>,
+    /// May a finger unlock?
+    pub biometric: Biometric,
+    /// The reader and the fingers, or why none can be asked for.
+    pub fingerprint: String,
+}
+
+/// The desktop session, as far as it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionStanding {
+    /// Nobody tells.
+    Unknown,
+    /// The user is there.
+    Open,
+    /// Locked, away or asleep.
+    Locked,
 }
 
 /// One service.
@@ -102,19 +126,32 @@ impl Agent {
             services,
             notification_server: self.ports.notifications.server().await,
             locks_at: self.locks_at(),
+            session: self.session_standing(),
+            pinentry: self.ports.pin_entry.program(),
+            biometric: self.biometric_unlock().await,
+            fingerprint: self.fingerprint_words().await,
         }
     }
 
-    fn locks_at(&self) -> Option<UnixMillis> {
-        let opened = self.state.facts().open?;
-        let due = opened.locks_at(self.settings.lock_after)?;
-        let left = due.since(self.ports.clock.boot());
-        Some(
-            self.ports
-                .clock
-                .wall()
-                .plus_ms(i64::try_from(left.as_millis()).unwrap_or(i64::MAX)),
-        )
+    fn session_standing(&self) -> SessionStanding {
+        let facts = self.state.facts();
+        match (facts.holds.is_empty(), facts.session) {
+            (false, _) => SessionStanding::Locked,
+            (true, SessionWatch::Running) => SessionStanding::Open,
+            (true, SessionWatch::Absent) => SessionStanding::Unknown,
+        }
+    }
+
+    /// Asks the reader's service only where a finger is of use: a look at the status starts nothing else.
+    async fn fingerprint_words(&self) -> String {
+        if self.state.facts().armed.is_empty() {
+            return String::new();
+        }
+        match self.ports.fingerprint.fingers().await {
+            Ok(fingers) if fingers.len() == 1 => "1 finger is enrolled".to_owned(),
+            Ok(fingers) => format!("{} fingers are enrolled", fingers.len()),
+            Err(error) => error.to_string(),
+        }
     }
 
     /// Time from now until `then`, in milliseconds.

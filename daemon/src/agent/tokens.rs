@@ -179,9 +179,14 @@ impl Agent {
         let row = self.token(selector).await?;
         let event = self.event(EventKind::Deleted, &row.name, &row.serial);
         let id = row.id;
+        let guard = self.vault.call(move |vault| vault.token_secrets(id)).await;
         self.vault
             .call(move |vault| vault.delete(id, &event))
             .await?;
+        self.state.facts().open_tokens.remove(&id);
+        if let Some(lock) = guard.ok().as_ref().and_then(|secrets| secrets.keys.lock()) {
+            self.forget_tpm_guard(lock).await;
+        }
         Ok(row.name)
     }
 

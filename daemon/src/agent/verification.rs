@@ -1,30 +1,180 @@
-//! Is it the user? The finger, else the PIN, else a click where the administrator's policy says so.
+//! Is it the user? What a token asks for before it does something: its PIN, the agent's, a finger, a click.
 
-use countersign_core::token::{PinType, PushPolicy, TokenSecrets, VerificationLevel};
-use countersign_proto::agent::v1::Reason;
+use countersign_core::{
+    ids::TokenId,
+    pskc::{BiometricPin, PinPolicy},
+    secret::{SecretBytes, SecretText},
+    seal::slot::PinKey,
+    token::{FingerChoice, PinAsking, PinLock, TokenKeys, TokenSecrets, TokenSummary, VerificationLevel},
+    verification::{self, Factor, FactorError, PinCheck},
+};
+use countersign_proto::{agent::v1::Reason, limits};
 
-use super::{Agent, explain::Explain};
+use super::{
+    Agent,
+    asking::{FingerFor, FingerUse, Given, Unasked},
+    caller::{About, Caller},
+    explain::Explain,
+    ports::{FingerprintError, PinDialog, PinEntryError, TpmError, TpmGuard},
+    session::SessionError,
+    unlocking::Opening,
+};
+use crate::vault::{
+    EventKind, FingerUnlock, PinAttempt, PinOutcome, TokenRow, Vault, VaultError,
+};
 
 /// Why the user was not verified.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum VerificationError {
-    /// The token's policy has push switched off.
-    #[error("this token does not answer login requests")]
-    PushOff,
-    /// The policy asks for more than this version of the agent can do.
-    #[error("this token's policy asks for a PIN or finger, which this version cannot verify yet")]
-    Unavailable,
+    /// Nothing that could be shown would meet the policy.
+    #[error(transparent)]
+    Policy(#[from] FactorError),
+    /// A PIN is due and none could be asked for.
+    #[error("the PIN of the token {name} is needed ({why})")]
+    PinRequired {
+        /// The token's name.
+        name: String,
+        /// Why nobody could be asked.
+        why: String,
+    },
+    /// The PIN that came along was wrong.
+    #[error("the PIN of the token {name} is wrong; {} left", tries(*.left))]
+    PinWrong {
+        /// The token's name.
+        name: String,
+        /// Tries left.
+        left: u32,
+    },
+    /// The last try was wrong: the token's secrets are erased.
+    #[error("the token {0} was erased after too many wrong PINs")]
+    Exhausted(String),
+    /// The policy asks for a finger and the user has not switched that on.
+    #[error("this token's policy asks for a finger, and none may stand for the PIN yet")]
+    FingerOff,
+    /// The PIN has to come first.
+    #[error("this token's policy asks for a finger, and the PIN is due first")]
+    FingerNotReady,
+    /// The reader does not help.
+    #[error(transparent)]
+    Finger(#[from] FingerprintError),
+    /// The vault has no PIN of its own that could be asked for.
+    #[error("this token's policy asks for a PIN or finger, and this vault has no PIN")]
+    NoAgentPin,
+    /// The user was asked and gave nothing.
+    #[error("{0}")]
+    NotGiven(String),
+    /// Longer than any PIN, or empty.
+    #[error("a PIN has 1 to {} bytes", limits::PASSPHRASE)]
+    PinLength,
+    /// The TPM.
+    #[error(transparent)]
+    Tpm(#[from] TpmError),
+    /// The agent's own PIN, or the vault.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The vault failed.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
+impl VerificationError {
+    /// Tries left, where one was just lost.
+    #[must_use]
+    pub const fn tries_left(&self) -> Option<u32> {
+        match self {
+            Self::PinWrong { left, .. } => Some(*left),
+            Self::Policy(_)
+            | Self::PinRequired { .. }
+            | Self::Exhausted(_)
+            | Self::FingerOff
+            | Self::FingerNotReady
+            | Self::Finger(_)
+            | Self::NoAgentPin
+            | Self::NotGiven(_)
+            | Self::PinLength
+            | Self::Tpm(_)
+            | Self::Session(_)
+            | Self::Vault(_) => None,
+        }
+    }
 }
 
 impl Explain for VerificationError {
     fn reason(&self) -> Reason {
         match self {
-            Self::PushOff | Self::Unavailable => Reason::VerificationUnavailable,
+            Self::Policy(_) | Self::FingerOff | Self::FingerNotReady | Self::NoAgentPin => {
+                Reason::VerificationUnavailable
+            }
+            Self::PinRequired { .. } => Reason::PinRequired,
+            Self::PinWrong { .. } => Reason::PinWrong,
+            Self::Exhausted(_) => Reason::PinExhausted,
+            Self::Finger(_) => Reason::FingerprintUnavailable,
+            Self::NotGiven(_) => Reason::Cancelled,
+            Self::PinLength => Reason::Usage,
+            Self::Tpm(_) => Reason::TpmUnavailable,
+            Self::Session(error) => error.reason(),
+            Self::Vault(error) => error.reason(),
         }
     }
 
     fn hint(&self) -> String {
-        "type a passcode on the login page, or ask your administrator for another policy".to_owned()
+        match self {
+            Self::Policy(_) => {
+                "type a passcode on the login page, or ask your administrator for another policy"
+                    .to_owned()
+            }
+            Self::PinRequired { .. } => "run the command in a terminal".to_owned(),
+            Self::PinWrong { .. } => "at the last wrong one the token is erased".to_owned(),
+            Self::Exhausted(_) => "ask its service for a new activation string and enroll again".to_owned(),
+            Self::FingerOff => "run `countersign biometric on`".to_owned(),
+            Self::FingerNotReady => {
+                "unlock once with the PIN, for instance with `countersign lock` and `countersign unlock`"
+                    .to_owned()
+            }
+            Self::Finger(_) => "type a passcode on the login page".to_owned(),
+            Self::NoAgentPin => {
+                "`countersign pin change` sets one; until then type a passcode on the login page"
+                    .to_owned()
+            }
+            Self::NotGiven(_) | Self::PinLength | Self::Tpm(_) => String::new(),
+            Self::Session(error) => error.hint(),
+            Self::Vault(error) => Explain::hint(error),
+        }
+    }
+}
+
+fn tries(left: u32) -> String {
+    match left {
+        1 => "1 try is".to_owned(),
+        left => format!("{left} tries are"),
+    }
+}
+
+/// A user who was verified, and what that opened.
+#[derive(Debug)]
+pub(super) struct Verified {
+    pub(super) keys: TokenKeys,
+    pub(super) level: VerificationLevel,
+    /// A PIN that the service checks, or that enters the computation.
+    pub(super) pin: Option<SecretText>,
+}
+
+/// What unlocking showed of the user a moment ago, for this very wish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum JustShown {
+    Nothing,
+    AgentPin,
+    Finger,
+}
+
+impl From<Opening> for JustShown {
+    fn from(opening: Opening) -> Self {
+        match opening {
+            Opening::Typed => Self::AgentPin,
+            Opening::Finger => Self::Finger,
+            // The code proves the paper, not the person.
+            Opening::WasOpen | Opening::Machine | Opening::RecoveryCode => Self::Nothing,
+        }
     }
 }
 
@@ -34,30 +184,431 @@ impl Agent {
     /// # Errors
     ///
     /// Every variant of [`VerificationError`].
-    pub(super) fn verify_for_push(
+    pub(super) async fn verify_for_push(
+        &self,
+        row: &TokenRow,
         secrets: &TokenSecrets,
-    ) -> Result<VerificationLevel, VerificationError> {
-        match (secrets.push, secrets.pin) {
-            (PushPolicy::Off, _) => Err(VerificationError::PushOff),
-            (PushPolicy::Allowed(VerificationLevel::Click), PinType::None) => {
-                Ok(VerificationLevel::Click)
-            }
-            (PushPolicy::Allowed(_), PinType::None | PinType::Token | PinType::Server) => {
-                Err(VerificationError::Unavailable)
-            }
-        }
+        shown: JustShown,
+        about: About,
+        caller: &Caller,
+    ) -> Result<Verified, VerificationError> {
+        let (factor, least) =
+            verification::for_push(secrets.push, &secrets.pin, secrets.pin_check())?;
+        self.verify(row, secrets, (factor, least), shown, about, caller)
+            .await
     }
 
     /// Verifies the user for one passcode.
     ///
     /// # Errors
     ///
-    /// [`VerificationError::Unavailable`].
-    pub(super) fn verify_for_passcode(secrets: &TokenSecrets) -> Result<(), VerificationError> {
-        match secrets.pin {
-            // A server PIN is typed beside the passcode; the agent never has it.
-            PinType::None | PinType::Server => Ok(()),
-            PinType::Token => Err(VerificationError::Unavailable),
+    /// Every variant of [`VerificationError`].
+    pub(super) async fn verify_for_passcode(
+        &self,
+        row: &TokenRow,
+        secrets: &TokenSecrets,
+        about: About,
+        caller: &Caller,
+    ) -> Result<Verified, VerificationError> {
+        let asked_before = self.state.facts().open_tokens.get(&row.id).cloned();
+        if let (PinAsking::OncePerUnlock, Some(keys)) = (secrets.asking, asked_before) {
+            return Ok(Verified {
+                keys,
+                level: VerificationLevel::Click,
+                pin: None,
+            });
         }
+        let factor = verification::for_passcode(&secrets.pin);
+        let asked = (factor, VerificationLevel::Click);
+        let verified = self
+            .verify(row, secrets, asked, JustShown::Nothing, about, caller)
+            .await?;
+        if secrets.asking == PinAsking::OncePerUnlock && factor == Factor::TokenPin {
+            let keys = verified.keys.clone();
+            self.state.facts().open_tokens.insert(row.id, keys);
+        }
+        Ok(verified)
+    }
+
+    async fn verify(
+        &self,
+        row: &TokenRow,
+        secrets: &TokenSecrets,
+        (factor, least): (Factor, VerificationLevel),
+        shown: JustShown,
+        about: About,
+        caller: &Caller,
+    ) -> Result<Verified, VerificationError> {
+        let with_open_keys = |level, pin| {
+            // No PIN is before these; a blob that says otherwise contradicts itself.
+            let keys = secrets.keys.open().cloned().ok_or(VaultError::Damaged)?;
+            Ok(Verified { keys, level, pin })
+        };
+        match factor {
+            Factor::Click => with_open_keys(VerificationLevel::Click, None),
+            Factor::TokenPin => self.token_pin(row, secrets, least, about, caller).await,
+            Factor::AgentPin => {
+                let level = self.agent_pin(shown, &about, caller).await?;
+                with_open_keys(level, None)
+            }
+            Factor::Finger => {
+                if shown != JustShown::Finger {
+                    self.finger_alone(FingerFor::Agent, &about, caller).await?;
+                }
+                with_open_keys(VerificationLevel::Finger, None)
+            }
+            Factor::ServerPin | Factor::PasscodePin => {
+                let pin = self.pin_for_elsewhere(row, factor, &about, caller).await?;
+                with_open_keys(VerificationLevel::Pin, Some(pin))
+            }
+        }
+    }
+
+    /// The token's own PIN, or a finger in its place.
+    async fn token_pin(
+        &self,
+        row: &TokenRow,
+        secrets: &TokenSecrets,
+        least: VerificationLevel,
+        about: About,
+        caller: &Caller,
+    ) -> Result<Verified, VerificationError> {
+        let by_pin = match secrets.pin_check() {
+            PinCheck::Agent => VerificationLevel::Pin,
+            PinCheck::Tpm => VerificationLevel::Tpm,
+        };
+        let verified = |keys, level| Verified {
+            keys,
+            level,
+            pin: None,
+        };
+        let who = FingerFor::Token(row.id);
+        if !verification::pin_reaches(least) {
+            if self.finger_choice(secrets) == FingerChoice::Off {
+                return Err(VerificationError::FingerOff);
+            }
+            self.finger_alone(who, &about, caller).await?;
+            let keys = self.open_with_finger_of(row).await?;
+            return Ok(verified(keys, VerificationLevel::Finger));
+        }
+        if let Some(pin) = &caller.secret {
+            let keys = self.try_token_pin(row, pin).await?;
+            return Ok(verified(keys, by_pin));
+        }
+        // A finger is no PIN that the TPM has checked.
+        let finger_may = self.finger_choice(secrets) == FingerChoice::On
+            && least != VerificationLevel::Tpm;
+        let mut error = None;
+        loop {
+            let finger = if finger_may && self.finger_ready(who).await.is_ok() {
+                FingerUse::Beside(who)
+            } else {
+                FingerUse::No
+            };
+            let what = match finger {
+                FingerUse::No => format!("PIN of the token {}:", row.name),
+                FingerUse::Beside(_) | FingerUse::Alone(_) => format!(
+                    "Touch the fingerprint reader, or type the PIN of the token {}.",
+                    row.name
+                ),
+            };
+            let dialog = pin_dialog(&about, &what, error.take());
+            match self.ask(&dialog, finger, caller).await {
+                Err(unasked) => return Err(not_given(unasked, &row.name)),
+                Ok(Given::Finger) => {
+                    let keys = self.open_with_finger_of(row).await?;
+                    return Ok(verified(keys, VerificationLevel::Finger));
+                }
+                Ok(Given::Typed(pin)) => match self.try_token_pin(row, &pin).await {
+                    Ok(keys) => return Ok(verified(keys, by_pin)),
+                    Err(VerificationError::PinWrong { left, .. }) => {
+                        error = Some(format!("This PIN is wrong; {} left.", tries(left)));
+                    }
+                    Err(VerificationError::PinLength) => {
+                        error = Some("That was no PIN.".to_owned());
+                    }
+                    Err(other) => return Err(other),
+                },
+            }
+        }
+    }
+
+    /// One try of a token's PIN: counted durably before it is looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`VerificationError::PinWrong`], [`VerificationError::Exhausted`] and what else can fail.
+    pub(super) async fn try_token_pin(
+        &self,
+        row: &TokenRow,
+        pin: &SecretBytes,
+    ) -> Result<TokenKeys, VerificationError> {
+        self.try_token_pin_key(row, pin).await.map(|(keys, _)| keys)
+    }
+
+    /// As [`Agent::try_token_pin`], with the key that the PIN gave.
+    pub(super) async fn try_token_pin_key(
+        &self,
+        row: &TokenRow,
+        pin: &SecretBytes,
+    ) -> Result<(TokenKeys, PinKey), VerificationError> {
+        if pin.is_empty() || pin.len() > limits::PASSPHRASE {
+            return Err(VerificationError::PinLength);
+        }
+        let _one_at_a_time = self.pin_checks.lock().await;
+        let id = row.id;
+        let exhausted = self.event(EventKind::PinExhausted, &row.name, "too many wrong PINs");
+        let wrong = self.event(EventKind::PinWrong, &row.name, "");
+        let gone = exhausted.clone();
+        let begin = move |vault: &mut Vault| vault.begin_pin_attempt(id, &gone);
+        let PinAttempt { lock, left } = match self.vault.call(begin).await {
+            Err(VaultError::PinExhausted) => {
+                return Err(VerificationError::Exhausted(row.name.clone()));
+            }
+            attempt => attempt?,
+        };
+        let key = derive(pin.clone(), &lock).await?;
+        let tpm = match self.tpm_secret(&lock, &key).await {
+            Err(VerificationError::Tpm(TpmError::WrongAuth | TpmError::Exhausted)) => None,
+            secret => secret?,
+        };
+        let known = key.clone();
+        let finish = move |vault: &mut Vault| {
+            vault.finish_pin_attempt(id, &known, tpm.as_ref(), &wrong, &exhausted)
+        };
+        match self.vault.call(finish).await? {
+            PinOutcome::Right(keys) => {
+                if lock.finger.is_some() {
+                    self.arm(FingerFor::Token(id)).await;
+                }
+                Ok((keys, key))
+            }
+            PinOutcome::Wrong { left: counted } => Err(VerificationError::PinWrong {
+                name: row.name.clone(),
+                left: counted.min(left),
+            }),
+            PinOutcome::Exhausted => {
+                self.disarm(FingerFor::Token(id)).await;
+                self.forget_tpm_guard(&lock).await;
+                Err(VerificationError::Exhausted(row.name.clone()))
+            }
+        }
+    }
+
+    /// What the TPM adds where it counts the tries; nothing where it does not.
+    pub(super) async fn tpm_secret(
+        &self,
+        lock: &PinLock,
+        key: &PinKey,
+    ) -> Result<Option<SecretBytes>, VerificationError> {
+        let Some(part) = &lock.tpm else {
+            return Ok(None);
+        };
+        let guard = TpmGuard {
+            index: part.index,
+            blob: part.blob.clone(),
+        };
+        let auth = key.tpm_authorization().map_err(VaultError::from)?;
+        Ok(Some(self.ports.tpm.open_guarded(&guard, &auth).await?))
+    }
+
+    /// Frees the TPM's count of a PIN that is no more.
+    pub(super) async fn forget_tpm_guard(&self, lock: &PinLock) {
+        let Some(part) = &lock.tpm else { return };
+        let guard = TpmGuard {
+            index: part.index,
+            blob: part.blob.clone(),
+        };
+        if let Err(error) = self.ports.tpm.forget(&guard).await {
+            tracing::warn!(%error, "an index of the TPM stays in use");
+        }
+    }
+
+    async fn open_with_finger_of(&self, row: &TokenRow) -> Result<TokenKeys, VerificationError> {
+        let id = row.id;
+        let (key, lock) = self.vault.call(move |vault| vault.finger_key(id)).await?;
+        let tpm = self.tpm_secret(&lock, &key).await?;
+        let keys = lock.open(id, &key, tpm.as_ref()).map_err(VaultError::from)?;
+        Ok(keys.ok_or(VaultError::Damaged)?)
+    }
+
+    /// The agent's own PIN or passphrase, or a finger where that is switched on.
+    async fn agent_pin(
+        &self,
+        shown: JustShown,
+        about: &About,
+        caller: &Caller,
+    ) -> Result<VerificationLevel, VerificationError> {
+        match shown {
+            JustShown::AgentPin => return Ok(VerificationLevel::Pin),
+            JustShown::Finger => return Ok(VerificationLevel::Finger),
+            JustShown::Nothing => {}
+        }
+        if !self.has_agent_pin().await {
+            return Err(VerificationError::NoAgentPin);
+        }
+        if let Some(pin) = &caller.secret {
+            self.check_agent_pin(pin).await?;
+            return Ok(VerificationLevel::Pin);
+        }
+        Ok(match self.know_by_asking(caller, about).await? {
+            Opening::Finger => VerificationLevel::Finger,
+            Opening::Typed | Opening::WasOpen | Opening::Machine | Opening::RecoveryCode => {
+                VerificationLevel::Pin
+            }
+        })
+    }
+
+    /// A finger, and nothing else.
+    async fn finger_alone(
+        &self,
+        who: FingerFor,
+        about: &About,
+        caller: &Caller,
+    ) -> Result<(), VerificationError> {
+        if who == FingerFor::Agent
+            && self.vault.call(|vault| vault.finger_unlock()).await? == FingerUnlock::Off
+        {
+            return Err(VerificationError::FingerOff);
+        }
+        match self.finger_ready(who).await {
+            Ok(()) => {}
+            Err(super::asking::FingerRefusal::PinDue(_)) => {
+                return Err(VerificationError::FingerNotReady);
+            }
+            Err(super::asking::FingerRefusal::Reader(error)) => return Err(error.into()),
+        }
+        let dialog = pin_dialog(about, "", None);
+        match self.ask(&dialog, FingerUse::Alone(who), caller).await {
+            Ok(_) => Ok(()),
+            Err(Unasked::Finger(error)) => Err(error.into()),
+            Err(unasked) => Err(VerificationError::NotGiven(unasked.to_string())),
+        }
+    }
+
+    /// A PIN that nobody here can check.
+    async fn pin_for_elsewhere(
+        &self,
+        row: &TokenRow,
+        factor: Factor,
+        about: &About,
+        caller: &Caller,
+    ) -> Result<SecretText, VerificationError> {
+        let pin = if let Some(pin) = &caller.secret {
+            pin.clone()
+        } else {
+            let what = match factor {
+                Factor::ServerPin => format!("Server PIN of the token {}:", row.name),
+                Factor::Click
+                | Factor::TokenPin
+                | Factor::AgentPin
+                | Factor::Finger
+                | Factor::PasscodePin => format!("PIN of the token {}:", row.name),
+            };
+            match self
+                .ask(&pin_dialog(about, &what, None), FingerUse::No, caller)
+                .await
+            {
+                Ok(Given::Typed(pin)) => pin,
+                Ok(Given::Finger) => return Err(VerificationError::PinLength),
+                Err(unasked) => return Err(not_given(unasked, &row.name)),
+            }
+        };
+        if pin.is_empty() || pin.len() > limits::PASSPHRASE {
+            return Err(VerificationError::PinLength);
+        }
+        pin.as_text()
+            .map(SecretText::from)
+            .ok_or(VerificationError::PinLength)
+    }
+
+    /// Has the user let a finger stand for this token's PIN, and does its policy still allow that?
+    fn finger_choice(&self, secrets: &TokenSecrets) -> FingerChoice {
+        let allowed = matches!(
+            secrets.pin,
+            PinPolicy::Token(limits) if limits.biometric == BiometricPin::Allowed
+        );
+        match secrets.keys.lock() {
+            Some(lock) if allowed && lock.finger.is_some() => FingerChoice::On,
+            _ => FingerChoice::Off,
+        }
+    }
+
+    /// May a finger stand for this token's PIN now? For views.
+    #[must_use]
+    pub fn biometric_of(&self, id: TokenId, summary: &TokenSummary) -> Biometric {
+        match (summary.pin, summary.finger) {
+            (PinPolicy::Token(limits), FingerChoice::Off)
+                if limits.biometric == BiometricPin::Allowed =>
+            {
+                Biometric::Off
+            }
+            (PinPolicy::Token(_), FingerChoice::On) => self.readiness(FingerFor::Token(id)),
+            _ => Biometric::Refused,
+        }
+    }
+
+    /// May a finger stand for the agent's PIN now? For views.
+    pub async fn biometric_unlock(&self) -> Biometric {
+        if !self.has_agent_pin().await {
+            return Biometric::Refused;
+        }
+        match self.vault.call(|vault| vault.finger_unlock()).await {
+            Ok(FingerUnlock::On) => self.readiness(FingerFor::Agent),
+            Ok(FingerUnlock::Off) | Err(_) => Biometric::Off,
+        }
+    }
+
+    fn readiness(&self, who: FingerFor) -> Biometric {
+        if self.finger_armed(who) {
+            Biometric::Ready
+        } else {
+            Biometric::PinDue
+        }
+    }
+}
+
+/// May a finger stand for a PIN?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Biometric {
+    /// The policy does not allow it, or there is no PIN.
+    Refused,
+    /// The user has not switched it on.
+    Off,
+    /// The finger is asked first.
+    Ready,
+    /// The PIN is due first.
+    PinDue,
+}
+
+/// Argon2id, on a thread of its own.
+async fn derive(pin: SecretBytes, lock: &PinLock) -> Result<PinKey, VerificationError> {
+    let (salt, cost) = (lock.salt, lock.cost);
+    let derived = tokio::task::spawn_blocking(move || PinKey::derive(&pin, &salt, cost));
+    let key = derived.await.map_err(|_panicked| VaultError::Stopped)?;
+    Ok(key.map_err(VaultError::from)?)
+}
+
+fn pin_dialog(about: &About, what: &str, error: Option<String>) -> PinDialog {
+    PinDialog {
+        title: "Countersign".to_owned(),
+        description: about.description(what),
+        prompt: "PIN:".to_owned(),
+        error,
+        repeat: None,
+        ok: "OK".to_owned(),
+        within: about.within,
+    }
+}
+
+fn not_given(unasked: Unasked, name: &str) -> VerificationError {
+    match unasked {
+        Unasked::Dialog(
+            why @ (PinEntryError::Missing | PinEntryError::NoScreen | PinEntryError::Failed(_)),
+        ) => VerificationError::PinRequired {
+            name: name.to_owned(),
+            why: why.to_string(),
+        },
+        other => VerificationError::NotGiven(other.to_string()),
     }
 }

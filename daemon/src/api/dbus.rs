@@ -20,6 +20,7 @@ use zbus::{
 use crate::agent::{
     Agent, Change,
     autosend::Autosend,
+    caller::Caller,
     explain::{Explain, sentences},
     login_request::{AnswerWish, RequestSelector, RequestView},
 };
@@ -149,7 +150,11 @@ impl AgentObject {
     async fn answer(&self, id: &str, wish: AnswerWish) -> Result<String, Refusal> {
         let view = self
             .agent
-            .answer(RequestSelector::Id(id.to_owned()), wish)
+            .answer(
+                RequestSelector::Id(id.to_owned()),
+                wish,
+                &Caller::default(),
+            )
             .await?;
         Ok(view.standing.word().to_owned())
     }
@@ -221,7 +226,7 @@ async fn announce(agent: &Arc<Agent>, connection: &Connection) {
             }
             Ok(Change::Vault) => object.get().await.locked_changed(emitter).await,
             Ok(Change::Autosend) => object.get().await.autosend_changed(emitter).await,
-            Ok(Change::Services) | Err(RecvError::Lagged(_)) => Ok(()),
+            Ok(Change::Services | Change::Session) | Err(RecvError::Lagged(_)) => Ok(()),
             Err(RecvError::Closed) => return,
         };
         if let Err(error) = said {

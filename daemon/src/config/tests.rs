@@ -22,12 +22,20 @@ fn without_a_word_the_defaults_hold() {
 fn every_key_is_read() {
     let config = parsed(
         "[vault]\nkey = \"passphrase\"\n[lock]\nidle_seconds = 600\nmax_seconds = 28800\n\
+         with_screen = false\nwith_sleep = false\nwith_session_switch = false\n\
+         [tpm]\ntcti = \"swtpm:path=/run/tpm\"\n\
          [pinentry]\nprogram = \"/usr/bin/pinentry-gnome3\"\n[notifications]\nenabled = false\n",
     );
     let expected = Config {
         vault_key: VaultKey::Passphrase,
         lock_idle: Some(Duration::from_mins(10)),
         lock_max: Some(Duration::from_hours(8)),
+        lock_with: LockWithSession {
+            screen: LockWith::No,
+            sleep: LockWith::No,
+            switch: LockWith::No,
+        },
+        tpm: Some("swtpm:path=/run/tpm".to_owned()),
         pinentry: Some(PathBuf::from("/usr/bin/pinentry-gnome3")),
         notifications: NotificationsWanted::No,
     };
@@ -37,14 +45,13 @@ fn every_key_is_read() {
 #[test]
 fn what_is_wrong_is_named_with_file_line_and_key() {
     assert_eq!(
-        refusal("# first\n[vault]\nkey = \"tpm\"\n"),
-        "config.toml, line 3, [vault] key: \"tpm\" is not available in this version; \
-         use \"secret-service\" or \"passphrase\""
+        refusal("# first\n[tpm]\ntcti = \"\"\n"),
+        "config.toml, line 3, [tpm] tcti: a TCTI such as \"device:/dev/tpmrm0\" is expected"
     );
     assert_eq!(
         refusal("[vault]\nkey = \"keepass\"\n"),
         "config.toml, line 2, [vault] key: \"keepass\" is no kind of vault key; \
-         use \"secret-service\" or \"passphrase\""
+         use \"secret-service\", \"passphrase\", \"credential\" or \"tpm\""
     );
     let unknown = refusal("[lock]\nidle_secs = 5\n");
     assert!(

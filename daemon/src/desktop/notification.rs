@@ -18,7 +18,9 @@ use zbus::Connection;
 
 use self::desk::Desk;
 use crate::{
-    agent::ports::{Input, LoginRequestNotice, NotificationError, Notifications, OutcomeNotice},
+    agent::ports::{
+        FingerHint, Input, LoginRequestNotice, NotificationError, Notifications, OutcomeNotice,
+    },
     config::NotificationsWanted,
 };
 
@@ -73,6 +75,18 @@ impl Notifications for DesktopNotifications {
     async fn withdraw(&self, id: LoginRequestId) {
         if let Some(desk) = self.desk.get() {
             desk.withdraw(id).await;
+        }
+    }
+
+    async fn hint(&self, hint: FingerHint) {
+        if let Ok(desk) = self.desk().await {
+            desk.hint(hint).await;
+        }
+    }
+
+    async fn withdraw_hint(&self) {
+        if let Some(desk) = self.desk.get() {
+            desk.withdraw_hint().await;
         }
     }
 

@@ -57,6 +57,24 @@ impl EnrollmentTransport for HttpsEnrollment {
         let registration = Box::pin(registration(&url, pins, request));
         in_time(host_port(&url), registration).await
     }
+
+    async fn change_server_pin(
+        &self,
+        url: &str,
+        pins: &[[u8; 32]],
+        request: push::ServerPinRequest,
+    ) -> Result<push::ServerPinReply, TransportError> {
+        let url = parsed(url)?;
+        let change = Box::pin(async {
+            let connected = tls::connect(&url, pins, Alpn::H2).await?;
+            let mut client = http2::client(&url, connected.stream).await?;
+            let reply = client.change_server_pin(request).await;
+            reply
+                .map(tonic::Response::into_inner)
+                .map_err(|status| refusal(&url, &status))
+        });
+        in_time(host_port(&url), change).await
+    }
 }
 
 fn parsed(url: &str) -> Result<Url, TransportError> {
@@ -165,30 +183,35 @@ async fn registration(
     let connected = tls::connect(url, pins, Alpn::H2).await?;
     let mut client = http2::client(url, connected.stream).await?;
     let reply = client.register(request).await;
-    reply.map(tonic::Response::into_inner).map_err(|status| {
-        let host = host_port(url);
-        let why = text::display(status.message(), SHOWN);
-        match status.code() {
-            Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled => {
-                TransportError::Unreachable { host, why }
-            }
-            Code::Unimplemented => TransportError::Protocol {
-                host,
-                why: "it has no push service".to_owned(),
-            },
-            Code::Internal | Code::Unknown | Code::OutOfRange | Code::DataLoss | Code::Ok => {
-                TransportError::Protocol { host, why }
-            }
-            Code::InvalidArgument
-            | Code::NotFound
-            | Code::AlreadyExists
-            | Code::PermissionDenied
-            | Code::ResourceExhausted
-            | Code::FailedPrecondition
-            | Code::Aborted
-            | Code::Unauthenticated => TransportError::Refused { host, why },
+    reply
+        .map(tonic::Response::into_inner)
+        .map_err(|status| refusal(url, &status))
+}
+
+/// What a gRPC status of the service means.
+fn refusal(url: &Url, status: &tonic::Status) -> TransportError {
+    let host = host_port(url);
+    let why = text::display(status.message(), SHOWN);
+    match status.code() {
+        Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled => {
+            TransportError::Unreachable { host, why }
         }
-    })
+        Code::Unimplemented => TransportError::Protocol {
+            host,
+            why: "it does not have this service".to_owned(),
+        },
+        Code::Internal | Code::Unknown | Code::OutOfRange | Code::DataLoss | Code::Ok => {
+            TransportError::Protocol { host, why }
+        }
+        Code::InvalidArgument
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::ResourceExhausted
+        | Code::FailedPrecondition
+        | Code::Aborted
+        | Code::Unauthenticated => TransportError::Refused { host, why },
+    }
 }
 
 #[cfg(test)]

@@ -18,8 +18,17 @@ pub enum VaultError {
     #[error("the vault is locked")]
     Locked,
     /// No passphrase slot opens with it.
-    #[error("the passphrase is wrong")]
+    #[error("the PIN or passphrase is wrong")]
     WrongPassphrase,
+    /// No recovery slot opens with it.
+    #[error("this is not the recovery code of this vault")]
+    WrongRecoveryCode,
+    /// Nothing opens the vault under this number.
+    #[error("there is no such way to unlock")]
+    NoSuchSlot,
+    /// A vault that nothing opens is lost.
+    #[error("this is the last way to unlock the vault")]
+    LastSlot,
     /// Empty, or longer than the bound.
     #[error("a passphrase has 1 to 1024 bytes")]
     PassphraseInvalid,
@@ -119,7 +128,9 @@ impl VaultError {
         match self {
             Self::Absent => Reason::VaultAbsent,
             Self::Locked => Reason::VaultLocked,
-            Self::WrongPassphrase => Reason::WrongPassphrase,
+            Self::WrongPassphrase | Self::WrongRecoveryCode => Reason::WrongPassphrase,
+            Self::NoSuchSlot => Reason::SlotUnknown,
+            Self::LastSlot => Reason::Usage,
             Self::PassphraseInvalid => Reason::Usage,
             Self::NoSlot | Self::WrongKey | Self::KeySourceAbsent => Reason::KeySourceAbsent,
             Self::KeySourceLocked => Reason::KeySourceLocked,
@@ -155,6 +166,9 @@ impl VaultError {
             Self::Absent => "Run `countersign setup`, or enroll a first token.",
             Self::Locked => "Run `countersign unlock`.",
             Self::WrongPassphrase => "Try again; nothing was changed.",
+            Self::WrongRecoveryCode => "Copy the printed code again, in full.",
+            Self::NoSuchSlot => "`countersign vault slot list` shows them all.",
+            Self::LastSlot => "Add another way with `countersign vault slot add` first.",
             Self::PassphraseInvalid => "Choose another passphrase.",
             Self::NoSlot => "`countersign status` lists the ways in which this vault opens.",
             Self::WrongKey => {

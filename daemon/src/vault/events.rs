@@ -49,6 +49,20 @@ words! {
         Revoked = "revoked",
         /// The vault was made.
         Setup = "setup",
+        /// A PIN was changed.
+        PinChanged = "pin_changed",
+        /// A PIN was wrong.
+        PinWrong = "pin_wrong",
+        /// A token was erased after wrong PINs.
+        PinExhausted = "pin_exhausted",
+        /// A finger was let to stand for a PIN, or no more.
+        BiometricChanged = "biometric_changed",
+        /// A finger was none of the user's.
+        FingerWrong = "finger_wrong",
+        /// A way to unlock was added.
+        SlotAdded = "slot_added",
+        /// A way to unlock was removed.
+        SlotRemoved = "slot_removed",
     }
 }
 

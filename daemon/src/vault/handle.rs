@@ -9,8 +9,8 @@ use countersign_core::time::UnixMillis;
 use tokio::sync::oneshot;
 
 use super::{
-    PreparedKey, PreparedSlot, SlotId, SlotKey, SlotSource, UnlockMode, Vault, VaultError,
-    VaultState,
+    PreparedKey, PreparedSlot, SlotKey, SlotSource, UnlockMode, Vault, VaultError, VaultState,
+    prepare_keys,
 };
 
 type Operation = Box<dyn FnOnce(&mut Vault) + Send>;
@@ -100,19 +100,20 @@ impl VaultHandle {
     ///
     /// As [`Vault::unlock`].
     pub async fn unlock(&self, key: SlotKey) -> Result<(), VaultError> {
-        let key = self.prepare_key(key).await?;
+        let key = self.prepare_keys(vec![key]).await?;
         self.call(move |vault| vault.unlock_prepared(key)).await
     }
 
-    /// [`Vault::add_slot`].
+    /// Derives the keys of all that was brought, off the vault's thread.
     ///
     /// # Errors
     ///
-    /// As [`Vault::add_slot`].
-    pub async fn add_slot(&self, key: SlotKey, source: SlotSource) -> Result<SlotId, VaultError> {
-        let key = self.prepare_key(key).await?;
-        let slot = prepare_slot(source).await?;
-        self.call(move |vault| vault.add_slot(key, &slot)).await
+    /// Those of [`prepare_keys`].
+    pub async fn prepare_keys(&self, brought: Vec<SlotKey>) -> Result<PreparedKey, VaultError> {
+        let slots = self.call(Vault::slots).await?;
+        tokio::task::spawn_blocking(move || prepare_keys(brought, &slots))
+            .await
+            .map_err(|_panicked| VaultError::Stopped)?
     }
 
     /// [`Vault::lock`].
@@ -140,16 +141,14 @@ impl VaultHandle {
         })
         .await
     }
-
-    async fn prepare_key(&self, key: SlotKey) -> Result<PreparedKey, VaultError> {
-        let slots = self.call(Vault::slots).await?;
-        tokio::task::spawn_blocking(move || key.prepare(&slots))
-            .await
-            .map_err(|_panicked| VaultError::Stopped)?
-    }
 }
 
-async fn prepare_slot(source: SlotSource) -> Result<PreparedSlot, VaultError> {
+/// Derives a new slot's key, off the vault's thread.
+///
+/// # Errors
+///
+/// Those of [`SlotSource::prepare`].
+pub async fn prepare_slot(source: SlotSource) -> Result<PreparedSlot, VaultError> {
     tokio::task::spawn_blocking(move || source.prepare())
         .await
         .map_err(|_panicked| VaultError::Stopped)?

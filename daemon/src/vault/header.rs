@@ -5,7 +5,7 @@ use countersign_proto::agent::v1 as wire;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::{
-    VaultError,
+    FingerUnlock, VaultError,
     words::{Autosend, words},
 };
 
@@ -28,6 +28,7 @@ pub(super) struct Header {
     pub(super) host: [u8; 32],
     pub(super) unlock_mode: UnlockMode,
     pub(super) autosend: Autosend,
+    pub(super) finger: FingerUnlock,
     pub(super) created: i64,
     mac: Vec<u8>,
 }
@@ -44,6 +45,7 @@ impl Header {
             host,
             unlock_mode,
             autosend: Autosend::On,
+            finger: FingerUnlock::Off,
             created,
             mac: Vec::new(),
         }
@@ -52,7 +54,7 @@ impl Header {
     pub(super) fn read(database: &Connection) -> Result<Self, VaultError> {
         let (format, header) = database
             .query_row(
-                "SELECT format, vault_id, host, unlock_mode, autosend, created, mac FROM header",
+                "SELECT format, vault_id, host, unlock_mode, autosend, created, mac, finger FROM header",
                 (),
                 |row| {
                     Ok((
@@ -64,6 +66,11 @@ impl Header {
                             autosend: row.get(4)?,
                             created: row.get(5)?,
                             mac: row.get(6)?,
+                            finger: if row.get(7)? {
+                                FingerUnlock::On
+                            } else {
+                                FingerUnlock::Off
+                            },
                         },
                     ))
                 },
@@ -84,8 +91,8 @@ impl Header {
         self.mac = self.mac(key)?.finish().to_vec();
         transaction.execute(
             "INSERT OR REPLACE INTO header
-                (only, format, vault_id, host, unlock_mode, autosend, created, mac)
-             VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                (only, format, vault_id, host, unlock_mode, autosend, created, mac, finger)
+             VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             params![
                 FORMAT,
                 self.vault_id,
@@ -93,7 +100,8 @@ impl Header {
                 self.unlock_mode,
                 self.autosend,
                 self.created,
-                self.mac
+                self.mac,
+                self.finger == FingerUnlock::On
             ],
         )?;
         Ok(())
@@ -105,13 +113,18 @@ impl Header {
     }
 
     fn mac(&self, key: &MacKey) -> Result<countersign_core::seal::ColumnsMac, VaultError> {
-        Ok(key
+        let mac = key
             .columns("header")?
             .number(FORMAT)
             .bytes(&self.vault_id)
             .bytes(&self.host)
             .bytes(self.unlock_mode.word().as_bytes())
             .number(bool::from(self.autosend).into())
-            .number(self.created))
+            .number(self.created);
+        Ok(match self.finger {
+            FingerUnlock::On => mac.bytes(b"finger"),
+            // As the first version, which knew no finger, has it.
+            FingerUnlock::Off => mac,
+        })
     }
 }

@@ -8,7 +8,7 @@
 //! Nothing is used that its seal or MAC does not vouch for.
 //!
 //! The rows live in: header.rs, slots.rs (ways to open), tokens.rs on `token_columns.rs` with counters.rs
-//! and pin.rs, services.rs, requests.rs with outbox.rs, events.rs. The files' place and permissions: place.rs.
+//! and pin.rs, unlocking.rs, services.rs, requests.rs with outbox.rs, events.rs. The files' place and permissions: place.rs.
 
 mod counters;
 mod database;
@@ -26,25 +26,30 @@ mod slots;
 mod tier;
 mod token_columns;
 mod tokens;
+mod unlocking;
 mod words;
 
 use std::path::PathBuf;
 
 use countersign_core::{
-    seal::{DataKey, KEY_LEN},
+    seal::{DataKey, KEY_LEN, slot::PinKey},
     time::UnixMillis,
 };
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use error::VaultError;
 pub use events::{EVENT_DETAIL, Event, EventKind, KEPT_EVENTS, NewEvent};
-pub use handle::VaultHandle;
+pub use handle::{VaultHandle, prepare_slot};
 pub use header::UnlockMode;
 pub use outbox::{OutboxKind, Waiting};
 pub use requests::{KEPT_REQUESTS, Recorded, RequestRow, RequestState};
 pub use services::{ServiceRegistration, ServiceRow};
-pub use slots::{PreparedKey, PreparedSlot, Slot, SlotId, SlotKey, SlotSource};
+pub use pin::{PinAttempt, PinOutcome};
+pub use slots::{
+    KeyPlace, PreparedKey, PreparedSlot, Slot, SlotId, SlotKey, SlotSource, prepare_keys,
+};
 pub use tokens::{Integrity, TokenRow, TokenState};
+pub use unlocking::{FingerHalf, FingerUnlock};
 pub use words::Autosend;
 
 use self::{
@@ -204,11 +209,17 @@ impl Vault {
     pub fn unlock_prepared(&mut self, key: PreparedKey) -> Result<(), VaultError> {
         self.look_again();
         let opened = self.opened_mut()?;
-        let data_key = key.open(&opened.database)?;
-        let channel = ChannelTier::derive(&data_key)?;
+        let by = key.open(&opened.database)?;
+        let channel = ChannelTier::derive(&by.data_key)?;
         opened.header.check(&channel.columns)?;
-        opened.decision = Some(DecisionTier::derive(&data_key)?);
+        let before = opened.channel.take().and_then(|before| before.finger);
+        opened.decision = Some(DecisionTier::derive(&by.data_key)?);
         opened.channel = Some(channel);
+        match by.pin_key {
+            Some(pin_key) => opened.keep_for_finger(by.slot, Some(pin_key)),
+            // Opened without a PIN: what the last one gave stays.
+            None => opened.restore_finger(before),
+        }
         Ok(())
     }
 
@@ -235,39 +246,6 @@ impl Vault {
     pub fn slots(&mut self) -> Result<Vec<Slot>, VaultError> {
         self.look_again();
         slots::read(&self.opened()?.database)
-    }
-
-    /// Adds a way to open, proved by one that opens already.
-    ///
-    /// # Errors
-    ///
-    /// As [`Vault::unlock_prepared`].
-    pub fn add_slot(
-        &mut self,
-        key: PreparedKey,
-        slot: &PreparedSlot,
-    ) -> Result<SlotId, VaultError> {
-        let opened = self.opened_mut()?;
-        let data_key = key.open(&opened.database)?;
-        let transaction = opened.begin()?;
-        let id = slot.insert(&transaction, &data_key)?;
-        transaction.commit()?;
-        Ok(id)
-    }
-
-    /// Removes a way to open. The last one stays.
-    ///
-    /// # Errors
-    ///
-    /// [`VaultError::Locked`]; [`VaultError::NoSlot`] when there is no such slot or no other.
-    pub fn remove_slot(&mut self, id: SlotId) -> Result<(), VaultError> {
-        let opened = self.opened_mut()?;
-        opened.decision()?;
-        let transaction = opened.begin()?;
-        slots::remove(&transaction, id)?;
-        transaction.commit()?;
-        database::checkpoint(&opened.database);
-        Ok(())
     }
 
     /// What an unlock asks of the user. Checked against its MAC as soon as the vault is unlocked.
@@ -370,6 +348,27 @@ impl Opened {
 
     fn decision(&self) -> Result<&DecisionTier, VaultError> {
         self.decision.as_ref().ok_or(VaultError::Locked)
+    }
+
+    /// Where the user lets a finger unlock: the PIN's half of the key waits for it.
+    fn keep_for_finger(&mut self, slot: SlotId, pin_key: Option<PinKey>) {
+        if let (Some(channel), FingerUnlock::On, Some(pin_key)) =
+            (self.channel.as_mut(), self.header.finger, pin_key)
+        {
+            channel.finger = Some(FingerHalf { slot, pin_key });
+        }
+    }
+
+    fn restore_finger(&mut self, half: Option<FingerHalf>) {
+        if let (Some(channel), FingerUnlock::On) = (self.channel.as_mut(), self.header.finger) {
+            channel.finger = half;
+        }
+    }
+
+    fn forget_finger(&mut self) {
+        if let Some(channel) = self.channel.as_mut() {
+            channel.finger = None;
+        }
     }
 
     /// A write transaction. There is one connection and `&mut` goes around once, so none is nested.

@@ -1,61 +1,229 @@
-//! Tries of a token's PIN: counted down durably before the PIN is checked, so that no try is free.
+//! A token's PIN: tries counted down durably before the PIN is looked at, so that none is free; keys opened and
+//! sealed behind it.
 
-use countersign_core::ids::TokenId;
+use countersign_core::{
+    ids::TokenId,
+    seal::{SealContext, slot::PinKey},
+    secret::SecretBytes,
+    token::{KeyHolder, NewPin, PinAsking, PinLock, TokenKeys, TokenSecrets},
+};
 
-use super::{Vault, VaultError, events::NewEvent, token_columns::Columns, tokens::TokenState};
+use super::{
+    Vault, VaultError, database,
+    events::{self, NewEvent},
+    random,
+    tier::DecisionTier,
+    token_columns::Columns,
+    tokens::TokenState,
+};
+
+/// A try that has been counted already.
+#[derive(Debug)]
+pub struct PinAttempt {
+    /// What the PIN is to open.
+    pub lock: PinLock,
+    /// Tries left after this one.
+    pub left: u32,
+}
+
+/// What a try showed.
+#[derive(Debug)]
+pub enum PinOutcome {
+    /// The PIN was right; all tries are back.
+    Right(TokenKeys),
+    /// It was wrong.
+    Wrong {
+        /// Tries left.
+        left: u32,
+    },
+    /// It was wrong and the last: the secrets are erased.
+    Exhausted,
+}
 
 impl Vault {
-    /// Counts a try down before it is made. Returns how many are left after it.
+    /// Counts a try down before it is made, durably: a process killed anywhere later has lost the try.
     ///
     /// # Errors
     ///
-    /// [`VaultError::NoPin`]; [`VaultError::PinExhausted`] when none is left: the caller then calls
-    /// [`Vault::exhaust`]. [`VaultError::Locked`], [`VaultError::Damaged`], storage errors.
-    pub fn begin_pin_attempt(&mut self, id: TokenId) -> Result<u32, VaultError> {
-        let opened = self.opened_mut()?;
-        opened.decision()?;
-        let key = &opened.channel()?.columns;
-        let transaction = opened.begin()?;
-        let mut columns = Columns::load(&transaction, key, id)?.active()?;
-        let left = columns.tries_left.ok_or(VaultError::NoPin)?;
-        if left <= 0 {
-            return Err(VaultError::PinExhausted);
-        }
-        let left = left.saturating_sub(1);
-        columns.tries_left = Some(left);
-        columns.store(&transaction, key)?;
-        transaction.commit()?;
-        u32::try_from(left).map_err(|_range| VaultError::Damaged)
-    }
-
-    /// The PIN was right: all tries are back.
-    ///
-    /// # Errors
-    ///
-    /// As [`Vault::begin_pin_attempt`].
-    pub fn pin_succeeded(&mut self, id: TokenId) -> Result<(), VaultError> {
+    /// [`VaultError::NoPin`]; [`VaultError::PinExhausted`] when none is left: the secrets are erased then, if a
+    /// crash has left them. [`VaultError::Locked`], [`VaultError::Damaged`], storage errors: no try was counted.
+    pub fn begin_pin_attempt(
+        &mut self,
+        id: TokenId,
+        exhausted: &NewEvent,
+    ) -> Result<PinAttempt, VaultError> {
         let opened = self.opened_mut()?;
         let decision = opened.decision()?;
         let key = &opened.channel()?.columns;
         let transaction = opened.begin()?;
         let mut columns = Columns::load(&transaction, key, id)?.active()?;
-        let allowed = columns
-            .secrets(decision)?
-            .tries_allowed()
-            .ok_or(VaultError::NoPin)?;
-        columns.tries_left = Some(i64::from(allowed));
+        let lock = match columns.secrets(decision)?.keys {
+            KeyHolder::Locked(lock) => lock,
+            KeyHolder::Open(_) => return Err(VaultError::NoPin),
+        };
+        let tries = columns.tries_left.ok_or(VaultError::NoPin)?;
+        if tries <= 0 {
+            // Killed between the last wrong try and the erasing.
+            drop(transaction);
+            self.erase(id, TokenState::PinExhausted, exhausted)?;
+            return Err(VaultError::PinExhausted);
+        }
+        let left = tries.saturating_sub(1);
+        columns.tries_left = Some(left);
         columns.store(&transaction, key)?;
         transaction.commit()?;
-        Ok(())
+        Ok(PinAttempt {
+            lock,
+            left: u32::try_from(left).map_err(|_range| VaultError::Damaged)?,
+        })
     }
 
-    /// The last try was wrong: the token's secrets are erased, the row and its history stay.
+    /// Ends a try: a right PIN opens the keys and gives all tries back, a wrong last one erases the secrets in the
+    /// transaction that writes its event.
     ///
     /// # Errors
     ///
-    /// [`VaultError::TokenUnknown`], [`VaultError::Damaged`], [`VaultError::Locked`] before the first
-    /// unlock, storage errors.
-    pub fn exhaust(&mut self, id: TokenId, event: &NewEvent) -> Result<(), VaultError> {
-        self.erase(id, TokenState::PinExhausted, event)
+    /// [`VaultError::Locked`], [`VaultError::Damaged`], [`VaultError::TokenRevoked`],
+    /// [`VaultError::PinExhausted`], storage errors: the try stays counted.
+    pub fn finish_pin_attempt(
+        &mut self,
+        id: TokenId,
+        pin: &PinKey,
+        tpm: Option<&SecretBytes>,
+        wrong: &NewEvent,
+        exhausted: &NewEvent,
+    ) -> Result<PinOutcome, VaultError> {
+        let opened = self.opened_mut()?;
+        let decision = opened.decision()?;
+        let key = &opened.channel()?.columns;
+        let transaction = opened.begin()?;
+        let mut columns = Columns::load(&transaction, key, id)?.active()?;
+        let secrets = columns.secrets(decision)?;
+        let lock = secrets.keys.lock().ok_or(VaultError::NoPin)?;
+        if let Some(keys) = lock.open(id, pin, tpm)? {
+            columns.tries_left = secrets.tries_allowed().map(i64::from);
+            columns.store(&transaction, key)?;
+            transaction.commit()?;
+            return Ok(PinOutcome::Right(keys));
+        }
+        let left = columns.tries_left.ok_or(VaultError::NoPin)?;
+        if left <= 0 {
+            drop(transaction);
+            self.erase(id, TokenState::PinExhausted, exhausted)?;
+            return Ok(PinOutcome::Exhausted);
+        }
+        events::append(&transaction, wrong)?;
+        transaction.commit()?;
+        Ok(PinOutcome::Wrong {
+            left: u32::try_from(left).map_err(|_range| VaultError::Damaged)?,
+        })
+    }
+
+    /// The key that the PIN gave when a finger was switched on for this token.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::NoPin`] when no finger stands for the PIN; else as [`Vault::token_secrets`].
+    pub fn finger_key(&self, id: TokenId) -> Result<(PinKey, PinLock), VaultError> {
+        let opened = self.opened()?;
+        let decision = opened.decision()?;
+        let columns = Columns::load(&opened.database, &opened.channel()?.columns, id)?.active()?;
+        let KeyHolder::Locked(lock) = columns.secrets(decision)?.keys else {
+            return Err(VaultError::NoPin);
+        };
+        let sealed = lock.finger.as_deref().ok_or(VaultError::NoPin)?;
+        let bytes = decision.finger.open(SealContext::FingerKey(id), sealed)?;
+        Ok((PinKey::from_bytes(bytes)?, lock))
+    }
+
+    /// Puts another PIN before the keys, whose present one was right a moment ago. A finger is switched off.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vault::token_secrets`], [`VaultError::Random`], storage errors.
+    pub fn change_pin(
+        &mut self,
+        id: TokenId,
+        keys: &TokenKeys,
+        pin: &NewPin,
+        event: &NewEvent,
+    ) -> Result<(), VaultError> {
+        let nonce = random::array()?;
+        self.change_secrets(id, event, |secrets, _| {
+            secrets.keys = KeyHolder::Locked(PinLock::seal(id, keys, pin, &nonce)?);
+            Ok(())
+        })
+    }
+
+    /// Lets a finger stand for the PIN, which was right a moment ago, or takes that back (`None`).
+    ///
+    /// # Errors
+    ///
+    /// As [`Vault::change_pin`]; [`VaultError::NoPin`].
+    pub fn set_finger(
+        &mut self,
+        id: TokenId,
+        pin: Option<&PinKey>,
+        event: &NewEvent,
+    ) -> Result<(), VaultError> {
+        let nonce = random::array()?;
+        self.change_secrets(id, event, |secrets, decision| {
+            let KeyHolder::Locked(lock) = &mut secrets.keys else {
+                return Err(VaultError::NoPin);
+            };
+            let seal = |pin: &PinKey| {
+                decision
+                    .finger
+                    .seal(SealContext::FingerKey(id), &nonce, pin.expose().expose())
+            };
+            lock.finger = pin.map(seal).transpose()?;
+            Ok(())
+        })
+    }
+
+    /// How often the PIN is asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vault::change_pin`].
+    pub fn set_asking(
+        &mut self,
+        id: TokenId,
+        asking: PinAsking,
+        event: &NewEvent,
+    ) -> Result<(), VaultError> {
+        self.change_secrets(id, event, |secrets, _| {
+            secrets.asking = asking;
+            Ok(())
+        })
+    }
+
+    /// Opens a token's blob, changes it, seals it anew and writes it with its event. What it said before is
+    /// overwritten in the file.
+    fn change_secrets(
+        &mut self,
+        id: TokenId,
+        event: &NewEvent,
+        change: impl FnOnce(&mut TokenSecrets, &DecisionTier) -> Result<(), VaultError>,
+    ) -> Result<(), VaultError> {
+        let opened = self.opened_mut()?;
+        let decision = opened.decision()?;
+        let key = &opened.channel()?.columns;
+        let transaction = opened.begin()?;
+        let mut columns = Columns::load(&transaction, key, id)?.active()?;
+        let mut secrets = columns.secrets(decision)?;
+        change(&mut secrets, decision)?;
+        let plain = secrets.to_bytes()?;
+        let blob =
+            decision
+                .token_blob
+                .seal(SealContext::Token(id), &random::array()?, plain.expose())?;
+        columns.blob = Some(blob);
+        columns.tries_left = secrets.tries_allowed().map(i64::from);
+        columns.store(&transaction, key)?;
+        events::append(&transaction, event)?;
+        transaction.commit()?;
+        database::checkpoint(&opened.database);
+        Ok(())
     }
 }

@@ -4,7 +4,7 @@ use countersign_core::{
     ids::{ServiceId, TokenId},
     otp::OtpMode,
     seal::SealContext,
-    token::{TokenSecrets, TokenSummary},
+    token::{KeyHolder, NewPin, PinLock, TokenSecrets, TokenSummary},
 };
 use countersign_proto::{agent::v1 as wire, limits};
 use rusqlite::params;
@@ -69,17 +69,19 @@ pub struct TokenRow {
 
 impl Vault {
     /// Adds a token: its row, its service's row if a registration is given, and the event, in one
-    /// transaction. `counter` is kept only for tokens that have one.
+    /// transaction. `counter` is kept only for tokens that have one; `pin` is the one that was chosen, where the
+    /// agent checks it.
     ///
     /// # Errors
     ///
-    /// [`VaultError::Locked`], [`VaultError::NameTaken`], [`VaultError::NameInvalid`],
+    /// [`VaultError::NoPin`] when there is no PIN where there must be one; [`VaultError::Locked`], [`VaultError::NameTaken`], [`VaultError::NameInvalid`],
     /// [`VaultError::TokenExists`], [`VaultError::ServiceUnknown`] when the token names a service that is
     /// neither known nor given, storage errors.
     pub fn add_token(
         &mut self,
         name: &str,
         secrets: &TokenSecrets,
+        pin: Option<&NewPin>,
         counter: u64,
         service: Option<&ServiceRegistration>,
         event: &NewEvent,
@@ -88,7 +90,6 @@ impl Vault {
         let opened = self.opened_mut()?;
         let (channel, decision) = (opened.channel()?, opened.decision()?);
         let counter = i64::try_from(counter).map_err(|_over| VaultError::CounterExhausted)?;
-        let plain = secrets.to_bytes()?;
         let transaction = opened.begin()?;
         if let Some(service) = service {
             services::put(&transaction, channel, service)?;
@@ -115,7 +116,22 @@ impl Vault {
             mac: Vec::new(),
         };
         columns.id = insert(&transaction, &columns)?;
-        // The seal and the MAC are bound to the id, which is known only now.
+        // The seals and the MAC are bound to the id, which is known only now.
+        let locked = match (pin, secrets.keys.open()) {
+            (Some(pin), Some(keys)) => Some(TokenSecrets {
+                keys: KeyHolder::Locked(PinLock::seal(
+                    columns.id,
+                    keys,
+                    pin,
+                    &random::array()?,
+                )?),
+                ..secrets.clone()
+            }),
+            (None, _) if secrets.tries_allowed().is_none() => None,
+            // A token with a PIN is never kept without it.
+            (None | Some(_), _) => return Err(VaultError::NoPin),
+        };
+        let plain = locked.as_ref().unwrap_or(secrets).to_bytes()?;
         let nonce = random::array()?;
         let context = SealContext::Token(columns.id);
         columns.blob = Some(decision.token_blob.seal(context, &nonce, plain.expose())?);

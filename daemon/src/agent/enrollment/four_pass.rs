@@ -11,7 +11,10 @@ use countersign_core::{
     secret::SecretBytes,
     signing::{self, Label},
     text,
-    token::{PinType, PushPolicy, ServiceBinding, TokenSecrets, VerificationLevel},
+    token::{
+        KeyHolder, PinAsking, PushPolicy, ServiceBinding, TokenKeys, TokenSecrets,
+        VerificationLevel,
+    },
 };
 use countersign_proto::push::v1 as push;
 use p256::ecdsa::SigningKey;
@@ -19,7 +22,7 @@ use prost::Message as _;
 
 use super::{EnrollmentError, SHOWN};
 use crate::{
-    agent::{Agent, ports::PortRng, services::profile},
+    agent::{Agent, caller::Caller, ports::PortRng, services::profile},
     vault::{EventKind, ServiceRegistration, ServiceRow, Vault},
 };
 
@@ -40,18 +43,26 @@ impl Agent {
         &self,
         name: &str,
         activation: &ActivationString,
+        caller: &Caller,
     ) -> Result<TokenId, EnrollmentError> {
         // A vault that cannot be written is found out before the activation string is used up.
         self.vault.call(Vault::check_writable).await?;
 
         let provisioned = self.four_passes(activation).await?;
-        check_supported(&provisioned.package)?;
+        check_serial(&provisioned.package)?;
+        // Before the registration: until then the activation string may be used again.
+        let policy = provisioned.package.pin;
+        let pin = self.first_pin(policy, name, caller).await?;
+        let server_pin = match policy {
+            PinPolicy::Server(_) | PinPolicy::InPasscode => pin.as_ref(),
+            PinPolicy::None | PinPolicy::Token(_) => None,
+        };
         let mut rng = PortRng::new(&*self.ports.random);
         let device = self.device_at(activation, &mut rng).await?;
         let decision_key = signing::new_key(&mut rng);
         rng.check()?;
         let registered = self
-            .register(activation, &provisioned, &device, &decision_key)
+            .register(activation, &provisioned, &device, &decision_key, server_pin)
             .await?;
 
         let package = provisioned.package;
@@ -68,12 +79,11 @@ impl Agent {
             &package.issuer
         };
         let secrets = TokenSecrets {
-            seed: provisioned.k_token,
             issuer: text::display(issuer, SHOWN),
             user: text::display(&package.user, SHOWN),
             serial: package.serial,
-            pin: package.pin.pin_type(),
-            pin_tries: None,
+            pin: package.pin,
+            asking: PinAsking::EveryTime,
             push,
             service: Some(ServiceBinding {
                 service: row.service,
@@ -82,7 +92,10 @@ impl Agent {
                 pins: row.pins.clone(),
                 identity_key: row.identity_key.clone(),
             }),
-            decision_key: Some(signing::key_to_bytes(&decision_key)),
+            keys: KeyHolder::Open(TokenKeys {
+                seed: provisioned.k_token,
+                decision_key: Some(signing::key_to_bytes(&decision_key)),
+            }),
             exportable: package.exportable == Exportable::Yes,
             policy_name: text::display(&package.policy_name, SHOWN),
             policy_level: text::display(&package.policy_level, SHOWN),
@@ -102,8 +115,25 @@ impl Agent {
         };
         let event = self.event(EventKind::Enrolled, name, &secrets.serial);
         let (name, counter) = (name.to_owned(), package.counter);
+        let new_pin = match (policy, pin) {
+            (PinPolicy::Token(_), Some(pin)) => Some(self.new_token_pin(&pin, &secrets).await?),
+            (
+                PinPolicy::Token(_)
+                | PinPolicy::None
+                | PinPolicy::Server(_)
+                | PinPolicy::InPasscode,
+                _,
+            ) => None,
+        };
         let add = move |vault: &mut Vault| {
-            vault.add_token(&name, &secrets, counter, Some(&registration), &event)
+            vault.add_token(
+                &name,
+                &secrets,
+                new_pin.as_ref(),
+                counter,
+                Some(&registration),
+                &event,
+            )
         };
         let id = self.vault.call(add).await?;
         self.ports.push.open(profile).await;
@@ -173,6 +203,7 @@ impl Agent {
         provisioned: &client::Provisioned,
         device: &Device,
         decision_key: &SigningKey,
+        server_pin: Option<&SecretBytes>,
     ) -> Result<push::RegisterReply, EnrollmentError> {
         let body = push::RegisterBody {
             serial: provisioned.package.serial.clone(),
@@ -180,7 +211,10 @@ impl Agent {
             channel_key: signing::public_to_sec1(device.channel_key.verifying_key()),
             decision_key: signing::public_to_sec1(decision_key.verifying_key()),
             device_name: device_name(),
-            server_pin: String::new(),
+            server_pin: server_pin
+                .and_then(SecretBytes::as_text)
+                .unwrap_or_default()
+                .to_owned(),
         }
         .encode_to_vec();
         let request = push::RegisterRequest {
@@ -196,8 +230,8 @@ impl Agent {
     }
 }
 
-/// What this version of the agent can keep its promises for.
-fn check_supported(package: &countersign_core::pskc::KeyPackage) -> Result<(), EnrollmentError> {
+/// Is the serial one that can be shown as it is?
+fn check_serial(package: &countersign_core::pskc::KeyPackage) -> Result<(), EnrollmentError> {
     if package.serial.chars().count() > SERIAL
         || text::display(&package.serial, SERIAL) != package.serial
     {
@@ -205,17 +239,7 @@ fn check_supported(package: &countersign_core::pskc::KeyPackage) -> Result<(), E
             "the serial number is malformed".to_owned(),
         ));
     }
-    match package.pin.pin_type() {
-        PinType::None => Ok(()),
-        PinType::Server if matches!(package.pin, PinPolicy::Server(_)) => {
-            Err(EnrollmentError::Unsupported(
-                "this token has a server PIN, which this version does not handle yet".to_owned(),
-            ))
-        }
-        PinType::Server | PinType::Token => Err(EnrollmentError::Unsupported(
-            "this token asks for a PIN, which this version does not handle yet".to_owned(),
-        )),
-    }
+    Ok(())
 }
 
 /// The service as its registration gave it; its key must be the one that was pinned.

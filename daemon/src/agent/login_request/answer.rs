@@ -6,9 +6,10 @@ use core::time::Duration;
 use countersign_core::{
     ids::{LoginRequestId, ServiceId, TokenId},
     login_request::{Closing, LoginRequest, NumberMatching, Phase, Verdict},
+    pskc::PinPolicy,
     secret::SecretBytes,
     signing::{self, Label},
-    token::VerificationLevel,
+    token::{TokenSecrets, VerificationLevel},
 };
 use countersign_proto::{limits, push::v1 as push};
 use p256::ecdsa::SigningKey;
@@ -19,7 +20,13 @@ use tracing::warn;
 
 use super::{AnswerError, AnswerWish, RequestSelector, RequestView, UnknownRequest};
 use crate::{
-    agent::{Agent, Change, passcode::PushPasscode, state::Reported},
+    agent::{
+        Agent, Change,
+        caller::{About, Caller},
+        passcode::{PasscodeError, PushPasscode},
+        state::Reported,
+        verification::{JustShown, Verified},
+    },
     vault::{EventKind, RequestRow, Vault, VaultError},
 };
 
@@ -38,12 +45,13 @@ impl Agent {
         &self,
         selector: RequestSelector,
         wish: AnswerWish,
+        caller: &Caller,
     ) -> Result<RequestView, AnswerError> {
         let id = self.select(&selector, &wish).await?;
         let changes = self.changes.subscribe();
         match wish {
             AnswerWish::Approve { number } => {
-                self.approve(id, number).await?;
+                self.approve(id, number, caller).await?;
                 self.outcome(id, changes).await
             }
             AnswerWish::Deny => {
@@ -54,47 +62,140 @@ impl Agent {
         }
     }
 
-    async fn approve(&self, id: LoginRequestId, number: Option<String>) -> Result<(), AnswerError> {
+    async fn approve(
+        &self,
+        id: LoginRequestId,
+        number: Option<String>,
+        caller: &Caller,
+    ) -> Result<(), AnswerError> {
         let request = self.tracked_request(id)?;
         let number = checked_number(&request, number)?;
+        let changes = self.changes.subscribe();
         self.advance(id, |phase, now, deadline| {
             phase.answer(Verdict::Approve, now, deadline)
         })?;
-        let approved = self.approve_verified(&request, number).await;
+        // A denial, the end of its time or a locked session ends the question: dialog and reader are withdrawn.
+        let verified = tokio::select! {
+            biased;
+            ended = self.no_longer_verifying(id, changes) => Err(ended),
+            verified = self.verified(&request, caller) => verified,
+        };
+        let approved = match verified {
+            Ok((secrets, verified)) => self.decide(&request, number, &secrets, &verified).await,
+            Err(error) => Err(error),
+        };
         if approved.is_err() {
             self.retreat(id);
         }
         approved
     }
 
-    async fn approve_verified(
+    /// Ready when the request is not being verified any more, with the reason.
+    async fn no_longer_verifying(
+        &self,
+        id: LoginRequestId,
+        mut changes: broadcast::Receiver<Change>,
+    ) -> AnswerError {
+        loop {
+            let now = self.ports.clock.boot();
+            let ended = {
+                let facts = self.state.facts();
+                match facts.requests.get(&id) {
+                    None => Some(AnswerError::Unknown(UnknownRequest::NoSuchId)),
+                    Some(tracked) => tracked
+                        .phase
+                        .verified(now, tracked.deadline)
+                        .err()
+                        .map(AnswerError::from),
+                }
+            };
+            if let Some(ended) = ended {
+                return ended;
+            }
+            if let Err(RecvError::Closed) = changes.recv().await {
+                return crate::agent::asking::never().await;
+            }
+        }
+    }
+
+    /// The user, verified as the token asks; a locked vault is opened on the way.
+    async fn verified(
         &self,
         request: &LoginRequest,
-        number: String,
-    ) -> Result<(), AnswerError> {
+        caller: &Caller,
+    ) -> Result<(TokenSecrets, Verified), AnswerError> {
         self.started().await;
+        let left = self.time_left(request.id);
+        let from = [request.client_address.as_str(), request.place.as_str()]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(", ");
+        let from = if from.is_empty() {
+            from
+        } else {
+            format!("from {from}")
+        };
+        let about = About::new(&format!(
+            "Log in to {} as {}?",
+            request.resource, request.user
+        ))
+        .and(&from)
+        .within(left);
+        let opening = self.unlock_for(caller, about.clone()).await?;
+        let row = self.row(request.token).await.map_err(PasscodeError::from)?;
         let token = request.token;
         let secrets = self
             .vault
             .call(move |vault| vault.token_secrets(token))
             .await?;
-        let level = Self::verify_for_push(&secrets)?;
-        let generated = self.push_passcode(request, &secrets).await?;
+        let verified = self
+            .verify_for_push(&row, &secrets, JustShown::from(opening), about, caller)
+            .await?;
+        Ok((secrets, verified))
+    }
+
+    fn time_left(&self, id: LoginRequestId) -> Duration {
+        let now = self.ports.clock.boot();
+        let facts = self.state.facts();
+        let tracked = facts.requests.get(&id);
+        tracked.map_or(Duration::ZERO, |tracked| tracked.deadline.since(now))
+    }
+
+    async fn decide(
+        &self,
+        request: &LoginRequest,
+        number: String,
+        secrets: &TokenSecrets,
+        verified: &Verified,
+    ) -> Result<(), AnswerError> {
+        let generated = self.push_passcode(request, secrets, verified).await?;
         let body = self.decision_body(request, push::Verdict::Approve).await?;
         let body = push::DecisionBody {
             number,
             passcode_hash: Sha256::digest(generated.passcode.expose().as_bytes()).to_vec(),
             moving_factor: generated.moving_factor,
-            level: wire_level(level).into(),
+            level: wire_level(verified.level).into(),
             ..body
         };
-        let key = secrets.decision_key.as_ref().ok_or_else(|| {
+        let key = verified.keys.decision_key.as_ref().ok_or_else(|| {
             AnswerError::Refused("this token has no key to approve with".to_owned())
         })?;
         let key = signing::key_from_bytes(key).map_err(|_unusable| {
             AnswerError::Refused("this token's approval key is damaged".to_owned())
         })?;
-        let frame = decision_frame(&key, &body, Some(&generated));
+        // A PIN in the computation stays here; one that the service checks goes there, in a field of its own.
+        let server_pin = match (secrets.pin, &verified.pin) {
+            (PinPolicy::Server(_), Some(pin)) => pin.expose(),
+            (
+                PinPolicy::Server(_)
+                | PinPolicy::None
+                | PinPolicy::Token(_)
+                | PinPolicy::InPasscode,
+                _,
+            ) => "",
+        };
+        let frame = decision_frame(&key, &body, Some((&generated, server_pin)));
         // A denial that came meanwhile wins: from here on the answer is settled.
         self.advance(request.id, Phase::verified)?;
         self.send_durably(request, frame).await?;
@@ -392,16 +493,18 @@ fn checked_number(request: &LoginRequest, number: Option<String>) -> Result<Stri
 fn decision_frame(
     key: &SigningKey,
     body: &push::DecisionBody,
-    passcode: Option<&PushPasscode>,
+    passcode: Option<(&PushPasscode, &str)>,
 ) -> push::AgentFrame {
     let body = body.encode_to_vec();
     let signature = signing::sign(key, Label::Decision, &body).to_vec();
     let decision = push::Decision {
         signed: Some(push::Signed { body, signature }),
         passcode: passcode
-            .map(|made| made.passcode.expose().to_owned())
+            .map(|(made, _)| made.passcode.expose().to_owned())
             .unwrap_or_default(),
-        server_pin: String::new(),
+        server_pin: passcode
+            .map(|(_, pin)| pin.to_owned())
+            .unwrap_or_default(),
     };
     push::AgentFrame {
         frame: Some(push::agent_frame::Frame::Decision(decision)),

@@ -7,6 +7,7 @@ use countersign_core::{
     login_request::{LoginRequest, NumberMatching, Phase, TTL, deadline},
     signing::{self, Label},
     text,
+    token::{PushPolicy, VerificationLevel},
 };
 use countersign_proto::{limits, push::v1 as push};
 use prost::Message as _;
@@ -20,7 +21,9 @@ use crate::{
         ports::{Approval, LoginRequestNotice},
         state::{Connection, Reported, Tracked},
     },
-    vault::{EventKind, Recorded, RequestRow, RequestState, ServiceRow, TokenRow, TokenState},
+    vault::{
+        EventKind, Recorded, RequestRow, RequestState, ServiceRow, TokenRow, TokenState, UnlockMode,
+    },
 };
 
 /// Why a frame was dropped. Nothing of it is shown; the log says which kind.
@@ -99,7 +102,8 @@ impl Agent {
         }
         info!(%service, id = %request.id, "a login request is pending");
         self.show(request.id, &token).await;
-        self.acknowledge(&request, Phase::Shown).await;
+        let phase = self.phase(request.id).unwrap_or(Phase::Shown);
+        self.acknowledge(&request, phase).await;
         Ok(())
     }
 
@@ -136,9 +140,14 @@ impl Agent {
             received.plus_ms(offset).since_ms(request.created)
         });
         let deadline = deadline(self.ports.clock.boot(), request.ttl, age_ms);
+        let phase = if facts.holds.is_empty() {
+            Phase::Shown
+        } else {
+            Phase::Held
+        };
         let tracked = Tracked {
             request,
-            phase: Phase::Shown,
+            phase,
             received,
             deadline,
             detail: String::new(),
@@ -152,8 +161,8 @@ impl Agent {
 
     /// Asks the user, or asks again with what has changed. Without a notification server the other ways remain.
     pub(in crate::agent) async fn show(&self, id: LoginRequestId, token: &TokenRow) {
-        let unlocked = self.is_unlocked().await;
-        let Some(notice) = self.notice(id, unlocked) else {
+        let cost = self.approval_cost(token).await;
+        let Some(notice) = self.notice(id, cost) else {
             return;
         };
         if let Err(error) = self.ports.notifications.ask(&notice).await {
@@ -161,12 +170,28 @@ impl Agent {
         }
     }
 
-    fn notice(&self, id: LoginRequestId, unlocked: bool) -> Option<LoginRequestNotice> {
+    /// What approving costs, as far as it is known before.
+    async fn approval_cost(&self, token: &TokenRow) -> Approval {
+        if !self.is_unlocked().await {
+            let mode = self.vault.call(|vault| vault.unlock_mode()).await;
+            return if mode == Ok(UnlockMode::Pin) && self.ports.pin_entry.program().is_some() {
+                Approval::Unlocked
+            } else {
+                Approval::VaultLocked
+            };
+        }
+        match token.secrets.as_ref().map(|secrets| secrets.push) {
+            Some(PushPolicy::Allowed(VerificationLevel::Click)) | None => Approval::Click,
+            Some(PushPolicy::Allowed(_) | PushPolicy::Off) => Approval::Verified,
+        }
+    }
+
+    fn notice(&self, id: LoginRequestId, cost: Approval) -> Option<LoginRequestNotice> {
         let facts = self.state.facts();
         let others = facts.pending().len().saturating_sub(1);
         let tracked = facts.requests.get(&id)?;
         let request = &tracked.request;
-        Some(LoginRequestNotice {
+        let mut notice = LoginRequestNotice {
             id,
             resource: request.resource.clone(),
             user: request.user.clone(),
@@ -175,16 +200,30 @@ impl Agent {
             program: request.program.clone(),
             at: tracked.received,
             left: tracked.deadline.since(self.ports.clock.boot()),
-            approval: match (unlocked, request.matching) {
-                (false, _) => Approval::VaultLocked,
-                (true, NumberMatching::Typed) => Approval::Number,
-                (true, NumberMatching::Off) => Approval::Click,
+            approval: match (cost, request.matching) {
+                (Approval::VaultLocked, _) => Approval::VaultLocked,
+                (_, NumberMatching::Typed) => Approval::Number,
+                (cost, NumberMatching::Off) => cost,
             },
             others,
-        })
+        };
+        if tracked.phase == Phase::Held {
+            // Who stands before a locked screen reads nothing of it.
+            notice.approval = Approval::SessionLocked;
+            for text in [
+                &mut notice.resource,
+                &mut notice.user,
+                &mut notice.client_address,
+                &mut notice.place,
+                &mut notice.program,
+            ] {
+                text.clear();
+            }
+        }
+        Some(notice)
     }
 
-    async fn acknowledge(&self, request: &LoginRequest, phase: Phase) {
+    pub(super) async fn acknowledge(&self, request: &LoginRequest, phase: Phase) {
         let kind = match phase {
             Phase::Held => push::AckKind::Held,
             Phase::Shown | Phase::Verifying | Phase::Decided(_) | Phase::Closed(_) => {

@@ -11,6 +11,7 @@ use super::{arrival::summary, view::state_of};
 use crate::{
     agent::{
         Agent,
+        caller::Caller,
         explain::sentence,
         ports::{NoticeChoice, NoticedOutcome, OutcomeNotice},
         state::Reported,
@@ -278,7 +279,11 @@ impl Agent {
             NoticeChoice::Report => AnswerWish::Report,
             NoticeChoice::Dismissed => return,
         };
-        let Err(error) = self.answer(RequestSelector::Id(id.to_string()), wish).await else {
+        let caller = Caller::default();
+        let answered = self
+            .answer(RequestSelector::Id(id.to_string()), wish, &caller)
+            .await;
+        let Err(error) = answered else {
             return;
         };
         info!(%id, %error, "an answer from a notification was not taken");

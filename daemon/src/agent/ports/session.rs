@@ -5,6 +5,10 @@ use tokio::sync::oneshot;
 /// Something that happened to the user's session (logind), as the service itself said it.
 #[derive(Debug)]
 pub enum SessionEvent {
+    /// Somebody tells about the session from now on.
+    Watched,
+    /// Nobody does any more.
+    Unwatched,
     /// The screen was locked.
     ScreenLocked,
     /// The screen is unlocked.

@@ -3,9 +3,14 @@
 use countersign_core::{
     login_request::Closing,
     otp::{OtpKind, OtpMode},
-    token::{PinType, PushPolicy, VerificationLevel},
+    pin::PinRules,
+    pskc::PinPolicy,
+    token::{PinAsking, PinType, PushPolicy, VerificationLevel},
 };
-use countersign_proto::agent::v1::{self as wire, Reason};
+use countersign_proto::{
+    agent::v1::{self as wire, Reason},
+    reason::detail_status,
+};
 use tonic::Status;
 
 use crate::{
@@ -15,10 +20,11 @@ use crate::{
         enrollment::{EnrollmentKind, EnrollmentPreview},
         explain::Explain,
         login_request::{RequestView, Standing},
-        status::Status as AgentStatus,
+        status::{SessionStanding, Status as AgentStatus},
+        verification::Biometric,
     },
     config::VaultKey,
-    vault::{Event, TokenRow, UnlockMode, VaultState},
+    vault::{Event, Slot, SlotId, TokenRow, UnlockMode, VaultState},
 };
 
 /// The gRPC error of a refusal.
@@ -26,17 +32,27 @@ pub(crate) fn refusal(error: &impl Explain) -> Status {
     error.reason().status(error.to_string(), error.hint())
 }
 
+/// The gRPC error of a refusal that may have cost a try.
+pub(super) fn refusal_of_pin(error: &impl Explain, tries_left: Option<u32>) -> Status {
+    detail_status(&wire::ErrorDetail {
+        reason: error.reason().into(),
+        message: error.to_string(),
+        hint: error.hint(),
+        tries_left,
+    })
+}
+
 pub(super) fn requested_vault_key(key: wire::VaultKey) -> Result<Option<VaultKey>, Status> {
     match key {
         wire::VaultKey::Unspecified => Ok(None),
         wire::VaultKey::SecretService => Ok(Some(VaultKey::SecretService)),
         wire::VaultKey::Passphrase => Ok(Some(VaultKey::Passphrase)),
-        wire::VaultKey::Credential | wire::VaultKey::Tpm | wire::VaultKey::RecoveryCode => {
-            Err(Reason::Usage.status(
-                "this version keeps the vault's key in the Secret Service or under a passphrase",
-                "use --vault-key secret-service or --vault-key passphrase",
-            ))
-        }
+        wire::VaultKey::Credential => Ok(Some(VaultKey::Credential)),
+        wire::VaultKey::Tpm => Ok(Some(VaultKey::Tpm)),
+        wire::VaultKey::RecoveryCode => Err(Reason::Usage.status(
+            "a recovery code is a second way, not the only one",
+            "use another --vault-key, and --recovery-code beside it",
+        )),
     }
 }
 
@@ -44,7 +60,35 @@ pub(super) const fn vault_key(key: VaultKey) -> wire::VaultKey {
     match key {
         VaultKey::SecretService => wire::VaultKey::SecretService,
         VaultKey::Passphrase => wire::VaultKey::Passphrase,
+        VaultKey::Credential => wire::VaultKey::Credential,
+        VaultKey::Tpm => wire::VaultKey::Tpm,
     }
+}
+
+pub(super) const fn biometric(state: Biometric) -> wire::BiometricState {
+    match state {
+        Biometric::Refused => wire::BiometricState::Refused,
+        Biometric::Off => wire::BiometricState::Off,
+        Biometric::Ready => wire::BiometricState::Ready,
+        Biometric::PinDue => wire::BiometricState::PinDue,
+    }
+}
+
+pub(super) fn slot(slot: &Slot) -> wire::VaultSlot {
+    wire::VaultSlot {
+        id: slot.id.0.to_string(),
+        kind: slot.kind().into(),
+        pin: slot.parameters.pin_cost().is_some(),
+    }
+}
+
+pub(super) fn slot_id(text: &str) -> Result<SlotId, Status> {
+    text.parse().map(SlotId).map_err(|_not_a_number| {
+        Reason::SlotUnknown.status(
+            "there is no such way to unlock",
+            "`countersign vault slot list` shows them all",
+        )
+    })
 }
 
 pub(super) const fn wanted_unlock(unlock: wire::UnlockMode) -> Option<UnlockMode> {
@@ -120,7 +164,16 @@ pub(super) fn status(agent: &Agent, status: AgentStatus) -> wire::StatusReply {
         services: services.collect(),
         notification_server: status.notification_server.unwrap_or_default(),
         locks_at: status.locks_at.map(seconds),
-        ..wire::StatusReply::default()
+        session: match status.session {
+            SessionStanding::Unknown => wire::SessionState::Unknown,
+            SessionStanding::Open => wire::SessionState::Open,
+            SessionStanding::Locked => wire::SessionState::Locked,
+        }
+        .into(),
+        pinentry: status.pinentry.unwrap_or_default(),
+        biometric: biometric(status.biometric).into(),
+        fingerprint: status.fingerprint,
+        protection: Vec::new(),
     }
 }
 
@@ -147,7 +200,8 @@ pub(super) fn enrollment_preview(preview: EnrollmentPreview) -> wire::InspectEnr
     }
 }
 
-pub(super) fn token(row: TokenRow, service: String) -> wire::Token {
+pub(super) fn token(agent: &Agent, row: TokenRow, service: String) -> wire::Token {
+    let id = row.id;
     let mut token = wire::Token {
         id: row.id.to_string(),
         name: row.name,
@@ -155,11 +209,25 @@ pub(super) fn token(row: TokenRow, service: String) -> wire::Token {
         state: wire::TokenState::from(row.state).into(),
         autosend: row.autosend == Autosend::On,
         service,
+        tries_left: row.tries_left,
         ..wire::Token::default()
     };
     let Some(summary) = row.secrets else {
         return token;
     };
+    token.set_biometric(biometric(agent.biometric_of(id, &summary)));
+    let rules = match summary.pin {
+        PinPolicy::None => None,
+        PinPolicy::Token(limits) => Some(PinRules::Token(limits)),
+        PinPolicy::Server(_) | PinPolicy::InPasscode => Some(PinRules::Server),
+    };
+    token.pin_rules = rules.map(|rules| rules.to_string()).unwrap_or_default();
+    if matches!(summary.pin, PinPolicy::Token(_)) {
+        token.set_pin_asking(match summary.asking {
+            PinAsking::EveryTime => wire::PinAsking::EveryTime,
+            PinAsking::OncePerUnlock => wire::PinAsking::OncePerUnlock,
+        });
+    }
     token.set_mode(otp_kind(summary.mode.kind()));
     match summary.mode {
         OtpMode::Time {
@@ -186,7 +254,7 @@ pub(super) fn token(row: TokenRow, service: String) -> wire::Token {
     }
     token.issuer = summary.issuer;
     token.user = summary.user;
-    token.set_pin_type(match summary.pin {
+    token.set_pin_type(match summary.pin.pin_type() {
         PinType::None => wire::PinType::None,
         PinType::Token => wire::PinType::Token,
         PinType::Server => wire::PinType::Server,

@@ -2,26 +2,38 @@
 
 use std::{pin::Pin, sync::Arc};
 
-use countersign_core::secret::SecretBytes;
+use countersign_core::{recovery_code::RecoveryCode, secret::SecretBytes, token::PinAsking};
 use countersign_proto::{
     agent::v1::{self as wire, Reason, agent_server},
     limits,
 };
+use prost::Message as _;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio_stream::wrappers::BroadcastStream;
 use tonic::{Request, Response, Status};
 
 use super::convert::{
-    enrollment_preview, event, login_request, otp_kind, refusal, requested_vault_key, token,
-    unlock_mode, vault_key, wanted_unlock,
+    enrollment_preview, event, login_request, otp_kind, refusal, refusal_of_pin,
+    requested_vault_key, slot, slot_id, token, unlock_mode, vault_key, wanted_unlock,
 };
-use crate::agent::{
-    Agent, Change,
-    autosend::Autosend,
-    login_request::{AnswerWish, RequestSelector},
-    passcode::PasscodeWish,
-    session::{SetupWish, Unlocking},
+use crate::{
+    agent::{
+        Agent, Change,
+        autosend::Autosend,
+        caller::Caller,
+        login_request::{AnswerWish, RequestSelector},
+        passcode::PasscodeWish,
+        ports::CallerScreen,
+        setup::{Recovery, SetupWish},
+        slots::NewSlot,
+        unlocking::{Opening, UnlockWish},
+    },
+    vault::FingerUnlock,
 };
+
+/// The metadata that tells the caller's screen and terminal.
+const SCREEN: &str = "countersign-screen-bin";
 
 pub(super) struct AgentService {
     agent: Arc<Agent>,
@@ -38,7 +50,7 @@ impl AgentService {
 
     async fn wire_token(&self, row: crate::vault::TokenRow) -> wire::Token {
         let service = self.service_host(&row).await;
-        token(row, service)
+        token(&self.agent, row, service)
     }
 }
 
@@ -52,6 +64,40 @@ fn secret(bytes: Vec<u8>) -> Result<Option<SecretBytes>, Status> {
     } else {
         Some(SecretBytes::new(bytes))
     })
+}
+
+/// Who calls, where a dialog for it is shown, and the message itself. A dialog goes when the guard is dropped:
+/// with the call, however it ends.
+fn caller<T>(request: Request<T>) -> (Caller, DropGuard, T) {
+    let screen = request
+        .metadata()
+        .get_bin(SCREEN)
+        .and_then(|value| value.to_bytes().ok())
+        .filter(|bytes| bytes.len() <= limits::CALLER_SCREEN)
+        .and_then(|bytes| wire::CallerScreen::decode(bytes).ok())
+        .map(|screen| CallerScreen {
+            tty: screen.tty,
+            tty_type: screen.tty_type,
+            display: screen.display,
+            wayland_display: screen.wayland_display,
+            xauthority: screen.xauthority,
+            lc_ctype: screen.lc_ctype,
+            lc_messages: screen.lc_messages,
+        })
+        .unwrap_or_default();
+    let gone = CancellationToken::new();
+    let here = gone.clone().drop_guard();
+    let caller = Caller {
+        secret: None,
+        screen,
+        gone,
+    };
+    (caller, here, request.into_inner())
+}
+
+fn printed(code: Option<&RecoveryCode>) -> String {
+    code.map(|code| code.text().expose().to_owned())
+        .unwrap_or_default()
 }
 
 fn optional(text: &str) -> Option<&str> {
@@ -72,21 +118,30 @@ impl agent_server::Agent for AgentService {
         &self,
         request: Request<wire::SetupRequest>,
     ) -> Result<Response<wire::SetupReply>, Status> {
-        let request = request.into_inner();
+        let (caller, _here, request) = caller(request);
+        let caller = caller.with(secret(request.passphrase)?);
         let wish = SetupWish {
-            key: requested_vault_key(request.key())?,
-            unlock: wanted_unlock(request.unlock()),
-            passphrase: secret(request.passphrase)?,
+            key: requested_vault_key(
+                wire::VaultKey::try_from(request.key).unwrap_or(wire::VaultKey::Unspecified),
+            )?,
+            unlock: wanted_unlock(
+                wire::UnlockMode::try_from(request.unlock).unwrap_or(wire::UnlockMode::Unspecified),
+            ),
+            recovery: if request.recovery_code {
+                Recovery::Printed
+            } else {
+                Recovery::None
+            },
         };
-        let (key, unlock) = self
+        let made = self
             .agent
-            .setup(wish)
+            .setup(wish, &caller)
             .await
             .map_err(|error| refusal(&error))?;
         Ok(Response::new(wire::SetupReply {
-            key: vault_key(key).into(),
-            unlock: unlock_mode(unlock).into(),
-            ..wire::SetupReply::default()
+            key: vault_key(made.key).into(),
+            unlock: unlock_mode(made.unlock).into(),
+            recovery_code: printed(made.recovery_code.as_ref()),
         }))
     }
 
@@ -94,14 +149,18 @@ impl agent_server::Agent for AgentService {
         &self,
         request: Request<wire::UnlockRequest>,
     ) -> Result<Response<wire::UnlockReply>, Status> {
-        let passphrase = secret(request.into_inner().passphrase)?;
-        let unlocking = self
+        let (caller, _here, request) = caller(request);
+        let caller = caller.with(secret(request.passphrase)?);
+        let wish = UnlockWish {
+            recovery_code: secret(request.recovery_code)?,
+        };
+        let opening = self
             .agent
-            .unlock(passphrase)
+            .unlock(wish, &caller)
             .await
             .map_err(|error| refusal(&error))?;
         Ok(Response::new(wire::UnlockReply {
-            was_unlocked: unlocking == Unlocking::WasOpen,
+            was_unlocked: opening == Opening::WasOpen,
         }))
     }
 
@@ -130,11 +189,12 @@ impl agent_server::Agent for AgentService {
         &self,
         request: Request<wire::EnrollRequest>,
     ) -> Result<Response<wire::EnrollReply>, Status> {
-        let request = request.into_inner();
+        let (caller, _here, request) = caller(request);
+        let caller = caller.with(secret(request.pin)?);
         let text = SecretBytes::new(request.text);
         let enrolled = self
             .agent
-            .enroll(&text, &request.name, &request.confirmed_host)
+            .enroll(&text, &request.name, &request.confirmed_host, &caller)
             .await
             .map_err(|error| refusal(&error))?;
         Ok(Response::new(wire::EnrollReply {
@@ -190,18 +250,19 @@ impl agent_server::Agent for AgentService {
         &self,
         request: Request<wire::GeneratePasscodeRequest>,
     ) -> Result<Response<wire::GeneratePasscodeReply>, Status> {
-        let request = request.get_ref();
+        let (caller, _here, request) = caller(request);
         let wish = match request.kind() {
             wire::PasscodeRequestKind::Unspecified => PasscodeWish::Current,
             wire::PasscodeRequestKind::Next => PasscodeWish::Next,
         };
+        let caller = caller.with(secret(request.pin)?);
         let generated = self
             .agent
-            .generate_passcode(&request.token, wish, optional(&request.challenge))
+            .generate_passcode(&request.token, wish, optional(&request.challenge), &caller)
             .await
-            .map_err(|error| refusal(&error))?;
+            .map_err(|error| refusal_of_pin(&error, error.tries_left()))?;
         Ok(Response::new(wire::GeneratePasscodeReply {
-            passcode: generated.passcode.expose().to_owned(),
+            passcode: generated.typed.expose().to_owned(),
             name: generated.name,
             mode: otp_kind(generated.kind).into(),
             valid_for_ms: generated
@@ -213,44 +274,120 @@ impl agent_server::Agent for AgentService {
 
     async fn change_pin(
         &self,
-        _request: Request<wire::ChangePinRequest>,
+        request: Request<wire::ChangePinRequest>,
     ) -> Result<Response<wire::ChangePinReply>, Status> {
-        Err(Status::unimplemented("under construction"))
+        let (caller, _here, request) = caller(request);
+        let caller = caller.with(secret(request.current)?);
+        let new = secret(request.new)?;
+        let changed = match optional(&request.token) {
+            Some(token) => {
+                self.agent
+                    .change_token_pin(token, new.as_ref(), &caller)
+                    .await
+            }
+            None => self
+                .agent
+                .change_agent_pin(new.as_ref(), &caller)
+                .await
+                .map(|()| String::new()),
+        };
+        let name = changed.map_err(|error| refusal_of_pin(&error, error.tries_left()))?;
+        Ok(Response::new(wire::ChangePinReply { name }))
     }
 
     async fn set_biometric(
         &self,
-        _request: Request<wire::SetBiometricRequest>,
+        request: Request<wire::SetBiometricRequest>,
     ) -> Result<Response<wire::SetBiometricReply>, Status> {
-        Err(Status::unimplemented("under construction"))
+        let (caller, _here, request) = caller(request);
+        let caller = caller.with(secret(request.pin)?);
+        let on = if request.on {
+            FingerUnlock::On
+        } else {
+            FingerUnlock::Off
+        };
+        let set = match optional(&request.token) {
+            Some(token) => self.agent.set_token_biometric(token, on, &caller).await,
+            None => self
+                .agent
+                .set_agent_biometric(on, &caller)
+                .await
+                .map(|()| String::new()),
+        };
+        let name = set.map_err(|error| refusal_of_pin(&error, error.tries_left()))?;
+        Ok(Response::new(wire::SetBiometricReply { name }))
     }
 
     async fn set_pin_asking(
         &self,
-        _request: Request<wire::SetPinAskingRequest>,
+        request: Request<wire::SetPinAskingRequest>,
     ) -> Result<Response<wire::SetPinAskingReply>, Status> {
-        Err(Status::unimplemented("under construction"))
+        let (caller, _here, request) = caller(request);
+        let asking = match request.asking() {
+            wire::PinAsking::EveryTime => PinAsking::EveryTime,
+            wire::PinAsking::OncePerUnlock => PinAsking::OncePerUnlock,
+            wire::PinAsking::Unspecified => {
+                return Err(Reason::Usage.status("every time, or once per unlock?", ""));
+            }
+        };
+        let caller = caller.with(secret(request.pin)?);
+        let set = self
+            .agent
+            .set_pin_asking(&request.token, asking, &caller)
+            .await;
+        let name = set.map_err(|error| refusal_of_pin(&error, error.tries_left()))?;
+        Ok(Response::new(wire::SetPinAskingReply { name }))
     }
 
     async fn list_slots(
         &self,
         _request: Request<wire::ListSlotsRequest>,
     ) -> Result<Response<wire::ListSlotsReply>, Status> {
-        Err(Status::unimplemented("under construction"))
+        let slots = self.agent.slots().await.map_err(|error| refusal(&error))?;
+        Ok(Response::new(wire::ListSlotsReply {
+            slots: slots.iter().map(slot).collect(),
+        }))
     }
 
     async fn add_slot(
         &self,
-        _request: Request<wire::AddSlotRequest>,
+        request: Request<wire::AddSlotRequest>,
     ) -> Result<Response<wire::AddSlotReply>, Status> {
-        Err(Status::unimplemented("under construction"))
+        let (caller, _here, request) = caller(request);
+        let kind = request.kind();
+        let caller = caller.with(secret(request.current)?);
+        let new = match kind {
+            wire::VaultKey::Passphrase => NewSlot::Passphrase(secret(request.new)?),
+            wire::VaultKey::RecoveryCode => NewSlot::RecoveryCode,
+            kind => match requested_vault_key(kind)? {
+                Some(key) => NewSlot::Machine(key),
+                None => return Err(Reason::Usage.status("which way to unlock?", "")),
+            },
+        };
+        let recovery = secret(request.recovery_code)?;
+        let added = self
+            .agent
+            .add_slot(new, recovery, &caller)
+            .await
+            .map_err(|error| refusal(&error))?;
+        Ok(Response::new(wire::AddSlotReply {
+            slot: Some(slot(&added.slot)),
+            recovery_code: printed(added.recovery_code.as_ref()),
+        }))
     }
 
     async fn remove_slot(
         &self,
-        _request: Request<wire::RemoveSlotRequest>,
+        request: Request<wire::RemoveSlotRequest>,
     ) -> Result<Response<wire::RemoveSlotReply>, Status> {
-        Err(Status::unimplemented("under construction"))
+        let (caller, _here, request) = caller(request);
+        let caller = caller.with(secret(request.current)?);
+        let recovery = secret(request.recovery_code)?;
+        self.agent
+            .remove_slot(slot_id(&request.id)?, recovery, &caller)
+            .await
+            .map_err(|error| refusal(&error))?;
+        Ok(Response::new(wire::RemoveSlotReply {}))
     }
 
     async fn list_login_requests(
@@ -303,7 +440,10 @@ impl agent_server::Agent for AgentService {
                 let change = change
                     .map(|change| match change {
                         Change::LoginRequest(id) => agent.login_request_view(id),
-                        Change::Vault | Change::Autosend | Change::Services => None,
+                        Change::Vault
+                        | Change::Autosend
+                        | Change::Services
+                        | Change::Session => None,
                     })
                     .transpose();
                 std::future::ready(change.map(|view| {
@@ -321,7 +461,7 @@ impl agent_server::Agent for AgentService {
         &self,
         request: Request<wire::AnswerLoginRequestRequest>,
     ) -> Result<Response<wire::AnswerLoginRequestReply>, Status> {
-        let request = request.into_inner();
+        let (caller, _here, request) = caller(request);
         let wish = match request.verdict() {
             wire::Verdict::Approve => AnswerWish::Approve {
                 number: optional(&request.number).map(str::to_owned),
@@ -337,13 +477,15 @@ impl agent_server::Agent for AgentService {
             (true, true) => RequestSelector::Newest,
             (true, false) => RequestSelector::Only,
         };
-        // The answer goes on if the client goes away: what was decided is decided.
+        let caller = caller.with(secret(request.pin)?);
+        // The answer goes on if the client goes away: what was decided is decided. Only a question that is
+        // still open for it ends.
         let agent = Arc::clone(&self.agent);
-        let answered = tokio::spawn(async move { agent.answer(selector, wish).await });
+        let answered = tokio::spawn(async move { agent.answer(selector, wish, &caller).await });
         let view = answered
             .await
             .map_err(|_panicked| Reason::Internal.status("the agent failed", "see its log"))?
-            .map_err(|error| refusal(&error))?;
+            .map_err(|error| refusal_of_pin(&error, error.tries_left()))?;
         Ok(Response::new(wire::AnswerLoginRequestReply {
             request: Some(login_request(view)),
         }))

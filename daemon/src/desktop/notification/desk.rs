@@ -25,7 +25,7 @@ use super::{
     words::{self, Action, Tone, Words},
 };
 use crate::agent::ports::{
-    Input, LoginRequestNotice, NoticeChoice, NotificationError, OutcomeNotice,
+    FingerHint, Input, LoginRequestNotice, NoticeChoice, NotificationError, OutcomeNotice,
 };
 
 /// How long the server may take to answer a call.
@@ -110,6 +110,39 @@ impl Desk {
         self.screen().settle(request);
         if let Some(id) = shown {
             self.screen().forget(id);
+            self.close(id).await;
+        }
+    }
+
+    /// Says what the fingerprint reader wants, in place of what it said before.
+    pub(super) async fn hint(&self, hint: FingerHint) {
+        let _showing = self.showing.lock().await;
+        let replaces = self.screen().hint.unwrap_or(0);
+        let (summary, body) = words::hint(hint);
+        let hints = HashMap::from([
+            ("urgency", Value::from(1_u8)),
+            ("transient", Value::from(true)),
+        ]);
+        let shown = called(self.proxy.notify(
+            APP_NAME,
+            replaces,
+            "auth-fingerprint-symbolic",
+            summary,
+            body,
+            &[],
+            hints,
+            Tone::FollowUp.stays_ms(),
+        ));
+        // Without it the finger is asked for all the same: the dialog says so too.
+        if let Ok(id) = shown.await {
+            self.screen().hint = Some(id);
+        }
+    }
+
+    pub(super) async fn withdraw_hint(&self) {
+        let _showing = self.showing.lock().await;
+        let shown = self.screen().hint.take();
+        if let Some(id) = shown {
             self.close(id).await;
         }
     }

@@ -12,6 +12,8 @@ use crate::agent::ports::LoginRequestNotice;
 pub(super) struct Screen {
     shown: HashMap<u32, Shown>,
     questions: HashMap<LoginRequestId, Question>,
+    /// The server's id of what the fingerprint reader wants.
+    pub(super) hint: Option<u32>,
     /// Asked once per server.
     pub(super) server: Option<Server>,
 }
@@ -99,6 +101,7 @@ impl Screen {
     /// The server is gone, and with it all that it showed.
     pub(super) fn forget_server(&mut self) {
         self.shown.clear();
+        self.hint = None;
         self.server = None;
     }
 }

@@ -4,7 +4,9 @@ use countersign_core::{ids::LoginRequestId, text, time::UnixMillis};
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::screen::Features;
-use crate::agent::ports::{Approval, LoginRequestNotice, NoticedOutcome, OutcomeNotice};
+use crate::agent::ports::{
+    Approval, FingerHint, LoginRequestNotice, NoticedOutcome, OutcomeNotice,
+};
 
 /// The longest foreign text of one field, in characters.
 const FIELD: usize = 80;
@@ -85,6 +87,9 @@ pub(super) fn question(
     until: UnixMillis,
     features: Features,
 ) -> Words {
+    if notice.approval == Approval::SessionLocked {
+        return held();
+    }
     let mut body = Body::new(features);
     body.foreign(&who(notice));
     if !notice.program.is_empty() {
@@ -115,6 +120,17 @@ pub(super) fn question(
             body.command("To approve, run", &format!("{approve} --number N"));
             &[Action::Deny, Action::Later]
         }
+        Approval::Verified | Approval::Unlocked if features.actions => {
+            body.own("Approve only if you are logging in right now: you are asked for your finger or PIN next.");
+            body.command("Answer here, or run", &approve);
+            &[Action::Deny, Action::Approve]
+        }
+        Approval::Verified | Approval::Unlocked => {
+            body.command("If you are logging in right now, run", &approve);
+            body.command("If not, run", &format!("countersign deny {which}"));
+            &[]
+        }
+        Approval::SessionLocked => &[],
         Approval::VaultLocked => {
             body.own("Countersign is locked. Denying works all the same.");
             body.command("To approve, first run", "countersign unlock");
@@ -131,6 +147,27 @@ pub(super) fn question(
         body: body.lines.join("\n"),
         actions: actions(offered, features),
         tone: Tone::Question,
+    }
+}
+
+/// Something waits; what, is not for whoever stands before a locked screen.
+fn held() -> Words {
+    Words {
+        summary: "A login request is waiting".to_owned(),
+        body: "Unlock your desktop to see it.".to_owned(),
+        actions: Vec::new(),
+        tone: Tone::Question,
+    }
+}
+
+/// What the fingerprint reader wants.
+pub(super) const fn hint(hint: FingerHint) -> (&'static str, &'static str) {
+    match hint {
+        FingerHint::Touch => ("Touch the fingerprint reader", ""),
+        FingerHint::Again => ("Not recognised", "Touch the fingerprint reader again."),
+        FingerHint::TooShort => ("That was too short", "Keep your finger on the reader a little longer."),
+        FingerHint::NotCentered => ("Not in the middle", "Put your finger on the middle of the reader."),
+        FingerHint::RemoveAndRetry => ("Lift your finger", "Then touch the fingerprint reader again."),
     }
 }
 

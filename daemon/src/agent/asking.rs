@@ -1,0 +1,261 @@
+//! The user is asked: a dialog for the PIN and, where a finger may stand for it, the reader at the same time.
+//! Whichever comes first counts, and the other is withdrawn.
+
+use core::{future, time::Duration};
+use std::sync::Arc;
+
+use countersign_core::{
+    biometric::{Armed, MISSES, PinDue},
+    ids::TokenId,
+    secret::SecretBytes,
+};
+use tracing::info;
+
+use super::{
+    Agent,
+    caller::Caller,
+    ports::{FingerprintError, PinDialog, PinEntryError, Scan},
+};
+use crate::vault::{EventKind, Vault};
+
+/// What a finger stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum FingerFor {
+    /// The agent's own PIN.
+    Agent,
+    /// The PIN of a token.
+    Token(TokenId),
+}
+
+/// May the finger be asked for in this question?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FingerUse {
+    /// No: only the dialog.
+    No,
+    /// Beside the dialog.
+    Beside(FingerFor),
+    /// Nothing else will do.
+    Alone(FingerFor),
+}
+
+/// What the user gave.
+#[derive(Debug)]
+pub(super) enum Given {
+    /// A PIN or passphrase.
+    Typed(SecretBytes),
+    /// The right finger.
+    Finger,
+}
+
+/// Why the user gave nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unasked {
+    /// The dialog could not be shown, was cancelled or ran out.
+    #[error(transparent)]
+    Dialog(#[from] PinEntryError),
+    /// No finger could be asked for.
+    #[error(transparent)]
+    Finger(#[from] FingerprintError),
+    /// Too many wrong fingers.
+    #[error("none of the fingers was recognised")]
+    Misses,
+    /// Whoever asked no longer waits.
+    #[error("the program that asked has gone")]
+    Gone,
+}
+
+impl Agent {
+    /// Asks until something was given.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`Unasked`].
+    pub(super) async fn ask(
+        &self,
+        dialog: &PinDialog,
+        finger: FingerUse,
+        caller: &Caller,
+    ) -> Result<Given, Unasked> {
+        let asked = async {
+            match finger {
+                FingerUse::No => self.typed(dialog, caller).await,
+                FingerUse::Alone(who) => self.touched(who, dialog.within).await,
+                FingerUse::Beside(who) => self.either(dialog, who, caller).await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = caller.gone.cancelled() => Err(Unasked::Gone),
+            given = asked => given,
+        }
+    }
+
+    async fn typed(&self, dialog: &PinDialog, caller: &Caller) -> Result<Given, Unasked> {
+        let typed = self.ports.pin_entry.ask(dialog, &caller.screen).await?;
+        Ok(Given::Typed(typed))
+    }
+
+    async fn either(
+        &self,
+        dialog: &PinDialog,
+        who: FingerFor,
+        caller: &Caller,
+    ) -> Result<Given, Unasked> {
+        let (typed, touched) = (
+            self.typed(dialog, caller),
+            self.touched(who, dialog.within),
+        );
+        tokio::pin!(typed, touched);
+        // Each may fail without ending the other; the user's own no ends both.
+        let mut failed: Option<Unasked> = None;
+        let mut finger_over = false;
+        loop {
+            tokio::select! {
+                biased;
+                given = &mut touched, if !finger_over => match given {
+                    Ok(given) => return Ok(given),
+                    Err(error) => {
+                        info!(%error, "no finger is asked for any more");
+                        finger_over = true;
+                    }
+                },
+                given = &mut typed, if failed.is_none() => match given {
+                    Err(error) if could_not_ask(&error) => failed = Some(error),
+                    given => return given,
+                },
+                else => return Err(failed.unwrap_or(Unasked::Misses)),
+            }
+        }
+    }
+
+    /// Waits for the right finger; wrong ones are counted, bad scans are said.
+    async fn touched(&self, who: FingerFor, within: Duration) -> Result<Given, Unasked> {
+        let until = self.ports.clock.boot().plus(within);
+        let notifications = Arc::clone(&self.ports.notifications);
+        let hints = Arc::new(move |hint| {
+            let notifications = Arc::clone(&notifications);
+            tokio::spawn(async move { notifications.hint(hint).await });
+        });
+        let ended = loop {
+            let left = until.since(self.ports.clock.boot());
+            if left.is_zero() {
+                break Err(FingerprintError::TimedOut.into());
+            }
+            match self.ports.fingerprint.scan(left, Arc::clone(&hints) as _).await {
+                Ok(Scan::Match) => {
+                    self.finger_was_right(who);
+                    break Ok(Given::Finger);
+                }
+                Ok(Scan::NoMatch) => {
+                    if self.finger_was_wrong(who).await >= MISSES {
+                        break Err(Unasked::Misses);
+                    }
+                    self.ports.notifications.hint(super::ports::FingerHint::Again).await;
+                }
+                Err(error) => break Err(error.into()),
+            }
+        };
+        self.ports.notifications.withdraw_hint().await;
+        ended
+    }
+
+    fn finger_was_right(&self, who: FingerFor) {
+        if let Some(armed) = self.state.facts().armed.get_mut(&who) {
+            armed.misses = 0;
+        }
+    }
+
+    /// Returns how many were wrong in a row.
+    async fn finger_was_wrong(&self, who: FingerFor) -> u8 {
+        let misses = {
+            let mut facts = self.state.facts();
+            let armed = facts.armed.get_mut(&who);
+            armed.map_or(MISSES, |armed| {
+                armed.misses = armed.misses.saturating_add(1);
+                armed.misses
+            })
+        };
+        let name = match who {
+            FingerFor::Agent => String::new(),
+            FingerFor::Token(id) => self.token_name(Some(id)).await,
+        };
+        self.record_event(EventKind::FingerWrong, &name, "").await;
+        if misses >= MISSES {
+            self.disarm(who).await;
+        }
+        misses
+    }
+
+    /// The PIN was right: from now on a finger may stand for it, where that is switched on.
+    pub(super) async fn arm(&self, who: FingerFor) {
+        match self.ports.fingerprint.fingers().await {
+            Ok(fingers) => {
+                let armed = Armed::new(self.ports.clock.boot(), fingers);
+                self.state.facts().armed.insert(who, armed);
+            }
+            Err(error) => {
+                info!(%error, "no finger will be asked for");
+                self.disarm(who).await;
+            }
+        }
+    }
+
+    /// The PIN is due before the next finger.
+    pub(super) async fn disarm(&self, who: FingerFor) {
+        self.state.facts().armed.remove(&who);
+        if who == FingerFor::Agent {
+            let forget = |vault: &mut Vault| {
+                vault.forget_finger();
+                Ok(())
+            };
+            // A vault whose thread has ended has wiped it already.
+            drop(self.vault.call(forget).await);
+        }
+    }
+
+    /// May a finger be asked for now? Asks the reader's service which fingers there are.
+    pub(super) async fn finger_ready(&self, who: FingerFor) -> Result<(), FingerRefusal> {
+        let armed = self.state.facts().armed.get(&who).cloned();
+        let armed = armed.ok_or(PinDue::NotYet)?;
+        let fingers = self.ports.fingerprint.fingers().await?;
+        if let Err(due) = armed.check(self.ports.clock.boot(), &fingers) {
+            self.disarm(who).await;
+            return Err(due.into());
+        }
+        Ok(())
+    }
+
+    /// As [`Agent::finger_ready`], without asking anybody: for views.
+    pub(super) fn finger_armed(&self, who: FingerFor) -> bool {
+        let now = self.ports.clock.boot();
+        let facts = self.state.facts();
+        let armed = facts.armed.get(&who);
+        armed.is_some_and(|armed| armed.check(now, &armed.fingers).is_ok())
+    }
+}
+
+/// Why no finger may be asked for now.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum FingerRefusal {
+    /// The PIN is due first.
+    #[error(transparent)]
+    PinDue(#[from] PinDue),
+    /// The reader.
+    #[error(transparent)]
+    Reader(#[from] FingerprintError),
+}
+
+/// Nobody was asked: the other way may go on.
+const fn could_not_ask(error: &Unasked) -> bool {
+    matches!(
+        error,
+        Unasked::Dialog(
+            PinEntryError::Missing | PinEntryError::NoScreen | PinEntryError::Failed(_)
+        )
+    )
+}
+
+/// A wait that something else ends.
+pub(super) async fn never<T>() -> T {
+    future::pending().await
+}
