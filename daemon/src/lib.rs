@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod desktop;
 pub mod hardening;
+pub mod launcher;
 pub mod logging;
 pub mod push;
 pub mod start;
