@@ -9,7 +9,10 @@ use countersignd::{hardening, launcher, start};
 static ALLOCATOR: hardening::WipingAllocator = hardening::WipingAllocator;
 
 fn main() -> ExitCode {
-    if env::args_os().nth(1).is_some_and(|word| word == launcher::WORD) {
+    if env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == launcher::WORD)
+    {
         return launcher::run();
     }
     match start::start() {

@@ -68,8 +68,7 @@ impl PinEntryDialogs {
     /// Starts the program. What was started ends with the value, also when nobody waits for it any more.
     async fn start(&self, program: Program) -> Result<(Running, Connection), PinEntryError> {
         let failed = |words: &str| PinEntryError::Failed(words.to_owned());
-        let (own, its) =
-            UnixStream::pair().map_err(|_system| failed("no socket could be made"))?;
+        let (own, its) = UnixStream::pair().map_err(|_system| failed("no socket could be made"))?;
         let launcher = Arc::clone(&self.launcher);
         let its = OwnedFd::from(its);
         let launched = tokio::task::spawn_blocking(move || {

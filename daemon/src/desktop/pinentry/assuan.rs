@@ -181,7 +181,10 @@ mod tests {
         }
         // What just fits is left alone.
         let fits = "a".repeat(LONGEST_LINE - "SETDESC \n".len());
-        assert_eq!(line("SETDESC", &fits), format!("SETDESC {fits}\n").as_bytes());
+        assert_eq!(
+            line("SETDESC", &fits),
+            format!("SETDESC {fits}\n").as_bytes()
+        );
         assert!(line("SETDESC", &format!("{fits}a")).ends_with("…\n".as_bytes()));
     }
 
@@ -198,7 +201,13 @@ mod tests {
         );
         assert_eq!(Reply::parse(b"# hello"), Reply::Remark);
         assert_eq!(Reply::parse(b""), Reply::Remark);
-        for strange in [&b"INQUIRE QUALITY 1234"[..], b"OKAY", b"ERR x y", b"ERR", b"\xff"] {
+        for strange in [
+            &b"INQUIRE QUALITY 1234"[..],
+            b"OKAY",
+            b"ERR x y",
+            b"ERR",
+            b"\xff",
+        ] {
             assert_eq!(Reply::parse(strange), Reply::Strange, "{strange:?}");
         }
     }
@@ -229,7 +238,10 @@ mod tests {
                 b"ERR 83886254 Unknown\x1b[31m option",
                 PinEntryError::Failed("Unknown\u{FFFD}[31m option".to_owned()),
             ),
-            (b"ERR 83886254", PinEntryError::Failed("error 174".to_owned())),
+            (
+                b"ERR 83886254",
+                PinEntryError::Failed("error 174".to_owned()),
+            ),
         ] {
             assert_eq!(meaning(line), expected);
         }

@@ -101,10 +101,7 @@ impl Connection {
     /// Sends a request and leaves its answer.
     pub(super) async fn send(&mut self, command: &str, argument: &str) -> Result<(), Unanswered> {
         let line = assuan::line(command, argument);
-        self.stream
-            .write_all(&line)
-            .await
-            .map_err(|_closed| ENDED)
+        self.stream.write_all(&line).await.map_err(|_closed| ENDED)
     }
 
     /// The lines up to `OK` or `ERR`.

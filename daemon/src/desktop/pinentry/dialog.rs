@@ -34,7 +34,9 @@ pub(super) async fn prepare(
     connection
         .suggest("SETTIMEOUT", &seconds.to_string())
         .await?;
-    connection.suggest("SETTITLE", &label(&dialog.title)).await?;
+    connection
+        .suggest("SETTITLE", &label(&dialog.title))
+        .await?;
     connection.suggest("SETOK", &label(&dialog.ok)).await?;
     connection.suggest("SETCANCEL", "Cancel").await?;
     // Without these the user would not know what is asked.

@@ -54,7 +54,10 @@ mod tests {
                 .join(":")
         };
         let found = |names: &[&str]| find(None, &search(names));
-        assert_eq!(found(&["d", "none", "a", "b", "c"]), Some(path("b/pinentry")));
+        assert_eq!(
+            found(&["d", "none", "a", "b", "c"]),
+            Some(path("b/pinentry"))
+        );
         assert_eq!(found(&["a", "d"]), None);
         assert_eq!(find(None, ""), None);
         assert_eq!(find(None, "relative:."), None);

@@ -178,7 +178,10 @@ fn checked(caller: &CallerScreen) -> CallerScreen {
         if value.is_empty() || (is_fit(value) && is_right(value)) {
             return value.to_owned();
         }
-        warn!(field = name, "a caller's screen is not used: not what it should be");
+        warn!(
+            field = name,
+            "a caller's screen is not used: not what it should be"
+        );
         String::new()
     };
     let anything = |_: &str| true;
