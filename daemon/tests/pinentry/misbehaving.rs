@@ -3,10 +3,10 @@
 use core::time::Duration;
 use std::fs;
 
-use countersign_tests::{Workspace, terminal::Terminal};
+use countersign_tests::{Workspace, patiently, terminal::Terminal};
 use countersignd::agent::ports::{CallerScreen, PinDialog, PinEntryError};
 
-use crate::rig::{Rig, answer, dialog, fake, new_pin, typed};
+use crate::rig::{Rig, answer, dialog, fake, new_pin, sockets, typed};
 
 fn rig(at_start: &str, at_question: &str) -> Rig {
     let workspace = Workspace::new().unwrap();
@@ -182,12 +182,22 @@ fn what_it_is_told_is_bounded_and_no_more_than_needed() {
     names.sort_unstable();
     assert_eq!(names, ["DISPLAY", "GPG_TTY", "LC_CTYPE", "PATH", "TERM"]);
     assert!(environment.contains("DISPLAY=:7\n"), "{environment}");
-    // stdin, stdout, stderr, and the script that the shell reads.
-    let descriptors = read("descriptors");
-    let open = descriptors.lines().filter(|line| line.contains(" -> "));
-    let sockets = open.clone().filter(|line| line.contains("socket:"));
-    assert_eq!(sockets.count(), 2, "{descriptors}");
-    assert_eq!(open.count(), 4, "{descriptors}");
+}
+
+#[test]
+fn it_holds_no_socket_but_its_own() {
+    let rig = rig("", ": >asking; exec sleep 600");
+    let asking = rig.ask(dialog(), CallerScreen::default());
+    patiently("the question", async {
+        let mut looks = tokio::time::interval(Duration::from_millis(20));
+        while !rig.workspace.join("asking").exists() {
+            looks.tick().await;
+        }
+    })
+    .unwrap();
+    let child = rig.children()[0];
+    assert_eq!(sockets(child).len(), 1);
+    rig.withdraw(asking);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -24,7 +25,7 @@ pub(crate) type Asking = JoinHandle<Result<SecretBytes, PinEntryError>>;
 
 pub(crate) struct Rig {
     dialogs: Arc<PinEntryDialogs>,
-    launcher: Option<Arc<Launcher>>,
+    launcher: Arc<Launcher>,
     pub(crate) workspace: Workspace,
 }
 
@@ -49,7 +50,7 @@ impl Rig {
             PinEntryDialogs::new(Arc::clone(&launcher), Some(program.into()), surroundings);
         Self {
             dialogs: Arc::new(dialogs),
-            launcher: Some(launcher),
+            launcher,
             workspace,
         }
     }
@@ -65,8 +66,7 @@ impl Rig {
 
     /// The running programs.
     pub(crate) fn children(&self) -> Vec<u32> {
-        let id = self.launcher.as_ref().unwrap().id();
-        children(id)
+        children(self.launcher.id())
     }
 
     /// Waits until no program runs.
@@ -92,25 +92,35 @@ impl Rig {
         );
         self.wait_until_gone();
     }
-
-    /// As when the agent dies.
-    pub(crate) fn close(mut self) -> Workspace {
-        self.launcher = None;
-        self.dialogs = Arc::new(PinEntryDialogs::new(
-            Arc::new(Launcher::start(own_program()).unwrap()),
-            None,
-            Surroundings::default(),
-        ));
-        self.workspace
-    }
 }
 
-/// The children of a process with one thread.
+/// Whether a process runs: it has neither gone nor ended.
+pub(crate) fn runs(id: u32) -> bool {
+    fs::read_to_string(format!("/proc/{id}/stat")).is_ok_and(|stat| {
+        !stat
+            .rsplit(')')
+            .next()
+            .unwrap_or_default()
+            .starts_with(" Z")
+    })
+}
+
+/// The sockets that a process has open.
+pub(crate) fn sockets(id: u32) -> BTreeSet<PathBuf> {
+    fs::read_dir(format!("/proc/{id}/fd"))
+        .unwrap()
+        .filter_map(|entry| fs::read_link(entry.unwrap().path()).ok())
+        .filter(|target| target.to_string_lossy().starts_with("socket:"))
+        .collect()
+}
+
+/// The running children of a process with one thread.
 pub(crate) fn children(id: u32) -> Vec<u32> {
     fs::read_to_string(format!("/proc/{id}/task/{id}/children"))
         .unwrap_or_default()
         .split_whitespace()
         .map(|child| child.parse().unwrap())
+        .filter(|child| runs(*child))
         .collect()
 }
 
@@ -153,7 +163,6 @@ pub(crate) fn fake(workspace: &Workspace, at_start: &str, at_question: &str) -> 
         r#"#!/bin/sh
 cd "${{0%/*}}" || exit
 env >environment
-ls -l /proc/$$/fd >descriptors
 {at_start}
 echo 'OK Pleased to meet you'
 while IFS= read -r line; do
