@@ -7,6 +7,7 @@ pub mod config;
 pub mod credentials;
 pub mod desktop;
 pub mod hardening;
+pub mod launcher;
 pub mod logging;
 pub mod push;
 pub mod start;

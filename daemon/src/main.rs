@@ -1,14 +1,20 @@
 //! `countersignd`: one agent per user, started by systemd or by hand.
 
-use std::process::ExitCode;
+use std::{env, process::ExitCode};
 
-use countersignd::{hardening, start};
+use countersignd::{hardening, launcher, start};
 
 /// Wipes what is freed: buffers of libraries (HTTP/2, protobuf) hold PINs and passcodes too.
 #[global_allocator]
 static ALLOCATOR: hardening::WipingAllocator = hardening::WipingAllocator;
 
 fn main() -> ExitCode {
+    if env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == launcher::WORD)
+    {
+        return launcher::run();
+    }
     match start::start() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => start::report(&error),

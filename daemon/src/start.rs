@@ -3,7 +3,10 @@
 use std::{
     fs,
     io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
+    os::unix::{
+        fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
+        net,
+    },
     path::Path,
     process::ExitCode,
     sync::{Arc, OnceLock},
@@ -18,12 +21,23 @@ use tokio::{
 use tracing::{info, warn};
 
 use crate::{
-    agent::{Agent, Ports, Settings, explain::Explain, ports::HelloSigner, state::LockAfter},
+    agent::{
+        Agent, Ports, Settings,
+        explain::Explain,
+        ports::{HelloSigner, PinEntry},
+        state::LockAfter,
+    },
     api,
     clock::{SystemClock, SystemRandom},
-    config::{Config, ConfigError, Paths},
-    desktop::{notification::DesktopNotifications, secret_service::SecretServiceKeyring},
-    hardening, logging,
+    config::{self, Config, ConfigError, Paths},
+    desktop::{
+        notification::DesktopNotifications,
+        pinentry::{PinEntryDialogs, Surroundings},
+        secret_service::SecretServiceKeyring,
+    },
+    hardening,
+    launcher::{self, Launcher},
+    logging,
     push::{enrollment::HttpsEnrollment, gateway::GatewayChannels},
     vault::{Vault, VaultError, VaultHandle, VaultState},
 };
@@ -34,6 +48,9 @@ const INPUTS: usize = 256;
 /// Why the agent does not serve.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// The process that starts dialogs could not be made.
+    #[error("the launcher of dialogs could not be started: {0}")]
+    Launcher(io::Error),
     /// The process could not protect itself.
     #[error("the process could not be hardened: {0}")]
     Hardening(io::Error),
@@ -65,7 +82,9 @@ pub enum StartError {
 impl Explain for StartError {
     fn reason(&self) -> Reason {
         match self {
-            Self::Hardening(_) | Self::Runtime(_) | Self::Serve(_) => Reason::Internal,
+            Self::Launcher(_) | Self::Hardening(_) | Self::Runtime(_) | Self::Serve(_) => {
+                Reason::Internal
+            }
             Self::Config(_) => Reason::ConfigInvalid,
             Self::Vault(error) => Explain::reason(error),
             Self::Socket { .. } => Reason::StorageFailed,
@@ -80,9 +99,11 @@ impl Explain for StartError {
                 "use that one, or stop it with `systemctl --user stop countersignd`".to_owned()
             }
             Self::Socket { .. } => "check the folder under XDG_RUNTIME_DIR".to_owned(),
-            Self::Hardening(_) | Self::Config(_) | Self::Runtime(_) | Self::Serve(_) => {
-                String::new()
-            }
+            Self::Launcher(_)
+            | Self::Hardening(_)
+            | Self::Config(_)
+            | Self::Runtime(_)
+            | Self::Serve(_) => String::new(),
         }
     }
 }
@@ -105,6 +126,14 @@ pub fn report(error: &StartError) -> ExitCode {
 ///
 /// Every variant of [`StartError`].
 pub fn start() -> Result<(), StartError> {
+    // First, and so marked as not to be inherited: neither the launcher nor a dialog may hold it.
+    let passed = listenfd::ListenFd::from_env()
+        .take_unix_listener(0)
+        .ok()
+        .flatten();
+    // Before hardening, which dialogs are not to inherit.
+    let own_program = Path::new(launcher::OWN_PROGRAM);
+    let launcher = Launcher::start(own_program).map_err(StartError::Launcher)?;
     hardening::harden().map_err(StartError::Hardening)?;
     let paths = Paths::from_environment()?;
     logging::start();
@@ -113,10 +142,15 @@ pub fn start() -> Result<(), StartError> {
         .enable_all()
         .build()
         .map_err(StartError::Runtime)?
-        .block_on(serve(paths, config))
+        .block_on(serve(paths, config, launcher, passed))
 }
 
-async fn serve(paths: Paths, config: Config) -> Result<(), StartError> {
+async fn serve(
+    paths: Paths,
+    config: Config,
+    launcher: Launcher,
+    passed: Option<net::UnixListener>,
+) -> Result<(), StartError> {
     let vault = Vault::open(paths.vault(), hardening::host_id());
     // Another agent has it: this one must not even listen. Whatever else is wrong is told to who asks.
     if let VaultState::Unusable {
@@ -127,7 +161,7 @@ async fn serve(paths: Paths, config: Config) -> Result<(), StartError> {
     }
     let vault = VaultHandle::start(vault)?;
     let path = paths.agent_socket();
-    let (listener, own_socket) = match passed_socket(&path)? {
+    let (listener, own_socket) = match passed_socket(passed, &path)? {
         // The service manager's: it goes on listening when this agent has ended.
         Some(passed) => (passed, None),
         None => (bound_socket(&path).await?, Some(path)),
@@ -149,6 +183,11 @@ async fn serve(paths: Paths, config: Config) -> Result<(), StartError> {
         push: Arc::new(GatewayChannels::new(inputs, hello)),
         transport: Arc::new(HttpsEnrollment),
     };
+    let _pin_entry: Arc<dyn PinEntry> = Arc::new(PinEntryDialogs::new(
+        Arc::new(launcher),
+        config.pinentry,
+        Surroundings::from_variables(config::variable),
+    ));
     let settings = Settings {
         vault_key: config.vault_key,
         lock_after: LockAfter {
@@ -209,12 +248,15 @@ async fn terminated() {
 }
 
 /// The socket that the service manager passed, if it passed one.
-fn passed_socket(path: &Path) -> Result<Option<UnixListener>, StartError> {
+fn passed_socket(
+    passed: Option<net::UnixListener>,
+    path: &Path,
+) -> Result<Option<UnixListener>, StartError> {
     let failed = |source| StartError::Socket {
         path: path.display().to_string(),
         source,
     };
-    let Ok(Some(passed)) = listenfd::ListenFd::from_env().take_unix_listener(0) else {
+    let Some(passed) = passed else {
         return Ok(None);
     };
     passed.set_nonblocking(true).map_err(failed)?;

@@ -20,11 +20,14 @@ pub mod pinned;
 pub mod portal;
 pub mod process;
 pub mod programs;
+pub mod prompter;
 pub mod requests;
 mod runtime;
+pub mod screen;
 pub mod stage;
 pub mod standin_notifications;
 pub mod surroundings;
+pub mod terminal;
 pub mod workspace;
 
 use core::time::Duration;

@@ -63,6 +63,17 @@ pub(crate) const TESTS: &[Part] = &[
         "checks of the unit files, busctl, socket activation",
     ),
     part("setpriv", "util-linux", "a second user"),
+    part("pinentry-tty", "pinentry-tty", "dialogs on a terminal"),
+    part(
+        "pinentry-curses",
+        "pinentry-curses",
+        "dialogs on a terminal",
+    ),
+    part("pinentry-gnome3", "pinentry-gnome3", "GNOME's dialogs"),
+    part("pinentry-gtk-2", "pinentry-gtk2", "GTK's dialogs"),
+    part("pinentry-qt", "pinentry-qt", "Qt's dialogs"),
+    part("/usr/libexec/gcr-prompter", "gcr", "GNOME's prompter"),
+    part("xdotool", "xdotool", "a keyboard for the dialogs"),
 ];
 
 /// What only the benchmarks need: the peers.

@@ -1,4 +1,5 @@
 //! What the agent asks the desktop. Adapters: they carry, and decide nothing.
 
 pub mod notification;
+pub mod pinentry;
 pub mod secret_service;

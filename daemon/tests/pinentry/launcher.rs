@@ -1,0 +1,140 @@
+//! The process that starts the dialogs.
+
+use std::{ffi::OsString, fs, os::unix::net::UnixStream, path::PathBuf, process::Command};
+
+use countersign_tests::{
+    Workspace,
+    agent::{AgentProcess, Session},
+    patiently,
+    process::output,
+};
+use countersignd::{
+    agent::ports::CallerScreen,
+    launcher::{LaunchError, Launcher, Program, WORD},
+};
+
+use crate::rig::{Rig, answer, children, dialog, fake, own_program, runs, sockets, typed};
+
+fn rig(at_question: &str) -> Rig {
+    let workspace = Workspace::new().unwrap();
+    let program = fake(&workspace, "", at_question);
+    Rig::new(
+        workspace,
+        program,
+        &[("PATH", "/usr/bin:/bin"), ("DISPLAY", ":77")],
+    )
+}
+
+fn wait_for(what: &str, condition: impl Fn() -> bool) {
+    let come = async {
+        let mut looks = tokio::time::interval(core::time::Duration::from_millis(20));
+        while !condition() {
+            looks.tick().await;
+        }
+    };
+    patiently(what, come).unwrap();
+}
+
+#[test]
+fn several_dialogs_are_open_at_a_time() {
+    // The first to ask waits until the second has been answered.
+    let rig = rig(
+        "if mkdir first; then while [ ! -e second ]; do sleep 0.05; done; echo 'D 1'; else echo 'D 2'; : >second; fi; echo OK",
+    );
+    let first = rig.ask(dialog(), CallerScreen::default());
+    wait_for("the first question", || {
+        rig.workspace.join("first").exists()
+    });
+    let second = rig.ask(dialog(), CallerScreen::default());
+    assert_eq!(answer(second), typed("2"));
+    assert_eq!(answer(first), typed("1"));
+    rig.wait_until_gone();
+}
+
+#[test]
+fn dialogs_end_with_the_agent_also_the_stubborn() {
+    let workspace = Workspace::new().unwrap();
+    for trap in ["INT", "INT TERM"] {
+        let launcher = Launcher::start(own_program()).unwrap();
+        let ready = workspace.join(trap);
+        let script = format!(
+            "trap '' {trap}; : >'{}'; while :; do sleep 600; done",
+            ready.display()
+        );
+        let program = Program {
+            path: PathBuf::from("/bin/sh"),
+            arguments: vec!["-c".into(), script.into()],
+            environment: vec![("PATH", "/usr/bin:/bin".into())],
+        };
+        let (stdio, _other) = UnixStream::pair().unwrap();
+        let launched = launcher.launch(&program, &stdio.into()).unwrap();
+        wait_for("the program", || ready.exists());
+        // All that a killed agent leaves: a closed socket.
+        drop(launcher);
+        assert!(!runs(launched.id));
+    }
+}
+
+#[test]
+fn a_killed_agent_takes_its_launcher_and_dialogs_with_it() {
+    let workspace = Workspace::new().unwrap();
+    let session = Session::new(&workspace, None);
+    let mut agent = AgentProcess::start(&workspace, session).unwrap();
+    let launchers = children(agent.id().unwrap());
+    assert_eq!(launchers.len(), 1);
+    let id = launchers[0];
+    let line = fs::read(format!("/proc/{id}/cmdline")).unwrap();
+    assert_eq!(line, format!("countersignd\0{WORD}\0").as_bytes());
+    assert_eq!(fs::read(format!("/proc/{id}/environ")).unwrap(), b"");
+    // Neither what the agent forbids itself, nor what the agent has open.
+    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    assert!(status.contains("NoNewPrivs:\t0\n"), "{status}");
+    assert!(status.contains("Threads:\t1\n"), "{status}");
+    assert_eq!(sockets(id).len(), 1);
+    agent.process().kill().unwrap();
+    wait_for("the launcher's end", || !runs(id));
+}
+
+#[test]
+fn what_cannot_be_started_is_told_apart() {
+    let _workspace = Workspace::new().unwrap();
+    let launcher = Launcher::start(own_program()).unwrap();
+    let (stdio, _other) = UnixStream::pair().unwrap();
+    let stdio = stdio.into();
+    let launch = |path: &str, argument: &str| {
+        let program = Program {
+            path: PathBuf::from(path),
+            arguments: vec![OsString::from(argument)],
+            environment: Vec::new(),
+        };
+        launcher.launch(&program, &stdio)
+    };
+    assert!(matches!(
+        launch("/nonexistent", ""),
+        Err(LaunchError::NotThere)
+    ));
+    assert!(matches!(
+        launch("/etc/passwd", ""),
+        Err(LaunchError::NotThere)
+    ));
+    assert!(matches!(
+        launch("/bin/true", &"a".repeat(20_000)),
+        Err(LaunchError::Unfit)
+    ));
+    assert!(launch("/bin/true", "").is_ok());
+    // Bounded: the seventeenth is refused.
+    let open: Vec<_> = (0..17).map(|_| launch("/bin/sleep", "600")).collect();
+    let refused = open.iter().filter(|launched| launched.is_err()).count();
+    assert!((1..=2).contains(&refused), "{open:?}");
+    let id = launcher.id();
+    drop(launcher);
+    assert!(children(id).is_empty() && !runs(id));
+}
+
+#[test]
+fn started_by_hand_it_ends_at_once() {
+    let mut command = Command::new(own_program());
+    command.arg(WORD);
+    let ended = output(command, b"hello").unwrap();
+    assert!(!ended.status.success());
+}

@@ -1,0 +1,197 @@
+//! pinentry-gnome3 with the real prompter, pinentry-gtk-2 and pinentry-qt.
+
+use std::path::Path;
+
+use countersign_tests::{
+    Workspace,
+    bus::{Activation, PrivateBus},
+    parts,
+    prompter::{self, Prompter},
+    screen::{self, Screen},
+};
+use countersignd::agent::ports::{CallerScreen, PinDialog, PinEntryError};
+
+use crate::rig::{Asking, Rig, answer, dialog, new_pin, typed};
+
+/// One flavour on a screen of its own.
+struct Desk {
+    name: &'static str,
+    /// The class of its window.
+    window: &'static str,
+    rig: Rig,
+    screen: Screen,
+    _parts: Option<(Prompter, PrivateBus)>,
+}
+
+impl Desk {
+    fn gnome3(test: &str) -> Option<Self> {
+        let programs = ["pinentry-gnome3", prompter::PROGRAM, "dbus-daemon"];
+        if !parts::are_there(test, &[&programs[..], &screen::PROGRAMS].concat()) {
+            return None;
+        }
+        let workspace = Workspace::new().unwrap();
+        let bus = PrivateBus::start(&workspace, &Activation::Nothing).unwrap();
+        let screen = Screen::start(&workspace).unwrap();
+        let prompter = Prompter::start(&workspace, &bus, &screen).unwrap();
+        let rig = rig(workspace, "pinentry-gnome3", &screen, bus.address());
+        Some(Self {
+            name: "gnome3",
+            window: prompter::WINDOW,
+            rig,
+            screen,
+            _parts: Some((prompter, bus)),
+        })
+    }
+
+    fn alone(test: &str, name: &'static str, program: &'static str) -> Option<Self> {
+        if !parts::are_there(test, &[&[program][..], &screen::PROGRAMS].concat()) {
+            return None;
+        }
+        let workspace = Workspace::new().unwrap();
+        let screen = Screen::start(&workspace).unwrap();
+        let nowhere = format!("unix:path={}", workspace.join("run/no-bus").display());
+        let rig = rig(workspace, program, &screen, &nowhere);
+        Some(Self {
+            name,
+            window: program,
+            rig,
+            screen,
+            _parts: None,
+        })
+    }
+
+    fn gtk(test: &str) -> Option<Self> {
+        Self::alone(test, "gtk", "pinentry-gtk-2")
+    }
+
+    fn qt(test: &str) -> Option<Self> {
+        Self::alone(test, "qt", "pinentry-qt")
+    }
+
+    /// On the session's own screen.
+    fn ask(&self, dialog: PinDialog) -> Asking {
+        let asking = self.rig.ask(dialog, CallerScreen::default());
+        self.wait();
+        asking
+    }
+
+    fn wait(&self) {
+        let window = self.screen.wait_for_window(self.window).unwrap();
+        self.screen.focus(&window).unwrap();
+        self.screen.settle().unwrap();
+    }
+
+    fn picture(&self, what: &str) {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pinentry");
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join(format!("{}-{what}.png", self.name));
+        self.screen.picture(&file).unwrap();
+    }
+}
+
+fn rig(workspace: Workspace, program: &str, screen: &Screen, bus: &str) -> Rig {
+    let home = workspace.join("home").display().to_string();
+    let run = workspace.join("run").display().to_string();
+    let variables = [
+        ("PATH", "/usr/bin:/bin"),
+        ("HOME", &home),
+        ("XDG_RUNTIME_DIR", &run),
+        ("DISPLAY", screen.display()),
+        ("DBUS_SESSION_BUS_ADDRESS", bus),
+    ];
+    Rig::new(workspace, format!("/usr/bin/{program}"), &variables)
+}
+
+const DESKS: [fn(&str) -> Option<Desk>; 3] = [Desk::gnome3, Desk::gtk, Desk::qt];
+
+#[test]
+fn what_is_typed_arrives_byte_for_byte() {
+    for desk in DESKS {
+        let Some(desk) = desk("pinentry::screen_byte_for_byte") else {
+            continue;
+        };
+        for secret in ["1234", "10 % für %41 \"x\""] {
+            let asking = desk.ask(dialog());
+            desk.picture("pin");
+            desk.screen.type_text(secret).unwrap();
+            desk.screen.press("Return").unwrap();
+            assert_eq!(answer(asking), typed(secret), "{}", desk.name);
+            desk.screen.wait_until_gone(desk.window).unwrap();
+            desk.rig.wait_until_gone();
+        }
+    }
+}
+
+#[test]
+fn cancelling_is_told() {
+    for desk in DESKS {
+        let Some(desk) = desk("pinentry::screen_cancelling") else {
+            continue;
+        };
+        let asking = desk.ask(dialog());
+        desk.screen.press("Escape").unwrap();
+        assert_eq!(
+            answer(asking),
+            Err(PinEntryError::Cancelled),
+            "{}",
+            desk.name
+        );
+        desk.screen.wait_until_gone(desk.window).unwrap();
+    }
+}
+
+#[test]
+fn a_withdrawn_dialog_goes() {
+    for desk in DESKS {
+        let Some(desk) = desk("pinentry::screen_withdrawn") else {
+            continue;
+        };
+        let asking = desk.ask(dialog());
+        desk.rig.withdraw(asking);
+        desk.screen.wait_until_gone(desk.window).unwrap();
+    }
+}
+
+#[test]
+fn a_new_secret_is_typed_twice() {
+    for desk in DESKS {
+        let Some(desk) = desk("pinentry::screen_typed_twice") else {
+            continue;
+        };
+        let asking = desk.ask(new_pin());
+        desk.picture("new-pin");
+        desk.screen.type_text("4711").unwrap();
+        desk.screen.press("Tab").unwrap();
+        desk.screen.type_text("4712").unwrap();
+        desk.screen.press("Return").unwrap();
+        desk.screen.settle().unwrap();
+        desk.picture("not-the-same");
+        assert!(!asking.is_finished(), "{}", desk.name);
+        desk.rig.withdraw(asking);
+
+        let asking = desk.ask(new_pin());
+        desk.screen.type_text("4711").unwrap();
+        desk.screen.press("Tab").unwrap();
+        desk.screen.type_text("4711").unwrap();
+        desk.screen.press("Return").unwrap();
+        assert_eq!(answer(asking), typed("4711"), "{}", desk.name);
+    }
+}
+
+#[test]
+fn what_was_wrong_and_foreign_marks_are_shown() {
+    for desk in DESKS {
+        let Some(desk) = desk("pinentry::screen_what_was_wrong") else {
+            continue;
+        };
+        let again = PinDialog {
+            description: "<b>Log in</b> to <i>Bank</i> & Co?\nFrom <a href=\"https://evil.example\">here</a> 5 % \u{202e}off\nEnter the PIN of this token."
+                .to_owned(),
+            error: Some("Wrong PIN, 2 tries left".to_owned()),
+            ..dialog()
+        };
+        let asking = desk.ask(again);
+        desk.picture("wrong-pin");
+        desk.rig.withdraw(asking);
+    }
+}

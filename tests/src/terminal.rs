@@ -1,0 +1,143 @@
+//! A terminal with somebody in front of it: a pair of pseudo-terminals whose output is read and kept.
+
+use std::{
+    fs::File,
+    io::{Read as _, Write as _},
+    os::fd::OwnedFd,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use rustix::{
+    fs::{Mode, OFlags},
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize},
+};
+use tokio::sync::watch;
+
+use crate::patiently;
+
+/// How often a state that nobody announces is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// The terminal. It is nobody's controlling terminal.
+#[derive(Debug)]
+pub struct Terminal {
+    path: String,
+    keyboard: File,
+    shown: watch::Receiver<Vec<u8>>,
+    /// As a shell would: the terminal stays when a program closes it.
+    _held_open: OwnedFd,
+}
+
+impl Terminal {
+    /// Opens one of 80 columns and 24 lines.
+    ///
+    /// # Errors
+    ///
+    /// The system has none to give.
+    pub fn open() -> Result<Self> {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+        grantpt(&master)?;
+        unlockpt(&master)?;
+        let path = ptsname(&master, Vec::new())?.into_string()?;
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let held_open = rustix::fs::open(&path, flags, Mode::empty())?;
+        tcsetwinsize(
+            &master,
+            Winsize {
+                ws_row: 24,
+                ws_col: 80,
+                ws_xpixel: 0,
+                ws_ypixel: 0,
+            },
+        )?;
+        let (sender, shown) = watch::channel(Vec::new());
+        let mut screen = File::from(master.try_clone()?);
+        // Ends when the last program has closed the terminal: reading fails then.
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(read @ 1..) = screen.read(&mut bytes) {
+                sender.send_modify(|shown| {
+                    shown.extend_from_slice(bytes.get(..read).unwrap_or_default());
+                });
+            }
+        });
+        Ok(Self {
+            path,
+            keyboard: File::from(master),
+            shown,
+            _held_open: held_open,
+        })
+    }
+
+    /// Its path, e.g. `/dev/pts/3`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// All that was written to it since the last [`Terminal::forget`], with the control sequences.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        String::from_utf8_lossy(&self.shown.borrow()).into_owned()
+    }
+
+    /// How often `text` was written to it.
+    #[must_use]
+    pub fn count(&self, text: &str) -> usize {
+        self.shown().matches(text).count()
+    }
+
+    /// Waits until `text` has been written `times` times and what is typed is not echoed: a program waits
+    /// for a secret.
+    ///
+    /// # Errors
+    ///
+    /// It is not, in time; the error says what is shown instead.
+    pub fn wait_for_secret_prompt(&mut self, text: &str, times: usize) -> Result<()> {
+        let mut shown = self.shown.clone();
+        let written =
+            shown.wait_for(|shown| String::from_utf8_lossy(shown).matches(text).count() >= times);
+        patiently(text, written)
+            .with_context(|| self.shown())?
+            .map(drop)
+            .context("the terminal was closed")?;
+        self.wait_until_echo(false)
+    }
+
+    /// Waits until what is typed is echoed, or is not.
+    ///
+    /// # Errors
+    ///
+    /// The terminal does not come to that in time.
+    pub fn wait_until_echo(&self, wanted: bool) -> Result<()> {
+        let come = async {
+            let mut looks = tokio::time::interval(LOOK_EVERY);
+            while self.echoes()? != wanted {
+                looks.tick().await;
+            }
+            anyhow::Ok(())
+        };
+        patiently("the terminal's echo", come)?
+    }
+
+    /// Whether what is typed is echoed.
+    ///
+    /// # Errors
+    ///
+    /// The terminal does not tell.
+    pub fn echoes(&self) -> Result<bool> {
+        let modes = tcgetattr(&self.keyboard)?.local_modes;
+        Ok(modes.contains(LocalModes::ECHO | LocalModes::ICANON))
+    }
+
+    /// Presses keys.
+    ///
+    /// # Errors
+    ///
+    /// The terminal takes none.
+    pub fn press(&mut self, keys: &str) -> Result<()> {
+        Ok(self.keyboard.write_all(keys.as_bytes())?)
+    }
+}
