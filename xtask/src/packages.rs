@@ -63,6 +63,17 @@ pub(crate) const TESTS: &[Part] = &[
         "checks of the unit files, busctl, socket activation",
     ),
     part("setpriv", "util-linux", "a second user"),
+    part("/usr/libexec/fprintd", "fprintd", "the fingerprint service"),
+    part(
+        "/lib/udev/rules.d/70-libfprint-2.rules",
+        "libfprint-2-2",
+        "its reader without hardware",
+    ),
+    part(
+        "/usr/lib/polkit-1/polkitd",
+        "polkitd",
+        "who may use the reader",
+    ),
 ];
 
 /// What only the benchmarks need: the peers.

@@ -1,4 +1,7 @@
 //! What the agent asks the desktop. Adapters: they carry, and decide nothing.
 
+pub mod fingerprint;
+pub mod logind;
 pub mod notification;
 pub mod secret_service;
+pub mod system_bus;
