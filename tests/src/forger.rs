@@ -1,12 +1,14 @@
 //! Somebody who says on a bus what only a service may say.
 
-use std::{
-    collections::{BTreeSet, HashSet},
-    process::Command,
-};
+use std::{collections::BTreeSet, process::Command};
 
-use anyhow::{Context as _, Result, ensure};
-use zbus::{Connection, fdo::DBusProxy, names::OwnedBusName};
+use anyhow::{Context as _, Result, bail, ensure};
+use futures_util::StreamExt as _;
+use zbus::{
+    Connection,
+    fdo::DBusProxy,
+    names::{BusName, OwnedBusName},
+};
 
 use crate::{bus::PrivateBus, patiently, process};
 
@@ -87,15 +89,10 @@ impl Forger {
     ///
     /// The bus does not answer.
     pub fn present(&self) -> Result<BTreeSet<String>> {
-        let names: Vec<OwnedBusName> = patiently("the names on the bus", async {
+        patiently("the names on the bus", async {
             let bus = DBusProxy::new(&self.connection).await?;
-            anyhow::Ok(bus.list_names().await?)
-        })??;
-        Ok(names
-            .iter()
-            .map(ToString::to_string)
-            .filter(|name| name.starts_with(':'))
-            .collect())
+            Ok(unique(&bus.list_names().await?))
+        })?
     }
 
     /// The one that has come to the bus since `before` was taken.
@@ -105,10 +102,57 @@ impl Forger {
     /// Nobody has, or several.
     pub fn newcomer(&self, before: &BTreeSet<String>) -> Result<String> {
         let now = self.present()?;
-        let new: HashSet<_> = now.difference(before).collect();
-        ensure!(new.len() == 1, "not one newcomer: {new:?}");
-        new.into_iter().next().cloned().context("nobody has come")
+        let new: Vec<_> = now.difference(before).collect();
+        match new.as_slice() {
+            [name] => Ok((*name).clone()),
+            _ => bail!("not one newcomer: {new:?}"),
+        }
     }
+
+    /// Waits for the first one that was not there when `before` was taken.
+    ///
+    /// # Errors
+    ///
+    /// Nobody came in time.
+    pub fn wait_for_newcomer(&self, before: &BTreeSet<String>) -> Result<String> {
+        patiently("somebody new on the bus", async {
+            let bus = DBusProxy::new(&self.connection).await?;
+            let mut changes = bus.receive_name_owner_changed().await?;
+            loop {
+                let now = unique(&bus.list_names().await?);
+                if let Some(name) = now.difference(before).next() {
+                    return Ok(name.clone());
+                }
+                changes.next().await.context("the bus ended")?;
+            }
+        })?
+    }
+
+    /// Waits until a connection has ended.
+    ///
+    /// # Errors
+    ///
+    /// It did not in time.
+    pub fn wait_until_gone(&self, name: &str) -> Result<()> {
+        patiently("a connection to end", async {
+            let bus = DBusProxy::new(&self.connection).await?;
+            let mut changes = bus
+                .receive_name_owner_changed_with_args(&[(0, name)])
+                .await?;
+            while bus.name_has_owner(BusName::try_from(name)?).await? {
+                changes.next().await.context("the bus ended")?;
+            }
+            anyhow::Ok(())
+        })?
+    }
+}
+
+fn unique(names: &[OwnedBusName]) -> BTreeSet<String> {
+    names
+        .iter()
+        .map(ToString::to_string)
+        .filter(|name| name.starts_with(':'))
+        .collect()
 }
 
 /// Sends a signal to one connection as another user of the machine. Needs root.
