@@ -45,7 +45,7 @@ fn a_machine_that_goes_to_sleep_ends_the_scan() {
     let bus = system_bus::start(&workspace).unwrap();
     let mut logind = Logind::start(&bus, 0).unwrap();
     logind.appear().unwrap();
-    let rig = Rig::on(workspace, bus);
+    let mut rig = Rig::on(workspace, bus);
     rig.reader
         .enroll(&rig.bus, "right-index-finger", crate::rig::RIGHT)
         .unwrap();
@@ -61,6 +61,9 @@ fn a_machine_that_goes_to_sleep_ends_the_scan() {
     );
     logind.prepare_for_sleep(false).unwrap();
     let _again = logind.inhibitor().unwrap();
+    // fprintd 1.94.2 does not close a reader that is released while asleep, and cannot open it again: until
+    // it ends, which it does after 30 seconds without a client, every scan fails.
+    rig.reader.restart(&rig.bus).unwrap();
     rig.works();
 }
 

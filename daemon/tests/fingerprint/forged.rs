@@ -6,11 +6,11 @@ use countersign_tests::{
     forger::{self, Forged, Forger},
     parts, patiently, polkit, system_bus,
 };
-use countersignd::agent::ports::{FingerHint, Scan};
+use countersignd::agent::ports::Scan;
 use futures_util::StreamExt as _;
 use zbus::MessageStream;
 
-use crate::rig::{Asked, LONG, RIGHT, Rig, WRONG, adapter};
+use crate::rig::{Asked, RIGHT, Rig, WRONG, adapter};
 
 #[test]
 fn a_forged_match_of_another_program_is_not_heard() {
@@ -73,8 +73,7 @@ fn a_forged_match_of_another_user_is_not_heard() {
     let witness = Forger::new(&bus).unwrap();
     let before = witness.present().unwrap();
 
-    let mut asked = Asked::begin(&adapter(&bus), LONG);
-    assert_eq!(asked.hint(), FingerHint::Touch);
+    let asked = Asked::waiting(&adapter(&bus));
     let victim = witness.newcomer(&before).unwrap();
     let matched = Forged {
         path: READER,

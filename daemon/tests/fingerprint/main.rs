@@ -2,6 +2,7 @@
 //! that forge its verdicts; a stand-in where an order of messages cannot be had from the real one.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::unwrap_in_result,
     reason = "tests stop at the first surprise"
 )]

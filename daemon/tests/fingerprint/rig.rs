@@ -30,7 +30,7 @@ pub(crate) struct Rig {
     pub(crate) reader: FingerprintReader,
     pub(crate) polkit: Polkit,
     pub(crate) bus: PrivateBus,
-    pub(crate) workspace: Workspace,
+    _workspace: Workspace,
 }
 
 impl Rig {
@@ -53,7 +53,7 @@ impl Rig {
             reader,
             polkit,
             bus,
-            workspace,
+            _workspace: workspace,
         }
     }
 
@@ -72,9 +72,7 @@ impl Rig {
 
     /// Asks for a finger, and returns when the reader waits for it.
     pub(crate) fn ask(&self) -> Asked {
-        let mut asked = Asked::begin(&self.adapter, LONG);
-        assert_eq!(asked.hint(), FingerHint::Touch);
-        asked
+        Asked::waiting(&self.adapter)
     }
 
     /// Asks for a finger where that is refused.
@@ -109,10 +107,21 @@ impl Asked {
         let (sender, hints) = mpsc::unbounded_channel();
         let adapter = adapter.clone();
         let scan = tokio::spawn(async move {
-            let hints = Arc::new(move |hint| drop(sender.send(hint)));
+            // Nobody asks for the hints any more.
+            let hints = Arc::new(move |hint| _ = sender.send(hint));
             adapter.scan(within, hints).await
         });
         Self { scan, hints }
+    }
+
+    /// Returns when the reader waits.
+    pub(crate) fn waiting(adapter: &FprintReader) -> Self {
+        let mut asked = Self::begin(adapter, LONG);
+        match patiently("a hint", asked.hints.recv()).unwrap() {
+            Some(hint) => assert_eq!(hint, FingerHint::Touch),
+            None => panic!("no finger is asked for: {:?}", asked.end()),
+        }
+        asked
     }
 
     pub(crate) fn hint(&mut self) -> FingerHint {

@@ -1,12 +1,9 @@
 //! The conversation with one logind, from when it has its name until it loses it.
 
-use core::time::Duration;
+use core::{pin::Pin, time::Duration};
 
 use countersign_core::text::display;
-use futures_util::{
-    StreamExt,
-    stream::{BoxStream, Stream},
-};
+use futures_util::{Stream, StreamExt};
 use ordered_stream::{OrderedStreamExt, join};
 use tokio::{sync::oneshot, time::timeout};
 use tracing::{debug, warn};
@@ -64,7 +61,7 @@ struct Watched {
     id: String,
     session: SessionProxy<'static>,
     /// Its signals and the changes of its properties, in the order in which they came.
-    said: BoxStream<'static, Said>,
+    said: Pin<Box<dyn Stream<Item = Said> + Send + Sync>>,
 }
 
 enum Said {
@@ -252,7 +249,7 @@ impl Round {
             path,
             id: display(&session.id().await?, LONGEST_ID),
             session,
-            said: said.into_stream().boxed(),
+            said: Box::pin(said.into_stream()),
         };
         Ok((watched, facts))
     }
