@@ -2,8 +2,6 @@
 //! suspend cannot be had for real in a test. What can is tested with the real one ([`crate::systemd_logind`]).
 #![expect(
     missing_docs,
-    clippy::unused_self,
-    clippy::used_underscore_binding,
     reason = "what the interface macro makes of logind's methods"
 )]
 

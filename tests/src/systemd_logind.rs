@@ -18,7 +18,7 @@ pub const DAEMON: &str = "/lib/systemd/systemd-logind";
 /// What a test with it needs to be installed.
 pub const PROGRAMS: [&str; 4] = [DAEMON, "unshare", "nsenter", "loginctl"];
 
-/// Its folders, what it would find there of a session that pam_systemd has begun, and the cgroups that it
+/// Its folders, what it would find there of a session that its PAM module has begun, and the cgroups that it
 /// expects. The leader of the session is the shell that becomes the daemon.
 const STAGE: &str = r#"set -e
 mount --make-rprivate /

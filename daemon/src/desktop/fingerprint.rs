@@ -2,7 +2,7 @@
 //!
 //! fprintd's verdict is a broadcast that every user of the machine hears, and anybody can send one that looks
 //! like it. Invariants: a verdict counts only from the connection that fprintd itself answers from, only while
-//! this connection holds the claim, and only between our own VerifyStart and VerifyStop. Each use has a
+//! this connection holds the claim, and only between our own `VerifyStart` and `VerifyStop`. Each use has a
 //! connection of its own: closing it frees the claim, however the use ends. `claim.rs` is one such use,
 //! `meaning.rs` what fprintd's words mean.
 

@@ -1,5 +1,6 @@
 //! Orders of messages that the real fprintd shows only now and then, from a stand-in that plays one script.
 #![expect(
+    clippy::unused_self,
     clippy::used_underscore_binding,
     reason = "what the interface macro makes of fprintd's methods"
 )]

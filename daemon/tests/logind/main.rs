@@ -3,7 +3,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::unwrap_in_result,
     reason = "tests stop at the first surprise"
 )]
 

@@ -103,10 +103,11 @@ impl Watch {
 
     /// The next event is that the machine wants to sleep.
     pub(crate) fn suspending(&mut self) -> oneshot::Sender<()> {
-        match self.event() {
-            SessionEvent::Suspending(answer) => answer,
-            other => panic!("not about to sleep: {other:?}"),
-        }
+        let event = self.event();
+        let SessionEvent::Suspending(answer) = event else {
+            panic!("not about to sleep: {event:?}");
+        };
+        answer
     }
 
     /// Nothing has been said that was not looked at.

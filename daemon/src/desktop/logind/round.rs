@@ -11,7 +11,7 @@ use zbus::{
     Connection,
     fdo::{NameOwnerChangedStream, PropertiesChanged, PropertiesChangedStream, PropertiesProxy},
     message::Message,
-    names::OwnedUniqueName,
+    names::{MemberName, OwnedUniqueName},
     proxy::CacheProperties,
     zvariant::{ObjectPath, OwnedFd, OwnedObjectPath},
 };
@@ -82,7 +82,7 @@ impl Round {
         connection: &Connection,
         logind: OwnedUniqueName,
     ) -> zbus::Result<Self> {
-        let logins = LoginsProxy::builder(connection)
+        let proxy = LoginsProxy::builder(connection)
             .destination(logind.clone().into_inner())?
             .cache_properties(CacheProperties::No)
             .build()
@@ -90,10 +90,10 @@ impl Round {
         Ok(Self {
             connection: connection.clone(),
             logind,
-            sleeps: logins.receive_prepare_for_sleep().await?,
-            begun: logins.receive_session_new().await?,
-            ended: logins.receive_session_removed().await?,
-            logins,
+            sleeps: proxy.receive_prepare_for_sleep().await?,
+            begun: proxy.receive_session_new().await?,
+            ended: proxy.receive_session_removed().await?,
+            logins: proxy,
             displays: None,
             watched: None,
             inhibitor: None,
@@ -148,10 +148,8 @@ impl Round {
                 return;
             }
         };
-        let unchanged = match (&found, &self.watched) {
-            (Some(path), Some(watched)) => *path == watched.path,
-            (None, None) | (None, Some(_)) | (Some(_), None) => false,
-        };
+        let watched = self.watched.as_ref().map(|watched| &watched.path);
+        let unchanged = watched.is_some() && watched == found.as_ref();
         if unchanged {
             return;
         }
@@ -278,7 +276,7 @@ impl Round {
         match said {
             Said::Signal(message) => {
                 let header = message.header();
-                let event = match header.member().map(|member| member.as_str()) {
+                let event = match header.member().map(MemberName::as_str) {
                     Some("Lock") => Some(watch.standing.lock()),
                     Some("Unlock") => watch.standing.unlock(),
                     _ => None,
