@@ -12,6 +12,8 @@ use crate::{
     programs::program,
 };
 
+const SYSTEM_BUS: &str = "DBUS_SYSTEM_BUS_ADDRESS";
+
 /// The environment of one user's session: what the agent and the command line both see.
 #[derive(Clone, Debug)]
 pub struct Session {
@@ -31,8 +33,22 @@ impl Session {
         let nowhere = format!("unix:path={}", workspace.join("run/no-bus").display());
         let address = bus.map_or(nowhere, |bus| bus.address().to_owned());
         variables.push(("DBUS_SESSION_BUS_ADDRESS".into(), address.into()));
+        let nowhere = format!(
+            "unix:path={}",
+            workspace.join("run/no-system-bus").display()
+        );
+        variables.push((SYSTEM_BUS.into(), nowhere.into()));
         variables.push(("PATH".into(), "/usr/bin:/bin".into()));
         Self { variables }
+    }
+
+    /// The same session on a machine whose system bus is `bus` ([`crate::system_bus`]).
+    #[must_use]
+    pub fn on_system_bus(mut self, bus: &PrivateBus) -> Self {
+        self.variables.retain(|(name, _)| name != SYSTEM_BUS);
+        self.variables
+            .push((SYSTEM_BUS.into(), bus.address().into()));
+        self
     }
 
     /// A program in this session.

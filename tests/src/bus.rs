@@ -1,4 +1,4 @@
-//! A private session bus.
+//! A private bus: of a session, or in place of the machine's ([`crate::system_bus`]).
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -40,19 +40,26 @@ impl PrivateBus {
             Activation::Folder(path) => format!("<servicedir>{}</servicedir>", path.display()),
         };
         let socket = workspace.join("run/bus");
-        let config = workspace.join("bus.conf");
-        fs::write(
-            &config,
-            format!(
-                r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
+        let config = format!(
+            r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><type>session</type><keep_umask/><listen>unix:path={}</listen><auth>EXTERNAL</auth>{folder}
 <policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy>
 </busconfig>
 "#,
-                socket.display()
-            ),
-        )?;
+            socket.display()
+        );
+        Self::launch(workspace, "dbus-daemon", &config)
+    }
+
+    /// Starts a daemon with this configuration; `name` is that of its log.
+    pub(crate) fn launch(
+        workspace: &Workspace,
+        name: &'static str,
+        configuration: &str,
+    ) -> Result<Self> {
+        let config = workspace.join(format!("{name}.conf"));
+        fs::write(&config, configuration)?;
         let mut command = Command::new("dbus-daemon");
         command
             .arg(format!("--config-file={}", config.display()))
@@ -60,18 +67,12 @@ impl PrivateBus {
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .envs(workspace.user_environment());
-        let mut process = Process::spawn(
-            "dbus-daemon",
-            command,
-            &workspace.logs(),
-            Stdout::Lines,
-            None,
-        )?;
+        let mut process = Process::spawn(name, command, &workspace.logs(), Stdout::Lines, None)?;
         let address = process.line()?;
         Ok(Self { address, process })
     }
 
-    /// What `DBUS_SESSION_BUS_ADDRESS` is set to.
+    /// What `DBUS_SESSION_BUS_ADDRESS` (or `DBUS_SYSTEM_BUS_ADDRESS`) is set to.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address

@@ -10,13 +10,17 @@ pub mod bus;
 pub mod cli;
 pub mod desktop;
 pub mod example_portal;
+pub mod fingerprint_reader;
+pub mod forger;
 pub mod gateway;
 pub mod keyring;
+pub mod logind;
 pub mod notices;
 pub mod notify_socket;
 pub mod page;
 pub mod parts;
 pub mod pinned;
+pub mod polkit;
 pub mod portal;
 pub mod process;
 pub mod programs;
@@ -27,7 +31,12 @@ pub mod screen;
 pub mod stage;
 pub mod standin_notifications;
 pub mod surroundings;
+<<<<<<< HEAD
 pub mod terminal;
+=======
+pub mod system_bus;
+pub mod systemd_logind;
+>>>>>>> wt-finger
 pub mod workspace;
 
 use core::time::Duration;

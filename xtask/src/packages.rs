@@ -74,6 +74,17 @@ pub(crate) const TESTS: &[Part] = &[
     part("pinentry-qt", "pinentry-qt", "Qt's dialogs"),
     part("/usr/libexec/gcr-prompter", "gcr", "GNOME's prompter"),
     part("xdotool", "xdotool", "a keyboard for the dialogs"),
+    part("/usr/libexec/fprintd", "fprintd", "the fingerprint service"),
+    part(
+        "/lib/udev/rules.d/70-libfprint-2.rules",
+        "libfprint-2-2",
+        "its reader without hardware",
+    ),
+    part(
+        "/usr/lib/polkit-1/polkitd",
+        "polkitd",
+        "who may use the reader",
+    ),
 ];
 
 /// What only the benchmarks need: the peers.
