@@ -9,4 +9,5 @@ pub mod hardening;
 pub mod logging;
 pub mod push;
 pub mod start;
+pub mod tpm;
 pub mod vault;

@@ -25,6 +25,7 @@ mod runtime;
 pub mod stage;
 pub mod standin_notifications;
 pub mod surroundings;
+pub mod tpm;
 pub mod workspace;
 
 use core::time::Duration;

@@ -144,7 +144,7 @@ fn restrict(paths: &Paths) -> Result<LandlockStatus, RulesetError> {
 }
 
 fn devices() -> impl Iterator<Item = &'static Path> {
-    let tpm = cfg!(feature = "tpm").then_some("/dev/tpmrm0");
+    let tpm = cfg!(feature = "tpm").then_some(crate::tpm::DEVICE);
     ["/dev/null"].into_iter().chain(tpm).map(Path::new)
 }
 
