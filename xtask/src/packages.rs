@@ -63,6 +63,13 @@ pub(crate) const TESTS: &[Part] = &[
         "checks of the unit files, busctl, socket activation",
     ),
     part("setpriv", "util-linux", "a second user"),
+    part(
+        "/usr/include/tss2/tss2_esys.h",
+        "libtss2-dev",
+        "the agent with the feature `tpm`",
+    ),
+    part("pkg-config", "pkgconf", "finds libtss2"),
+    part("swtpm", "swtpm", "a TPM in software"),
 ];
 
 /// What only the benchmarks need: the peers.

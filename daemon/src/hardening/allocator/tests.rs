@@ -60,7 +60,7 @@ fn filled(allocator: &WipingAllocator<Witness>, layout: Layout) -> *mut u8 {
     // SAFETY: the layout has a size.
     let block = unsafe { allocator.alloc(layout) };
     assert!(!block.is_null());
-    assert_eq!(block.addr() % layout.align(), 0);
+    assert!(block.addr().is_multiple_of(layout.align()));
     // SAFETY: the block is ours for its layout.
     unsafe { ptr::write_bytes(block, MARK, layout.size()) };
     block
@@ -288,7 +288,7 @@ proptest! {
                     held.push((block, layout, fill));
                 }
                 Step::Resize { which, size } if !held.is_empty() => {
-                    let which = which % held.len();
+                    let which = which.checked_rem(held.len()).unwrap();
                     let (block, old, old_fill) = held[which];
                     // SAFETY: the block came with this layout; the new size is not zero.
                     let moved = unsafe { allocator.realloc(block, old, size) };
@@ -298,7 +298,7 @@ proptest! {
                     held[which] = (moved, layout(size, old.align()), fill);
                 }
                 Step::Free { which } if !held.is_empty() => {
-                    let (block, layout, fill) = held.swap_remove(which % held.len());
+                    let (block, layout, fill) = held.swap_remove(which.checked_rem(held.len()).unwrap());
                     assert_intact(block, layout.size(), fill);
                     free(&allocator, block, layout);
                 }
