@@ -11,4 +11,5 @@ pub mod launcher;
 pub mod logging;
 pub mod push;
 pub mod start;
+pub mod tpm;
 pub mod vault;

@@ -4,9 +4,10 @@ use std::{env, process::ExitCode};
 
 use countersignd::{hardening, launcher, start};
 
-/// Wipes what is freed: buffers of libraries (HTTP/2, protobuf) hold PINs and passcodes too.
+/// Keeps what is small in locked pages and wipes what is freed: buffers of libraries (HTTP/2, protobuf) hold
+/// PINs and passcodes too.
 #[global_allocator]
-static ALLOCATOR: hardening::WipingAllocator = hardening::WipingAllocator;
+static ALLOCATOR: hardening::WipingAllocator = hardening::WipingAllocator::new();
 
 fn main() -> ExitCode {
     if env::args_os()
@@ -15,6 +16,7 @@ fn main() -> ExitCode {
     {
         return launcher::run();
     }
+    ALLOCATOR.lock_pages();
     match start::start() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => start::report(&error),

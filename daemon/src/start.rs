@@ -138,6 +138,8 @@ pub fn start() -> Result<(), StartError> {
     let paths = Paths::from_environment()?;
     logging::start();
     let config = Config::load(&paths)?;
+    // Before the first thread: those that come later inherit it.
+    hardening::confine(&paths);
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

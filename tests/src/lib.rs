@@ -31,12 +31,10 @@ pub mod screen;
 pub mod stage;
 pub mod standin_notifications;
 pub mod surroundings;
-<<<<<<< HEAD
-pub mod terminal;
-=======
 pub mod system_bus;
 pub mod systemd_logind;
->>>>>>> wt-finger
+pub mod terminal;
+pub mod tpm;
 pub mod workspace;
 
 use core::time::Duration;

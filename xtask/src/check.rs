@@ -49,6 +49,10 @@ const STEPS: &[Step] = &[
         name: "tests",
         run: tests,
     },
+    Step {
+        name: "tpm",
+        run: tpm,
+    },
 ];
 
 /// Runs every step; stops at the first that fails.
@@ -91,17 +95,23 @@ fn system_packages(_: &Tree) -> Result<()> {
     Ok(say::line("all there")?)
 }
 
+/// Without and with the TPM: the second run checks the agent alone anew.
 fn clippy(tree: &Tree) -> Result<()> {
-    tree::run(&mut tree.cargo([
-        "clippy",
-        "--quiet",
-        "--workspace",
-        "--all-targets",
-        "--locked",
-        "--",
-        "-D",
-        "warnings",
-    ]))
+    for features in ["", layers::TPM] {
+        tree::run(&mut tree.cargo([
+            "clippy",
+            "--quiet",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--features",
+            features,
+            "--",
+            "-D",
+            "warnings",
+        ]))?;
+    }
+    Ok(())
 }
 
 fn documentation(tree: &Tree) -> Result<()> {
@@ -140,6 +150,16 @@ fn tests(tree: &Tree) -> Result<()> {
     tree::run(
         tree.cargo(["test", "--workspace", "--locked", "--no-fail-fast"])
             .env("COUNTERSIGN_SKIPPED", &list),
+    )
+}
+
+/// Last, since it leaves an agent with the feature behind. Of the whole workspace, since another choice of
+/// packages would build every dependency a second time with other features.
+fn tpm(tree: &Tree) -> Result<()> {
+    tree::run(
+        tree.cargo(["test", "--workspace", "--features", layers::TPM])
+            .args(["--test", "tpm", "--locked"])
+            .env("COUNTERSIGN_SKIPPED", skipped_list(tree)),
     )
 }
 

@@ -112,6 +112,9 @@ const ONE_VERSION: [&str; 9] = [
     "hyper", "p256", "prost", "rusqlite", "rustls", "tokio", "tonic", "zbus", "axum",
 ];
 
+/// Off by default, and held to the same licences.
+pub(crate) const TPM: &str = "countersignd/tpm";
+
 /// What may not be there at all (docs/adr).
 const NOWHERE: [&str; 5] = ["native-tls", "notify-rust", "openssl-sys", "ring", "rsa"];
 
@@ -131,7 +134,7 @@ pub(crate) fn run(tree: &Tree) -> Result<()> {
             )),
         }
     }
-    let built_in = contents(tree, &["--workspace"])?;
+    let built_in = contents(tree, &["--workspace", "--features", TPM])?;
     check_versions(&built_in, &mut faults);
     for package in &built_in {
         if !licences::allowed(&package.licence) {

@@ -85,6 +85,13 @@ pub(crate) const TESTS: &[Part] = &[
         "polkitd",
         "who may use the reader",
     ),
+    part(
+        "/usr/include/tss2/tss2_esys.h",
+        "libtss2-dev",
+        "the agent with the feature `tpm`",
+    ),
+    part("pkg-config", "pkgconf", "finds libtss2"),
+    part("swtpm", "swtpm", "a TPM in software"),
 ];
 
 /// What only the benchmarks need: the peers.

@@ -12,6 +12,7 @@ mod bad_input;
 mod dbus;
 mod dice;
 mod enrollment;
+mod hardening;
 mod harness;
 mod kill;
 mod main_job;
