@@ -24,7 +24,9 @@ pub enum RecoveryCodeError {
     #[error("a recovery code has 28 letters and digits, in groups of four")]
     Form,
     /// A character was copied wrongly.
-    #[error("the recovery code was not copied right: its last two characters do not fit the others")]
+    #[error(
+        "the recovery code was not copied right: its last two characters do not fit the others"
+    )]
     Check,
 }
 
@@ -166,7 +168,13 @@ mod tests {
         assert_eq!(parse(&text.to_lowercase()), Ok(code.clone()));
         assert_eq!(parse(&text.replace('-', " ")), Ok(code.clone()));
         assert_eq!(parse(&text.replace('0', "o")), Ok(code));
-        for wrong in ["", "1234", &text[1..], &format!("{text}0"), &"0".repeat(500)] {
+        for wrong in [
+            "",
+            "1234",
+            &text[1..],
+            &format!("{text}0"),
+            &"0".repeat(500),
+        ] {
             assert_eq!(parse(wrong), Err(RecoveryCodeError::Form), "{wrong}");
         }
     }

@@ -455,10 +455,7 @@ mod base64_bytes {
     use data_encoding::BASE64;
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
-    pub(super) fn serialize<S: Serializer>(
-        bytes: &[u8],
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&BASE64.encode(bytes))
     }
 
@@ -598,8 +595,7 @@ mod tests {
             pin: PinPolicy::None,
             ..token()
         };
-        let lock =
-            PinLock::seal(TokenId(7), &keys(), &new_pin(b"246802", None), &[3; 24]).unwrap();
+        let lock = PinLock::seal(TokenId(7), &keys(), &new_pin(b"246802", None), &[3; 24]).unwrap();
         let finger = PinLock {
             finger: Some(vec![1, 2, 3]),
             ..lock.clone()
@@ -616,8 +612,7 @@ mod tests {
 
     #[test]
     fn keys_behind_a_pin_open_with_it_for_their_token_only() {
-        let lock =
-            PinLock::seal(TokenId(7), &keys(), &new_pin(b"246802", None), &[3; 24]).unwrap();
+        let lock = PinLock::seal(TokenId(7), &keys(), &new_pin(b"246802", None), &[3; 24]).unwrap();
         let open = |id, pin: &[u8]| lock.open(TokenId(id), &new_pin(pin, None).key, None);
         assert_eq!(open(7, b"246802"), Ok(Some(keys())));
         assert_eq!(open(7, b"246803"), Ok(None));

@@ -121,6 +121,7 @@ pub struct Paths {
     config: PathBuf,
     data: PathBuf,
     runtime: PathBuf,
+    credentials: Option<PathBuf>,
 }
 
 impl Paths {
@@ -149,6 +150,7 @@ impl Paths {
             config: folder("XDG_CONFIG_HOME", ".config")?,
             data: folder("XDG_DATA_HOME", ".local/share")?,
             runtime,
+            credentials: absolute("CREDENTIALS_DIRECTORY"),
         })
     }
 
@@ -162,6 +164,12 @@ impl Paths {
     #[must_use]
     pub fn vault(&self) -> PathBuf {
         self.data.join("countersign/vault.db")
+    }
+
+    /// Where systemd puts the credentials of this service, if it has any.
+    #[must_use]
+    pub fn credentials(&self) -> Option<PathBuf> {
+        self.credentials.clone()
     }
 
     /// The socket for the user's programs.

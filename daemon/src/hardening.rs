@@ -36,6 +36,23 @@ pub fn harden() -> io::Result<()> {
     Ok(())
 }
 
+/// What protects this process, in words for people.
+#[must_use]
+pub fn protection() -> Vec<String> {
+    let memory = match memory() {
+        MemoryProtection::Locked { bytes } => format!(
+            "secrets lie in {} KiB of memory that is never swapped and in no dump",
+            bytes >> 10
+        ),
+        MemoryProtection::Unlocked { why } => format!("memory is not locked: {why}"),
+    };
+    let files = match sandbox() {
+        Sandbox::Landlock { abi } => format!("confined to its own files (landlock, ABI {abi})"),
+        Sandbox::Off { why } => format!("not confined to its own files: {why}"),
+    };
+    vec![memory, files]
+}
+
 /// Names this machine: SHA-256 of its id under a label of ours, since the id itself is not to be published
 /// (machine-id(5)). A vault is used on the machine where it was made.
 #[must_use]

@@ -24,21 +24,27 @@ use crate::{
     agent::{
         Agent, Ports, Settings,
         explain::Explain,
-        ports::{HelloSigner, PinEntry},
+        ports::{HelloSigner, Input, Notifications, PinEntry, SessionEvent},
         state::LockAfter,
     },
     api,
     clock::{SystemClock, SystemRandom},
     config::{self, Config, ConfigError, Paths},
+    credentials::SystemdCredentials,
     desktop::{
+        fingerprint::FprintReader,
+        logind::{SessionKnowledge, SessionOwner, SessionWatch},
         notification::DesktopNotifications,
         pinentry::{PinEntryDialogs, Surroundings},
         secret_service::SecretServiceKeyring,
+        secret_service_watch,
+        system_bus::SystemBus,
     },
     hardening,
     launcher::{self, Launcher},
     logging,
     push::{enrollment::HttpsEnrollment, gateway::GatewayChannels},
+    tpm,
     vault::{Vault, VaultError, VaultHandle, VaultState},
 };
 
@@ -173,32 +179,41 @@ async fn serve(
     let (inputs, queue) = mpsc::channel(INPUTS);
     let signer = Arc::new(LateSigner::default());
     let hello: Arc<dyn HelloSigner> = Arc::<LateSigner>::clone(&signer);
+    let notifications = Arc::new(DesktopNotifications::new(
+        config.notifications,
+        bus.clone(),
+        inputs.clone(),
+    ));
+    let dialogs = Arc::new(PinEntryDialogs::new(
+        Arc::new(launcher),
+        config.pinentry.clone(),
+        Surroundings::from_variables(config::variable),
+    ));
+    let notes: Arc<dyn Notifications> = Arc::<DesktopNotifications>::clone(&notifications);
+    let pin_entry: Arc<dyn PinEntry> = Arc::<PinEntryDialogs>::clone(&dialogs);
+    let keyring = SecretServiceKeyring::new(bus.clone());
+    let keyring_watch = tokio::spawn(secret_service_watch::watch(bus.clone(), inputs.clone()));
     let ports = Ports {
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
-        notifications: Arc::new(DesktopNotifications::new(
-            config.notifications,
-            bus.clone(),
-            inputs.clone(),
-        )),
-        keyring: Arc::new(SecretServiceKeyring::new(bus.clone())),
-        push: Arc::new(GatewayChannels::new(inputs, hello)),
+        notifications: notes,
+        keyring: Arc::new(keyring),
+        credentials: Arc::new(SystemdCredentials::new(paths.credentials())),
+        tpm: tpm::at(config.tpm.as_deref()),
+        pin_entry,
+        fingerprint: Arc::new(FprintReader::new(SystemBus::Usual)),
+        push: Arc::new(GatewayChannels::new(inputs.clone(), hello)),
         transport: Arc::new(HttpsEnrollment),
     };
-    let _pin_entry: Arc<dyn PinEntry> = Arc::new(PinEntryDialogs::new(
-        Arc::new(launcher),
-        config.pinentry,
-        Surroundings::from_variables(config::variable),
-    ));
-    let settings = Settings {
-        vault_key: config.vault_key,
-        lock_after: LockAfter {
-            idle: config.lock_idle,
-            age: config.lock_max,
-        },
-    };
-    let agent = Agent::new(vault, ports, settings);
+    let agent = Agent::new(vault, ports, settings(&config));
     signer.set(Arc::clone(&agent));
+    let session_watch = tokio::spawn(watch_session(inputs));
+    tokio::spawn(reload(
+        paths.clone(),
+        Arc::clone(&agent),
+        notifications,
+        dialogs,
+    ));
 
     let stories = tokio::spawn(Arc::clone(&agent).run(queue));
     let dbus = tokio::spawn(api::dbus::serve(Arc::clone(&agent), bus));
@@ -218,6 +233,8 @@ async fn serve(
     info!("shutting down");
     drop(sd_notify::notify(&[sd_notify::NotifyState::Stopping]));
     dbus.abort();
+    keyring_watch.abort();
+    session_watch.abort();
     stories.abort();
     agent.shut_down().await;
     if let Some(path) = own_socket {
@@ -226,6 +243,63 @@ async fn serve(
     }
     served?;
     Ok(())
+}
+
+/// What config.toml decides for the stories.
+const fn settings(config: &Config) -> Settings {
+    Settings {
+        vault_key: config.vault_key,
+        lock_after: LockAfter {
+            idle: config.lock_idle,
+            age: config.lock_max,
+        },
+        lock_with: config.lock_with,
+    }
+}
+
+/// Tells the agent what happens to the desktop session, and whether anybody tells at all.
+async fn watch_session(inputs: mpsc::Sender<Input>) {
+    let owner = SessionOwner {
+        uid: rustix::process::getuid().as_raw(),
+        process: std::process::id(),
+        session_id: config::variable("XDG_SESSION_ID"),
+    };
+    let (watch, mut known) = SessionWatch::new(SystemBus::Usual, owner, inputs.clone());
+    let told = async {
+        while known.changed().await.is_ok() {
+            let event = match &*known.borrow_and_update() {
+                SessionKnowledge::Watched(_) => SessionEvent::Watched,
+                SessionKnowledge::NoLogind | SessionKnowledge::NoSession => SessionEvent::Unwatched,
+            };
+            if inputs.send(Input::Session(event)).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::join!(watch.run(), told);
+}
+
+/// Reads config.toml again at each SIGHUP. One that is wrong is named with line and key, and changes nothing.
+async fn reload(
+    paths: Paths,
+    agent: Arc<Agent>,
+    notifications: Arc<DesktopNotifications>,
+    dialogs: Arc<PinEntryDialogs>,
+) {
+    let Ok(mut asked) = signal(SignalKind::hangup()) else {
+        return;
+    };
+    while asked.recv().await.is_some() {
+        match Config::load(&paths) {
+            Ok(config) => {
+                agent.reconfigure(settings(&config));
+                notifications.reconfigure(config.notifications);
+                dialogs.reconfigure(config.pinentry);
+                info!("config.toml was read again");
+            }
+            Err(error) => warn!(%error, "config.toml was not taken; what held before holds on"),
+        }
+    }
 }
 
 /// Tells the service manager that the socket answers.

@@ -9,6 +9,8 @@ mod device;
 #[cfg(feature = "tpm")]
 mod sealed;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use countersign_core::secret::SecretBytes;
 
@@ -19,6 +21,26 @@ use crate::agent::ports::{Tpm, TpmError, TpmGuard};
 
 /// The device of the kernel's resource manager, which all programs share.
 pub const DEVICE: &str = "/dev/tpmrm0";
+
+/// The machine's TPM, in the way that config.toml names; nothing is tried before its first use.
+#[cfg(feature = "tpm")]
+#[must_use]
+pub fn at(tcti: Option<&str>) -> Arc<dyn Tpm> {
+    match TpmDevice::new(tcti) {
+        Ok(device) => Arc::new(device),
+        Err(error) => {
+            tracing::warn!(%error, "the TPM is not used");
+            Arc::new(NoTpm)
+        }
+    }
+}
+
+/// This build uses no TPM.
+#[cfg(not(feature = "tpm"))]
+#[must_use]
+pub fn at(_tcti: Option<&str>) -> Arc<dyn Tpm> {
+    Arc::new(NoTpm)
+}
 
 /// The port of a build or a machine that has no TPM: everything is [`TpmError::Absent`].
 #[derive(Clone, Copy, Debug, Default)]

@@ -20,7 +20,7 @@ use countersign_tests::{Workspace, parts};
 use countersignd::{
     config::{Config, Paths},
     hardening::{Sandbox, confine, harden, sandbox},
-    vault::{SlotSource, UnlockMode, Vault, VaultState},
+    vault::{KeyPlace, SlotSource, UnlockMode, Vault, VaultState},
 };
 
 /// The child's word for a kernel without landlock.
@@ -123,9 +123,10 @@ fn nothing_else(home: &Path) {
 
 fn own_files(paths: &Paths) {
     Config::load(paths).unwrap();
-    let source = SlotSource::Keyring {
-        name: "test".to_owned(),
+    let source = SlotSource::Machine {
+        place: KeyPlace::Keyring("test".to_owned()),
         key: SecretBytes::from([2; 32]),
+        pin: None,
     };
     let mut vault = Vault::open(paths.vault(), [1; 32]);
     assert_eq!(vault.state(), VaultState::Absent);

@@ -19,7 +19,7 @@ use countersign_core::{secret::SecretBytes, time::UnixMillis};
 use countersignd::{
     agent::ports::{Keyring as _, KeyringError},
     desktop::secret_service::SecretServiceKeyring,
-    vault::{SlotKey, SlotSource, UnlockMode, Vault, VaultError},
+    vault::{KeyPlace, SlotId, SlotKey, SlotSource, UnlockMode, Vault, VaultError},
 };
 use futures_util::StreamExt as _;
 use tempfile::TempDir;
@@ -289,26 +289,30 @@ async fn a_vault_opens_with_the_key_that_the_keyring_keeps() {
     let mut vault = Vault::open(path.clone(), [1; 32]);
     vault
         .create(
-            SlotSource::Keyring { name, key },
+            SlotSource::Machine {
+                place: KeyPlace::Keyring(name),
+                key,
+                pin: None,
+            },
             UnlockMode::Session,
             UnixMillis(0),
         )
         .unwrap();
     drop(vault);
     let mut vault = Vault::open(path, [1; 32]);
-    let name = vault
-        .slots()
-        .unwrap()
-        .first()
-        .unwrap()
-        .keyring_name()
-        .unwrap()
-        .to_owned();
+    let place = vault.slots().unwrap().first().unwrap().place();
+    let Some(KeyPlace::Keyring(name)) = place else {
+        unreachable!("it has a key in the keyring");
+    };
     rig.lock().await;
     let refusal = VaultError::from(rig.keyring().load(&name).await.unwrap_err());
     assert_eq!(refusal, VaultError::KeySourceLocked);
     rig.unlock("test-password");
     vault
-        .unlock(SlotKey::Keyring(rig.keyring().load(&name).await.unwrap()))
+        .unlock(SlotKey::Machine {
+            slot: SlotId(1),
+            key: rig.keyring().load(&name).await.unwrap(),
+            pin: None,
+        })
         .unwrap();
 }

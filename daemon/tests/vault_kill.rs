@@ -1,4 +1,4 @@
-//! Killed anywhere, the vault never gives a counter twice.
+//! Killed anywhere, the vault never gives a counter twice, and no try of a PIN is free.
 //!
 //! Not under the usual test harness: this program runs itself as the process that is killed.
 #![expect(
@@ -19,28 +19,37 @@ use std::{
 use countersign_core::{
     ids::TokenId,
     otp::{Digits, HashAlgorithm, OtpMode},
+    pskc::{PinPolicy, TokenPin},
+    seal::slot::{Argon2Cost, PinKey, Salt},
     secret::SecretBytes,
     time::UnixMillis,
-    token::{PinType, PushPolicy, TokenSecrets},
+    token::{KeyHolder, NewPin, PinAsking, PushPolicy, TokenKeys, TokenSecrets},
 };
 use countersignd::vault::{
-    EventKind, NewEvent, SlotKey, SlotSource, UnlockMode, Vault, VaultState,
+    EventKind, KeyPlace, NewEvent, PinOutcome, SlotId, SlotKey, SlotSource, UnlockMode, Vault,
+    VaultState,
 };
 use rustix::{fs::Mode, process::umask};
 
 const HOST: [u8; 32] = [1; 32];
 const KILLS: usize = 60;
+const KILLS_AROUND_PINS: usize = 1_000;
+/// The most that a policy allows.
+const TRIES: u8 = 20;
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.as_slice() {
         [word, path] if word == "take-counters" => take_counters(Path::new(path)),
+        [word, path] if word == "try-pins" => try_pins(Path::new(path)),
         [word, path, mask] if word == "create" => create(Path::new(path), mask.parse().unwrap()),
         _ => {
             modes_do_not_follow_the_umask();
             println!("test modes_do_not_follow_the_umask ... ok");
             no_counter_appears_twice();
             println!("test no_counter_appears_twice ... ok");
+            no_try_of_a_pin_is_free();
+            println!("test no_try_of_a_pin_is_free ... ok");
         }
     }
 }
@@ -62,7 +71,7 @@ fn event(kind: EventKind) -> NewEvent {
 fn take_counters(path: &Path) -> ! {
     let mut vault = Vault::open(path.to_owned(), HOST);
     assert_eq!(vault.state(), VaultState::Locked, "whole after every kill");
-    vault.unlock(SlotKey::Keyring(key())).unwrap();
+    vault.unlock(door()).unwrap();
     let id = vault.tokens().unwrap().first().unwrap().id;
     let mut out = std::io::stdout();
     loop {
@@ -82,9 +91,10 @@ fn create(path: &Path, mask: u32) {
 
 fn create_here(path: &Path) -> TokenId {
     let mut vault = Vault::open(path.to_owned(), HOST);
-    let source = SlotSource::Keyring {
-        name: "test".to_owned(),
+    let source = SlotSource::Machine {
+        place: KeyPlace::Keyring("test".to_owned()),
         key: key(),
+        pin: None,
     };
     vault
         .create(source, UnlockMode::Session, UnixMillis(0))
@@ -94,23 +104,132 @@ fn create_here(path: &Path) -> TokenId {
             hash: HashAlgorithm::Sha1,
             digits: Digits::SIX,
         },
-        seed: SecretBytes::from([3; 20]),
         issuer: String::new(),
         user: String::new(),
         serial: String::new(),
-        pin: PinType::None,
-        pin_tries: None,
+        pin: PinPolicy::Token(TokenPin {
+            max_failed_attempts: TRIES,
+            ..TokenPin::default()
+        }),
+        asking: PinAsking::EveryTime,
         push: PushPolicy::Off,
         service: None,
-        decision_key: None,
+        keys: KeyHolder::Open(TokenKeys {
+            seed: SecretBytes::from([3; 20]),
+            decision_key: None,
+        }),
         exportable: false,
         policy_name: String::new(),
         policy_level: String::new(),
         created: UnixMillis(0),
     };
     vault
-        .add_token("vpn", &token, 0, None, &event(EventKind::Enrolled))
+        .add_token(
+            "vpn",
+            &token,
+            Some(&new_pin()),
+            0,
+            None,
+            &event(EventKind::Enrolled),
+        )
         .unwrap()
+}
+
+fn door() -> SlotKey {
+    SlotKey::Machine {
+        slot: SlotId(1),
+        key: key(),
+        pin: None,
+    }
+}
+
+const SALT: Salt = Salt([1; 16]);
+const CHEAP: Argon2Cost = Argon2Cost {
+    memory_kib: 8,
+    passes: 1,
+    lanes: 1,
+};
+
+fn new_pin() -> NewPin {
+    NewPin {
+        salt: SALT,
+        cost: CHEAP,
+        key: pin_key(b"246802"),
+        tpm: None,
+    }
+}
+
+fn pin_key(pin: &[u8]) -> PinKey {
+    PinKey::derive(&pin.into(), &SALT, CHEAP).unwrap()
+}
+
+/// The child: tries wrong PINs until it is killed, and says each one before it is looked at.
+fn try_pins(path: &Path) -> ! {
+    let mut vault = Vault::open(path.to_owned(), HOST);
+    assert_eq!(vault.state(), VaultState::Locked, "whole after every kill");
+    vault.unlock(door()).unwrap();
+    let id = vault.tokens().unwrap().first().unwrap().id;
+    let mut out = std::io::stdout();
+    let (wrong, exhausted) = (event(EventKind::PinWrong), event(EventKind::PinExhausted));
+    loop {
+        vault.begin_pin_attempt(id, &exhausted).unwrap();
+        // From here on the PIN can be known to be right or wrong: the try must be on the disk.
+        out.write_all(b"looked\n").unwrap();
+        out.flush().unwrap();
+        let outcome = vault
+            .finish_pin_attempt(id, &pin_key(b"135791"), None, &wrong, &exhausted)
+            .unwrap();
+        assert!(matches!(outcome, PinOutcome::Wrong { .. }));
+    }
+}
+
+/// A thousand kills around tries of a PIN: at no time were more looked at than the disk has counted.
+fn no_try_of_a_pin_is_free() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("countersign/vault.db");
+    let id = create_here(&path);
+    let mut random = [0_u8; KILLS_AROUND_PINS];
+    getrandom::fill(&mut random).unwrap();
+    let (mut looked, mut killed_between) = (0_u32, 0_u32);
+    for (round, byte) in random.into_iter().enumerate() {
+        let mut child = child(&["try-pins"], &path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        for _ in 0..(byte % 3) {
+            assert_eq!(lines.next().unwrap().unwrap(), "looked");
+            looked += 1;
+        }
+        child.kill().unwrap();
+        looked += u32::try_from(lines.map_while(Result::ok).count()).unwrap();
+        child.wait().unwrap();
+        let mut vault = Vault::open(path.clone(), HOST);
+        vault.unlock(door()).unwrap();
+        let left = vault.tokens().unwrap().first().unwrap().tries_left.unwrap();
+        let counted = u32::from(TRIES) - left;
+        assert!(
+            looked <= counted,
+            "round {round}: {looked} looked at, {counted} counted ({random:?})"
+        );
+        killed_between += counted - looked;
+        if left < u32::from(TRIES) / 2 {
+            // The right PIN gives all tries back.
+            let exhausted = event(EventKind::PinExhausted);
+            vault.begin_pin_attempt(id, &exhausted).unwrap();
+            let right = vault
+                .finish_pin_attempt(id, &pin_key(b"246802"), None, &exhausted, &exhausted)
+                .unwrap();
+            assert!(matches!(right, PinOutcome::Right(_)));
+            looked = 0;
+        } else {
+            looked = counted;
+        }
+    }
+    assert!(
+        killed_between > 0,
+        "no kill fell between the count and the look: the test showed nothing"
+    );
 }
 
 fn child(words: &[&str], path: &Path) -> Command {
@@ -181,7 +300,7 @@ fn no_counter_appears_twice() {
     }
     assert!(seen.len() >= KILLS, "the children did take counters");
     let mut vault = Vault::open(path, HOST);
-    vault.unlock(SlotKey::Keyring(key())).unwrap();
+    vault.unlock(door()).unwrap();
     let token = vault.tokens().unwrap().into_iter().next().unwrap();
     let next = vault
         .take_counter(token.id, &event(EventKind::PasscodeGenerated))

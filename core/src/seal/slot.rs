@@ -421,9 +421,8 @@ mod tests {
     #[test]
     fn a_recovery_code_opens_its_slot_only() {
         let salt = Salt([1; SALT_LEN]);
-        let key = |byte| {
-            WrapKey::from_recovery_code(&RecoveryCode::new([byte; 16]), &salt).unwrap()
-        };
+        let key =
+            |byte| WrapKey::from_recovery_code(&RecoveryCode::new([byte; 16]), &salt).unwrap();
         let wrapped = key(1).wrap(&data_key(), 3, "{}", &NONCE).unwrap();
         assert!(key(1).unwrap(3, "{}", &wrapped).is_ok());
         assert_eq!(

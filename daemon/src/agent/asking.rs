@@ -101,10 +101,7 @@ impl Agent {
         who: FingerFor,
         caller: &Caller,
     ) -> Result<Given, Unasked> {
-        let (typed, touched) = (
-            self.typed(dialog, caller),
-            self.touched(who, dialog.within),
-        );
+        let (typed, touched) = (self.typed(dialog, caller), self.touched(who, dialog.within));
         tokio::pin!(typed, touched);
         // Each may fail without ending the other; the user's own no ends both.
         let mut failed: Option<Unasked> = None;
@@ -141,7 +138,12 @@ impl Agent {
             if left.is_zero() {
                 break Err(FingerprintError::TimedOut.into());
             }
-            match self.ports.fingerprint.scan(left, Arc::clone(&hints) as _).await {
+            match self
+                .ports
+                .fingerprint
+                .scan(left, Arc::clone(&hints) as _)
+                .await
+            {
                 Ok(Scan::Match) => {
                     self.finger_was_right(who);
                     break Ok(Given::Finger);
@@ -150,7 +152,10 @@ impl Agent {
                     if self.finger_was_wrong(who).await >= MISSES {
                         break Err(Unasked::Misses);
                     }
-                    self.ports.notifications.hint(super::ports::FingerHint::Again).await;
+                    self.ports
+                        .notifications
+                        .hint(super::ports::FingerHint::Again)
+                        .await;
                 }
                 Err(error) => break Err(error.into()),
             }

@@ -7,12 +7,7 @@ use countersign_core::{
 use countersign_proto::{agent::v1::Reason, push::v1 as push};
 use prost::Message as _;
 
-use super::{
-    Agent, Change,
-    explain::Explain,
-    services::token_availability,
-    tokens::SelectError,
-};
+use super::{Agent, Change, explain::Explain, services::token_availability, tokens::SelectError};
 pub use crate::vault::Autosend;
 use crate::vault::{EventKind, VaultError};
 

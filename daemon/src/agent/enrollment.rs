@@ -20,10 +20,10 @@ use countersign_proto::{agent::v1::Reason, limits};
 
 use super::{
     Agent,
-    explain::Explain,
-    ports::{RandomError, TransportError},
     caller::{About, Caller},
+    explain::Explain,
     pin::PinError,
+    ports::{RandomError, TransportError},
     session::SessionError,
     tokens::{NameError, SelectError, checked_name},
 };

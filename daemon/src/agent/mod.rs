@@ -153,18 +153,12 @@ impl Agent {
 
     /// What config.toml says now.
     fn settings(&self) -> Settings {
-        *self
-            .settings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        *self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// config.toml was read again.
     pub fn reconfigure(&self, settings: Settings) {
-        *self
-            .settings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = settings;
+        *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
         self.deadlines.notify_one();
     }
 

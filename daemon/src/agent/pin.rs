@@ -329,9 +329,8 @@ impl Agent {
         let _alone = self.exclusive.lock().await;
         let key = self.vault.prepare_keys(keys).await?;
         let event = self.event(EventKind::PinChanged, "", "");
-        let replace = move |vault: &mut Vault| {
-            vault.replace_slots(key, &replaced, UnlockMode::Pin, &event)
-        };
+        let replace =
+            move |vault: &mut Vault| vault.replace_slots(key, &replaced, UnlockMode::Pin, &event);
         self.vault.call(replace).await?;
         self.disarm(FingerFor::Agent).await;
         drop(typed);
@@ -476,8 +475,8 @@ impl Agent {
             sequence: u64::try_from(self.ports.clock.wall().0).unwrap_or(0),
         };
         let mut body_bytes = zeroize::Zeroizing::new(Vec::with_capacity(body.encoded_len()));
-        // A Vec grows: there is nothing that could fail.
-        drop(body.encode(&mut *body_bytes));
+        // A buffer that grows: there is nothing that could fail.
+        body.encode_raw(&mut *body_bytes);
         let key = self
             .vault
             .call(move |vault| vault.channel_key(service_id))
@@ -504,18 +503,21 @@ impl Agent {
                 Ok(())
             }
             push::ServerPinResult::Wrong => Err(PinError::ServerPinWrong(reply.tries_left)),
-            push::ServerPinResult::Malformed => {
-                Err(SessionError::from(countersign_core::pin::PinMalformed(PinRules::Server)).into())
-            }
+            push::ServerPinResult::Malformed => Err(SessionError::from(
+                countersign_core::pin::PinMalformed(PinRules::Server),
+            )
+            .into()),
             push::ServerPinResult::Locked => Err(PinError::ServerRefused(format!(
                 "too many wrong PINs: the service looks at the next one in {}",
                 super::unlocking::waiting_time(core::time::Duration::from_millis(
                     reply.retry_after_ms
                 ))
             ))),
-            push::ServerPinResult::Token | push::ServerPinResult::Unspecified => Err(
-                PinError::ServerRefused("the service does not change the PIN of this token".to_owned()),
-            ),
+            push::ServerPinResult::Token | push::ServerPinResult::Unspecified => {
+                Err(PinError::ServerRefused(
+                    "the service does not change the PIN of this token".to_owned(),
+                ))
+            }
         }
     }
 

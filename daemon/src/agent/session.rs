@@ -178,7 +178,10 @@ impl Agent {
 
     /// Locks when its time has come.
     pub(super) async fn lock_when_due(&self) {
-        if self.locks_at_boot().is_some_and(|due| due <= self.ports.clock.boot()) {
+        if self
+            .locks_at_boot()
+            .is_some_and(|due| due <= self.ports.clock.boot())
+        {
             self.lock_because(LockedBy::Time).await;
         }
     }

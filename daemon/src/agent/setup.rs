@@ -163,7 +163,9 @@ impl Agent {
                 let blob = self.ports.tpm.seal(&key).await?;
                 Ok((KeyPlace::Tpm(blob), key))
             }
-            VaultKey::Passphrase => Err(SessionError::Unavailable("a passphrase is no key of the machine")),
+            VaultKey::Passphrase => Err(SessionError::Unavailable(
+                "a passphrase is no key of the machine",
+            )),
         }
     }
 
@@ -225,7 +227,9 @@ impl Agent {
             };
             match rules.admit(&pin) {
                 Ok(()) => return Ok(pin),
-                Err(malformed) => dialog.error = Some(super::explain::sentence(&malformed.to_string())),
+                Err(malformed) => {
+                    dialog.error = Some(super::explain::sentence(&malformed.to_string()))
+                }
             }
         }
     }

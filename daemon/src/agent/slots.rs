@@ -1,8 +1,6 @@
 //! The ways in which the vault opens: listed, added, removed. Each change is proved by a way that opens already.
 
-use countersign_core::{
-    pin::PinRules, recovery_code::RecoveryCode, secret::SecretBytes,
-};
+use countersign_core::{pin::PinRules, recovery_code::RecoveryCode, secret::SecretBytes};
 use countersign_proto::agent::v1::VaultKey as WireKey;
 
 use super::{
@@ -14,9 +12,7 @@ use super::{
 };
 use crate::{
     config::VaultKey,
-    vault::{
-        EventKind, Slot, SlotId, SlotKey, SlotSource, Vault, VaultError,
-    },
+    vault::{EventKind, Slot, SlotId, SlotKey, SlotSource, Vault, VaultError},
 };
 
 /// Which way is to be added.

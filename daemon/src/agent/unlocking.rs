@@ -2,11 +2,7 @@
 
 use core::time::Duration;
 
-use countersign_core::{
-    pin::delay_after,
-    recovery_code::RecoveryCode,
-    secret::SecretBytes,
-};
+use countersign_core::{pin::delay_after, recovery_code::RecoveryCode, secret::SecretBytes};
 use tracing::{info, warn};
 
 use super::{
@@ -59,11 +55,7 @@ impl Agent {
     /// # Errors
     ///
     /// Every variant of [`SessionError`].
-    pub async fn unlock(
-        &self,
-        wish: UnlockWish,
-        caller: &Caller,
-    ) -> Result<Opening, SessionError> {
+    pub async fn unlock(&self, wish: UnlockWish, caller: &Caller) -> Result<Opening, SessionError> {
         self.unlock_about(wish, caller, About::new("Unlock your tokens"))
             .await
     }
@@ -168,7 +160,10 @@ impl Agent {
 
     /// `PIN` where it stands beside a key of the machine, else `Passphrase`.
     pub(super) fn word_for(slots: &[Slot]) -> &'static str {
-        if slots.iter().any(|slot| slot.asks() && slot.place().is_some()) {
+        if slots
+            .iter()
+            .any(|slot| slot.asks() && slot.place().is_some())
+        {
             "PIN"
         } else {
             "Passphrase"
@@ -428,9 +423,7 @@ impl From<Unasked> for SessionError {
         use super::ports::PinEntryError;
         match unasked {
             Unasked::Dialog(
-                why @ (PinEntryError::Missing
-                | PinEntryError::NoScreen
-                | PinEntryError::Failed(_)),
+                why @ (PinEntryError::Missing | PinEntryError::NoScreen | PinEntryError::Failed(_)),
             ) => Self::PassphraseRequired(why.to_string()),
             other => Self::NotGiven(other.to_string()),
         }

@@ -3,9 +3,11 @@
 use countersign_core::{
     ids::TokenId,
     pskc::{BiometricPin, PinPolicy},
-    secret::{SecretBytes, SecretText},
     seal::slot::PinKey,
-    token::{FingerChoice, PinAsking, PinLock, TokenKeys, TokenSecrets, TokenSummary, VerificationLevel},
+    secret::{SecretBytes, SecretText},
+    token::{
+        FingerChoice, PinAsking, PinLock, TokenKeys, TokenSecrets, TokenSummary, VerificationLevel,
+    },
     verification::{self, Factor, FactorError, PinCheck},
 };
 use countersign_proto::{agent::v1::Reason, limits};
@@ -19,9 +21,7 @@ use super::{
     session::SessionError,
     unlocking::Opening,
 };
-use crate::vault::{
-    EventKind, FingerUnlock, PinAttempt, PinOutcome, TokenRow, Vault, VaultError,
-};
+use crate::vault::{EventKind, FingerUnlock, PinAttempt, PinOutcome, TokenRow, Vault, VaultError};
 
 /// Why the user was not verified.
 #[derive(Debug, thiserror::Error)]
@@ -296,8 +296,8 @@ impl Agent {
             return Ok(verified(keys, by_pin));
         }
         // A finger is no PIN that the TPM has checked.
-        let finger_may = self.finger_choice(secrets) == FingerChoice::On
-            && least != VerificationLevel::Tpm;
+        let finger_may =
+            self.finger_choice(secrets) == FingerChoice::On && least != VerificationLevel::Tpm;
         let mut error = None;
         loop {
             let finger = if finger_may && self.finger_ready(who).await.is_ok() {
@@ -428,7 +428,9 @@ impl Agent {
         let id = row.id;
         let (key, lock) = self.vault.call(move |vault| vault.finger_key(id)).await?;
         let tpm = self.tpm_secret(&lock, &key).await?;
-        let keys = lock.open(id, &key, tpm.as_ref()).map_err(VaultError::from)?;
+        let keys = lock
+            .open(id, &key, tpm.as_ref())
+            .map_err(VaultError::from)?;
         Ok(keys.ok_or(VaultError::Damaged)?)
     }
 

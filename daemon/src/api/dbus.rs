@@ -150,11 +150,7 @@ impl AgentObject {
     async fn answer(&self, id: &str, wish: AnswerWish) -> Result<String, Refusal> {
         let view = self
             .agent
-            .answer(
-                RequestSelector::Id(id.to_owned()),
-                wish,
-                &Caller::default(),
-            )
+            .answer(RequestSelector::Id(id.to_owned()), wish, &Caller::default())
             .await?;
         Ok(view.standing.word().to_owned())
     }

@@ -82,6 +82,7 @@ fn a_file_too_long_is_not_read() {
         config: home.path().to_owned(),
         data: home.path().to_owned(),
         runtime: home.path().to_owned(),
+        credentials: None,
     };
     assert_eq!(Config::load(&paths).unwrap(), Config::default());
     fs::create_dir(home.path().join("countersign")).unwrap();

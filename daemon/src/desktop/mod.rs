@@ -5,4 +5,5 @@ pub mod logind;
 pub mod notification;
 pub mod pinentry;
 pub mod secret_service;
+pub mod secret_service_watch;
 pub mod system_bus;

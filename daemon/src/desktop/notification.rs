@@ -9,7 +9,7 @@ mod proxy;
 mod screen;
 mod words;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use countersign_core::ids::LoginRequestId;
@@ -27,7 +27,7 @@ use crate::{
 /// [`Notifications`] over D-Bus. Says nothing on the bus before the first use.
 #[derive(Debug)]
 pub struct DesktopNotifications {
-    wanted: NotificationsWanted,
+    wanted: Mutex<NotificationsWanted>,
     bus: Option<Connection>,
     inputs: mpsc::Sender<Input>,
     desk: OnceCell<Arc<Desk>>,
@@ -42,15 +42,21 @@ impl DesktopNotifications {
         inputs: mpsc::Sender<Input>,
     ) -> Self {
         Self {
-            wanted,
+            wanted: Mutex::new(wanted),
             bus,
             inputs,
             desk: OnceCell::new(),
         }
     }
 
+    /// config.toml was read again.
+    pub fn reconfigure(&self, wanted: NotificationsWanted) {
+        *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = wanted;
+    }
+
     async fn desk(&self) -> Result<&Desk, NotificationError> {
-        if self.wanted == NotificationsWanted::No {
+        let wanted = *self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        if wanted == NotificationsWanted::No {
             return Err(NotificationError::SwitchedOff);
         }
         let bus = self.bus.as_ref().ok_or(NotificationError::NoServer)?;

@@ -15,7 +15,7 @@ use core::time::Duration;
 use std::{
     os::{fd::OwnedFd, unix::net::UnixStream},
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -42,27 +42,40 @@ const LATER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct PinEntryDialogs {
     launcher: Arc<Launcher>,
-    configured: Option<PathBuf>,
+    configured: Mutex<Option<PathBuf>>,
     surroundings: Surroundings,
 }
 
 impl PinEntryDialogs {
     /// `configured` is the program of config.toml; without one `pinentry` is looked for in `PATH`.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         launcher: Arc<Launcher>,
         configured: Option<PathBuf>,
         surroundings: Surroundings,
     ) -> Self {
         Self {
             launcher,
-            configured,
+            configured: Mutex::new(configured),
             surroundings,
         }
     }
 
+    /// config.toml was read again.
+    pub fn reconfigure(&self, configured: Option<PathBuf>) {
+        *self
+            .configured
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = configured;
+    }
+
     fn found(&self) -> Option<PathBuf> {
-        program::find(self.configured.as_deref(), self.surroundings.search_path())
+        let configured = self
+            .configured
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        program::find(configured.as_deref(), self.surroundings.search_path())
     }
 
     /// Starts the program. What was started ends with the value, also when nobody waits for it any more.

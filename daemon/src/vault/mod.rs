@@ -42,9 +42,9 @@ pub use events::{EVENT_DETAIL, Event, EventKind, KEPT_EVENTS, NewEvent};
 pub use handle::{VaultHandle, prepare_slot};
 pub use header::UnlockMode;
 pub use outbox::{OutboxKind, Waiting};
+pub use pin::{PinAttempt, PinOutcome};
 pub use requests::{KEPT_REQUESTS, Recorded, RequestRow, RequestState};
 pub use services::{ServiceRegistration, ServiceRow};
-pub use pin::{PinAttempt, PinOutcome};
 pub use slots::{
     KeyPlace, PreparedKey, PreparedSlot, Slot, SlotId, SlotKey, SlotSource, prepare_keys,
 };

@@ -60,10 +60,9 @@ impl Slot {
         match &self.parameters {
             SlotParameters::Keyring { name, .. } => Some(KeyPlace::Keyring(name.clone())),
             SlotParameters::Credential { name, .. } => Some(KeyPlace::Credential(name.clone())),
-            SlotParameters::Tpm { blob, .. } => HEXLOWER
-                .decode(blob.as_bytes())
-                .ok()
-                .map(KeyPlace::Tpm),
+            SlotParameters::Tpm { blob, .. } => {
+                HEXLOWER.decode(blob.as_bytes()).ok().map(KeyPlace::Tpm)
+            }
             SlotParameters::Passphrase { .. } | SlotParameters::RecoveryCode { .. } => None,
         }
     }
@@ -336,10 +335,8 @@ impl SlotKey {
                 parameters,
             ) if *wanted == slot.id => {
                 let wrap = match machine {
-                    Some(machine) => {
-                        WrapKey::from_key_and_pin(machine, pin_key, parameters.salt())
-                            .map_err(|_length| VaultError::WrongKey)?
-                    }
+                    Some(machine) => WrapKey::from_key_and_pin(machine, pin_key, parameters.salt())
+                        .map_err(|_length| VaultError::WrongKey)?,
                     None => WrapKey::from_passphrase(pin_key.clone()),
                 };
                 key(wrap, Some(pin_key.clone()))

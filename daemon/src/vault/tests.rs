@@ -2,8 +2,9 @@
 
 use countersign_core::{
     otp::{Digits, HashAlgorithm, OtpMode},
+    pskc::PinPolicy,
     secret::SecretBytes,
-    token::{PinType, PushPolicy, TokenSecrets},
+    token::{KeyHolder, PinAsking, PushPolicy, TokenKeys, TokenSecrets},
 };
 use tempfile::TempDir;
 
@@ -25,15 +26,17 @@ fn token() -> TokenSecrets {
             hash: HashAlgorithm::Sha1,
             digits: Digits::SIX,
         },
-        seed: SecretBytes::from([3; 20]),
         issuer: String::new(),
         user: String::new(),
         serial: String::new(),
-        pin: PinType::None,
-        pin_tries: None,
+        pin: PinPolicy::None,
+        asking: PinAsking::EveryTime,
         push: PushPolicy::Off,
         service: None,
-        decision_key: None,
+        keys: KeyHolder::Open(TokenKeys {
+            seed: SecretBytes::from([3; 20]),
+            decision_key: None,
+        }),
         exportable: false,
         policy_name: String::new(),
         policy_level: String::new(),
@@ -45,9 +48,10 @@ fn vault() -> (TempDir, Vault) {
     let folder = TempDir::new().unwrap();
     let mut vault = Vault::open(folder.path().join("countersign/vault.db"), [1; 32]);
     let key = SecretBytes::from([2; 32]);
-    let source = SlotSource::Keyring {
-        name: "test".to_owned(),
+    let source = SlotSource::Machine {
+        place: KeyPlace::Keyring("test".to_owned()),
         key,
+        pin: None,
     };
     vault
         .create(source, UnlockMode::Session, UnixMillis(0))
@@ -58,7 +62,9 @@ fn vault() -> (TempDir, Vault) {
 #[test]
 fn a_full_disk_uses_no_counter() {
     let (_folder, mut vault) = vault();
-    let id = vault.add_token("vpn", &token(), 0, None, &event()).unwrap();
+    let id = vault
+        .add_token("vpn", &token(), None, 0, None, &event())
+        .unwrap();
     let limit = |vault: &Vault, pages: i64| {
         vault
             .opened()
@@ -78,7 +84,7 @@ fn a_full_disk_uses_no_counter() {
     };
     assert_eq!(refusal, VaultError::StorageFull);
     assert_eq!(
-        vault.add_token("mail", &token(), 0, None, &event()),
+        vault.add_token("mail", &token(), None, 0, None, &event()),
         Err(VaultError::StorageFull)
     );
     assert_eq!(vault.state(), VaultState::Unlocked);

@@ -119,12 +119,7 @@ impl Vault {
         // The seals and the MAC are bound to the id, which is known only now.
         let locked = match (pin, secrets.keys.open()) {
             (Some(pin), Some(keys)) => Some(TokenSecrets {
-                keys: KeyHolder::Locked(PinLock::seal(
-                    columns.id,
-                    keys,
-                    pin,
-                    &random::array()?,
-                )?),
+                keys: KeyHolder::Locked(PinLock::seal(columns.id, keys, pin, &random::array()?)?),
                 ..secrets.clone()
             }),
             (None, _) if secrets.tries_allowed().is_none() => None,

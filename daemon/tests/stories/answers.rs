@@ -10,6 +10,7 @@ use countersign_core::{
 };
 use countersign_proto::{agent::v1::Reason, push::v1 as push};
 use countersignd::agent::{
+    caller::Caller,
     explain::Explain as _,
     login_request::{AnswerError, AnswerWish, RequestSelector, Standing},
     ports::{Delivery, Input, NoticeChoice, NoticedOutcome, PushInput},
@@ -38,7 +39,11 @@ fn answering(
     wish: AnswerWish,
 ) -> tokio::task::JoinHandle<Result<countersignd::agent::login_request::RequestView, AnswerError>> {
     let agent = std::sync::Arc::clone(&stage.agent);
-    tokio::spawn(async move { agent.answer(RequestSelector::Only, wish).await })
+    tokio::spawn(async move {
+        agent
+            .answer(RequestSelector::Only, wish, &Caller::default())
+            .await
+    })
 }
 
 async fn outcome(stage: &Stage, id: u8, result: push::Result) {
@@ -122,7 +127,7 @@ async fn a_locked_vault_denies_and_does_not_approve() {
     stage.agent.lock().await;
     let refused = stage
         .agent
-        .answer(RequestSelector::Newest, APPROVE)
+        .answer(RequestSelector::Newest, APPROVE, &Caller::default())
         .await
         .unwrap_err();
     assert_eq!(refused.reason(), Reason::VaultLocked);
@@ -145,7 +150,11 @@ async fn an_answer_counts_once() {
     let first = answering(&stage, AnswerWish::Deny);
     stage.decision().await;
     let id = RequestSelector::Id("01010101".to_owned());
-    let second = stage.agent.answer(id, APPROVE).await.unwrap_err();
+    let second = stage
+        .agent
+        .answer(id, APPROVE, &Caller::default())
+        .await
+        .unwrap_err();
     assert_eq!(second.reason(), Reason::LoginRequestAnswered);
     outcome(&stage, 1, push::Result::Denied).await;
     first.await.unwrap().unwrap();
@@ -157,7 +166,11 @@ async fn an_expired_request_takes_no_answer() {
     pending(&mut stage, 1).await;
     stage.outside.pass(Duration::from_mins(2));
     let id = RequestSelector::Id("01010101".to_owned());
-    let late = stage.agent.answer(id, APPROVE).await.unwrap_err();
+    let late = stage
+        .agent
+        .answer(id, APPROVE, &Caller::default())
+        .await
+        .unwrap_err();
     assert_eq!(late.reason(), Reason::LoginRequestExpired);
 }
 
@@ -285,7 +298,7 @@ async fn a_number_is_asked_where_the_service_matches_numbers() {
         .await;
     let without = stage
         .agent
-        .answer(RequestSelector::Only, APPROVE)
+        .answer(RequestSelector::Only, APPROVE, &Caller::default())
         .await
         .unwrap_err();
     assert_eq!(without.reason(), Reason::NumberRequired);
@@ -294,7 +307,7 @@ async fn a_number_is_asked_where_the_service_matches_numbers() {
     };
     let malformed = stage
         .agent
-        .answer(RequestSelector::Only, wrong)
+        .answer(RequestSelector::Only, wrong, &Caller::default())
         .await
         .unwrap_err();
     assert_eq!(malformed.reason(), Reason::NumberWrong);

@@ -212,6 +212,7 @@ async fn a_revoked_token_is_erased_at_the_welcome() {
             "work",
             countersignd::agent::passcode::PasscodeWish::Current,
             None,
+            &countersignd::agent::caller::Caller::default(),
         )
         .await;
     assert!(refused.is_err());

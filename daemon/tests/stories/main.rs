@@ -10,5 +10,6 @@
 mod answers;
 mod arrivals;
 mod outside;
+mod pins;
 mod stage;
 mod vault_session;

@@ -1,7 +1,7 @@
 //! The outside: ports that remember what the stories asked of them, and a clock that the test moves.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex},
 };
 
@@ -15,9 +15,10 @@ use countersign_core::{
 };
 use countersign_proto::push::v1 as push;
 use countersignd::agent::ports::{
-    ChannelProfile, Clock, Delivery, EnrollmentTransport, Keyring, KeyringError,
-    LoginRequestNotice, NotificationError, Notifications, OutcomeNotice, PushChannels, Random,
-    RandomError, TransportError,
+    CallerScreen, ChannelProfile, Clock, CredentialError, Credentials, Delivery,
+    EnrollmentTransport, FingerHint, Fingerprint, FingerprintError, Keyring, KeyringError,
+    LoginRequestNotice, NotificationError, Notifications, OutcomeNotice, PinDialog, PinEntry,
+    PinEntryError, PushChannels, Random, RandomError, Scan, TransportError,
 };
 use tokio::sync::mpsc;
 
@@ -44,6 +45,25 @@ pub(crate) struct World {
     pub(crate) connected: Delivery,
     pub(crate) keys: HashMap<String, SecretBytes>,
     pub(crate) keyring: Result<(), KeyringError>,
+    /// What is typed into the next dialogs; when there is nothing left, nobody is at the screen.
+    pub(crate) typed: VecDeque<Typing>,
+    /// The dialogs that were shown.
+    pub(crate) dialogs: Vec<PinDialog>,
+    /// What the next scans show; when there is nothing left, nobody touches the reader.
+    pub(crate) scans: VecDeque<Scan>,
+    pub(crate) fingers: Result<Vec<String>, FingerprintError>,
+    pub(crate) credential: Option<SecretBytes>,
+}
+
+/// What happens at a dialog.
+#[derive(Clone, Debug)]
+pub(crate) enum Typing {
+    /// Somebody types.
+    Types(&'static str),
+    /// Somebody cancels.
+    Cancels,
+    /// It stays, and nobody comes.
+    Waits,
 }
 
 impl Outside {
@@ -55,6 +75,11 @@ impl Outside {
             connected: Delivery::Handed,
             keys: HashMap::new(),
             keyring: Ok(()),
+            typed: VecDeque::new(),
+            dialogs: Vec::new(),
+            scans: VecDeque::new(),
+            fingers: Err(FingerprintError::NoService),
+            credential: None,
         };
         (
             Self {
@@ -70,6 +95,23 @@ impl Outside {
         let mut world = self.world.lock().unwrap();
         world.boot = world.boot.plus(span);
         world.wall = world.wall.plus_ms(i64::try_from(span.as_millis()).unwrap());
+    }
+
+    /// Types into the dialogs to come.
+    pub(crate) fn types(&self, typed: &[&'static str]) {
+        let mut world = self.world.lock().unwrap();
+        world
+            .typed
+            .extend(typed.iter().map(|text| Typing::Types(text)));
+    }
+
+    /// What the dialogs so far have said: description and error.
+    pub(crate) fn dialogs(&self) -> Vec<(String, Option<String>)> {
+        let world = self.world.lock().unwrap();
+        let dialogs = world.dialogs.iter();
+        dialogs
+            .map(|dialog| (dialog.description.clone(), dialog.error.clone()))
+            .collect()
     }
 
     fn record(&self, done: Done) {
@@ -107,8 +149,67 @@ impl Notifications for Outside {
 
     async fn withdraw(&self, _id: LoginRequestId) {}
 
+    async fn hint(&self, _hint: FingerHint) {}
+
+    async fn withdraw_hint(&self) {}
+
     async fn server(&self) -> Option<String> {
         None
+    }
+}
+
+#[async_trait]
+impl PinEntry for Outside {
+    async fn ask(
+        &self,
+        dialog: &PinDialog,
+        _screen: &CallerScreen,
+    ) -> Result<SecretBytes, PinEntryError> {
+        let typing = {
+            let mut world = self.world.lock().unwrap();
+            world.dialogs.push(dialog.clone());
+            world.typed.pop_front()
+        };
+        match typing {
+            None => Err(PinEntryError::NoScreen),
+            Some(Typing::Types(text)) => Ok(SecretBytes::from(text.as_bytes())),
+            Some(Typing::Cancels) => Err(PinEntryError::Cancelled),
+            Some(Typing::Waits) => core::future::pending().await,
+        }
+    }
+
+    fn program(&self) -> Option<String> {
+        Some("/usr/bin/pinentry".to_owned())
+    }
+}
+
+#[async_trait]
+impl Fingerprint for Outside {
+    async fn fingers(&self) -> Result<Vec<String>, FingerprintError> {
+        self.world.lock().unwrap().fingers.clone()
+    }
+
+    async fn scan(
+        &self,
+        _within: Duration,
+        hints: Arc<dyn Fn(FingerHint) + Send + Sync>,
+    ) -> Result<Scan, FingerprintError> {
+        hints(FingerHint::Touch);
+        // A reader is slower than a dialog.
+        tokio::task::yield_now().await;
+        let scan = self.world.lock().unwrap().scans.pop_front();
+        match scan {
+            Some(scan) => Ok(scan),
+            None => core::future::pending().await,
+        }
+    }
+}
+
+#[async_trait]
+impl Credentials for Outside {
+    async fn load(&self, name: &str) -> Result<SecretBytes, CredentialError> {
+        let credential = self.world.lock().unwrap().credential.clone();
+        credential.ok_or_else(|| CredentialError::Absent(name.to_owned()))
     }
 }
 
@@ -169,6 +270,15 @@ impl EnrollmentTransport for Outside {
         _pins: &[[u8; 32]],
         _request: push::RegisterRequest,
     ) -> Result<push::RegisterReply, TransportError> {
+        Err(unreachable_host())
+    }
+
+    async fn change_server_pin(
+        &self,
+        _url: &str,
+        _pins: &[[u8; 32]],
+        _request: push::ServerPinRequest,
+    ) -> Result<push::ServerPinReply, TransportError> {
         Err(unreachable_host())
     }
 }

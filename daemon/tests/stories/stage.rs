@@ -10,21 +10,30 @@ use core::time::Duration;
 use countersign_core::{
     ids::{DeviceId, ServiceId},
     otp::{Digits, HashAlgorithm, OtpMode, Period},
+    pskc::PinPolicy,
+    seal::slot::{Argon2Cost, PinKey, Salt},
     secret::SecretBytes,
     signing::{self, Label},
     time::UnixMillis,
-    token::{PinType, PushPolicy, ServiceBinding, TokenSecrets, VerificationLevel},
+    token::{
+        KeyHolder, NewPin, PinAsking, PushPolicy, ServiceBinding, TokenKeys, TokenSecrets,
+        VerificationLevel,
+    },
 };
 use countersign_proto::push::v1 as push;
 use countersignd::{
     agent::{
         Agent, Ports, Settings,
-        ports::{Clock as _, Input, PushInput},
-        session::SetupWish,
+        caller::Caller,
+        ports::{Clock as _, Input, PushInput, SessionEvent},
+        session::LockWithSession,
+        setup::SetupWish,
         state::LockAfter,
+        unlocking::UnlockWish,
     },
     clock::SystemClock,
     config::VaultKey,
+    tpm::NoTpm,
     vault::{
         EventKind, NewEvent, ServiceRegistration, ServiceRow, Vault, VaultError, VaultHandle,
         VaultState,
@@ -40,6 +49,11 @@ use crate::outside::{Done, Outside};
 pub(crate) const SERVICE: ServiceId = ServiceId([1; 16]);
 pub(crate) const DEVICE: DeviceId = DeviceId([2; 16]);
 pub(crate) const SEED: [u8; 20] = *b"12345678901234567890";
+const CHEAP: Argon2Cost = Argon2Cost {
+    memory_kib: 8,
+    passes: 1,
+    lanes: 1,
+};
 /// Long enough for any machine: a story that does not do it in this time never does.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -81,7 +95,11 @@ impl Stage {
     /// With a time-based token that may push by a click.
     pub(crate) async fn enrolled() -> Self {
         let mut stage = Self::bare().await;
-        stage.agent.setup(SetupWish::default()).await.unwrap();
+        stage
+            .agent
+            .setup(SetupWish::default(), &Caller::default())
+            .await
+            .unwrap();
         let time = OtpMode::Time {
             hash: HashAlgorithm::Sha1,
             digits: Digits::SIX,
@@ -92,6 +110,21 @@ impl Stage {
     }
 
     pub(crate) async fn add(&mut self, name: &str, serial: &str, mode: OtpMode) {
+        let push = PushPolicy::Allowed(VerificationLevel::Click);
+        self.add_with(name, serial, mode, push, PinPolicy::None, None)
+            .await;
+    }
+
+    /// With a policy, and the PIN that was chosen for it.
+    pub(crate) async fn add_with(
+        &mut self,
+        name: &str,
+        serial: &str,
+        mode: OtpMode,
+        push: PushPolicy,
+        pin: PinPolicy,
+        chosen: Option<&str>,
+    ) {
         let row = ServiceRow {
             service: SERVICE,
             device: DEVICE,
@@ -102,13 +135,12 @@ impl Stage {
         };
         let secrets = TokenSecrets {
             mode,
-            seed: SecretBytes::from(SEED),
             issuer: "Example".to_owned(),
             user: "alice".to_owned(),
             serial: serial.to_owned(),
-            pin: PinType::None,
-            pin_tries: None,
-            push: PushPolicy::Allowed(VerificationLevel::Click),
+            pin,
+            asking: PinAsking::EveryTime,
+            push,
             service: Some(ServiceBinding {
                 service: SERVICE,
                 device: DEVICE,
@@ -116,7 +148,10 @@ impl Stage {
                 pins: row.pins.clone(),
                 identity_key: row.identity_key.clone(),
             }),
-            decision_key: Some(signing::key_to_bytes(&self.decision_key)),
+            keys: KeyHolder::Open(TokenKeys {
+                seed: SecretBytes::from(SEED),
+                decision_key: Some(signing::key_to_bytes(&self.decision_key)),
+            }),
             exportable: false,
             policy_name: String::new(),
             policy_level: String::new(),
@@ -133,9 +168,25 @@ impl Stage {
             detail: String::new(),
         };
         let name = name.to_owned();
+        let new_pin = chosen.map(|chosen| {
+            let (salt, cost) = (Salt([1; 16]), CHEAP);
+            NewPin {
+                salt,
+                cost,
+                key: PinKey::derive(&chosen.as_bytes().into(), &salt, cost).unwrap(),
+                tpm: None,
+            }
+        });
         self.vault
             .call(move |vault: &mut Vault| {
-                vault.add_token(&name, &secrets, 0, Some(&registration), &event)
+                vault.add_token(
+                    &name,
+                    &secrets,
+                    new_pin.as_ref(),
+                    0,
+                    Some(&registration),
+                    &event,
+                )
             })
             .await
             .unwrap();
@@ -156,7 +207,10 @@ impl Stage {
         } = self;
         drop((agent, inputs, vault));
         let (agent, inputs, vault) = started(&folder, &outside, LockAfter::default()).await;
-        agent.unlock(None).await.unwrap();
+        agent
+            .unlock(UnlockWish::default(), &Caller::default())
+            .await
+            .unwrap();
         Self {
             agent,
             outside,
@@ -168,6 +222,10 @@ impl Stage {
             done,
             folder,
         }
+    }
+
+    pub(crate) async fn session(&self, event: SessionEvent) {
+        self.inputs.send(Input::Session(event)).await.unwrap();
     }
 
     pub(crate) async fn push(&self, input: PushInput) {
@@ -266,12 +324,17 @@ async fn started(
         random: Arc::new(outside.clone()),
         notifications: Arc::new(outside.clone()),
         keyring: Arc::new(outside.clone()),
+        credentials: Arc::new(outside.clone()),
+        tpm: Arc::new(NoTpm),
+        pin_entry: Arc::new(outside.clone()),
+        fingerprint: Arc::new(outside.clone()),
         push: Arc::new(outside.clone()),
         transport: Arc::new(outside.clone()),
     };
     let settings = Settings {
         vault_key: VaultKey::SecretService,
         lock_after,
+        lock_with: LockWithSession::default(),
     };
     let agent = Agent::new(vault.clone(), ports, settings);
     let (inputs, queue) = mpsc::channel(64);

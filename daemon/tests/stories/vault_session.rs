@@ -6,11 +6,13 @@ use countersign_core::secret::SecretBytes;
 use countersign_proto::agent::v1::Reason;
 use countersignd::{
     agent::{
+        caller::Caller,
         explain::Explain as _,
         passcode::PasscodeWish,
         ports::KeyringError,
-        session::{SetupWish, Unlocking},
+        setup::SetupWish,
         state::LockAfter,
+        unlocking::{Opening, UnlockWish},
     },
     vault::UnlockMode,
 };
@@ -19,22 +21,31 @@ use crate::stage::Stage;
 
 const OTPAUTH: &str = "otpauth://hotp/ev?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&counter=0";
 
-fn passphrase(text: &str) -> SetupWish {
-    SetupWish {
-        passphrase: Some(SecretBytes::from(text.as_bytes())),
-        ..SetupWish::default()
-    }
+fn nobody() -> Caller {
+    Caller::default()
+}
+
+fn giving(secret: &str) -> Caller {
+    nobody().with(Some(SecretBytes::from(secret.as_bytes())))
+}
+
+fn wish() -> UnlockWish {
+    UnlockWish::default()
 }
 
 #[tokio::test]
 async fn a_first_enrollment_makes_the_vault_with_the_keyring() {
     let stage = Stage::bare().await;
     let text = SecretBytes::from(OTPAUTH.as_bytes());
-    let enrolled = stage.agent.enroll(&text, "", "").await.unwrap();
+    let enrolled = stage.agent.enroll(&text, "", "", &nobody()).await.unwrap();
     assert!(enrolled.vault_created);
     assert_eq!(enrolled.token.name, "ev");
     assert_eq!(stage.outside.world.lock().unwrap().keys.len(), 1);
-    let again = stage.agent.setup(SetupWish::default()).await.unwrap_err();
+    let again = stage
+        .agent
+        .setup(SetupWish::default(), &nobody())
+        .await
+        .unwrap_err();
     assert_eq!(again.reason(), Reason::VaultExists);
     assert_eq!(
         stage.outside.world.lock().unwrap().keys.len(),
@@ -52,7 +63,11 @@ async fn a_keyring_that_does_not_answer_makes_no_vault() {
         let stage = Stage::bare().await;
         stage.outside.world.lock().unwrap().keyring = Err(error);
         let text = SecretBytes::from(OTPAUTH.as_bytes());
-        let refused = stage.agent.enroll(&text, "ev", "").await.unwrap_err();
+        let refused = stage
+            .agent
+            .enroll(&text, "ev", "", &nobody())
+            .await
+            .unwrap_err();
         assert_eq!(refused.reason(), reason);
         let state = stage.agent.status().await.vault;
         assert_eq!(state, countersignd::vault::VaultState::Absent);
@@ -62,35 +77,42 @@ async fn a_keyring_that_does_not_answer_makes_no_vault() {
 #[tokio::test]
 async fn a_passphrase_opens_and_a_wrong_one_does_not() {
     let stage = Stage::bare().await;
-    let (_, unlock) = stage
+    let made = stage
         .agent
-        .setup(passphrase("correct horse"))
+        .setup(SetupWish::default(), &giving("correct horse"))
         .await
         .unwrap();
-    assert_eq!(unlock, UnlockMode::Pin);
+    assert_eq!(made.unlock, UnlockMode::Pin);
     stage.agent.lock().await;
-    let nothing = stage.agent.unlock(None).await.unwrap_err();
+    let nothing = stage.agent.unlock(wish(), &nobody()).await.unwrap_err();
     assert_eq!(nothing.reason(), Reason::PinRequired);
     let wrong = stage
         .agent
-        .unlock(Some(SecretBytes::from(*b"wrong horse")))
+        .unlock(wish(), &giving("wrong horse"))
         .await
         .unwrap_err();
     assert_eq!(wrong.reason(), Reason::WrongPassphrase);
     let right = stage
         .agent
-        .unlock(Some(SecretBytes::from(*b"correct horse")))
+        .unlock(wish(), &giving("correct horse"))
         .await
         .unwrap();
-    assert_eq!(right, Unlocking::Opened);
-    assert_eq!(stage.agent.unlock(None).await.unwrap(), Unlocking::WasOpen);
+    assert_eq!(right, Opening::Typed);
+    assert_eq!(
+        stage.agent.unlock(wish(), &nobody()).await.unwrap(),
+        Opening::WasOpen
+    );
 }
 
 #[tokio::test]
 async fn a_short_passphrase_makes_no_vault() {
     let stage = Stage::bare().await;
-    let refused = stage.agent.setup(passphrase("short")).await.unwrap_err();
-    assert_eq!(refused.reason(), Reason::Usage);
+    let refused = stage
+        .agent
+        .setup(SetupWish::default(), &giving("short"))
+        .await
+        .unwrap_err();
+    assert_eq!(refused.reason(), Reason::PinMalformed);
     assert_eq!(
         stage.agent.status().await.vault,
         countersignd::vault::VaultState::Absent
@@ -103,14 +125,14 @@ async fn nothing_is_generated_while_locked() {
     stage.agent.lock().await;
     let refused = stage
         .agent
-        .generate_passcode("work", PasscodeWish::Current, None)
+        .generate_passcode("work", PasscodeWish::Current, None, &nobody())
         .await
         .unwrap_err();
     assert_eq!(refused.reason(), Reason::VaultLocked);
-    stage.agent.unlock(None).await.unwrap();
+    stage.agent.unlock(wish(), &nobody()).await.unwrap();
     stage
         .agent
-        .generate_passcode("work", PasscodeWish::Current, None)
+        .generate_passcode("work", PasscodeWish::Current, None, &nobody())
         .await
         .unwrap();
 }
@@ -122,13 +144,21 @@ async fn an_idle_vault_locks_and_a_used_one_later() {
         age: None,
     };
     let stage = Stage::with(after).await;
-    stage.agent.setup(SetupWish::default()).await.unwrap();
+    stage
+        .agent
+        .setup(SetupWish::default(), &nobody())
+        .await
+        .unwrap();
     let text = SecretBytes::from(OTPAUTH.as_bytes());
-    stage.agent.enroll(&text, "ev", "").await.unwrap();
+    stage
+        .agent
+        .enroll(&text, "ev", "", &nobody())
+        .await
+        .unwrap();
     stage.outside.pass(Duration::from_secs(1));
     stage
         .agent
-        .generate_passcode("ev", PasscodeWish::Next, None)
+        .generate_passcode("ev", PasscodeWish::Next, None, &nobody())
         .await
         .unwrap();
     stage.outside.pass(Duration::from_secs(1));
@@ -145,11 +175,34 @@ async fn an_idle_vault_locks_and_a_used_one_later() {
 }
 
 #[tokio::test]
-async fn a_link_that_demands_a_pin_is_refused() {
+async fn a_link_that_demands_a_pin_gets_one_or_is_not_enrolled() {
     let stage = Stage::bare().await;
     let text = SecretBytes::from(format!("{OTPAUTH}&pin=True").into_bytes());
-    let refused = stage.agent.enroll(&text, "ev", "").await.unwrap_err();
-    assert_eq!(refused.reason(), Reason::EnrollmentUnsupported);
+    let refused = stage
+        .agent
+        .enroll(&text, "ev", "", &nobody())
+        .await
+        .unwrap_err();
+    assert_eq!(refused.reason(), Reason::PinRequired);
+    assert!(refused.to_string().contains("6 to 64 letters and digits"));
+    stage.outside.types(&["short", "246802"]);
+    stage
+        .agent
+        .enroll(&text, "ev", "", &nobody())
+        .await
+        .unwrap();
+    let dialogs = stage.outside.dialogs();
+    let (_, error) = dialogs.last().unwrap();
+    assert_eq!(
+        error.as_deref(),
+        Some("This PIN is not allowed: it must have 6 to 64 letters and digits.")
+    );
+    let asked = stage
+        .agent
+        .generate_passcode("ev", PasscodeWish::Next, None, &nobody())
+        .await
+        .unwrap_err();
+    assert_eq!(asked.reason(), Reason::PinRequired);
 }
 
 #[tokio::test]
@@ -164,13 +217,13 @@ async fn a_host_that_was_not_confirmed_is_not_contacted() {
     );
     let refused = stage
         .agent
-        .enroll(&text, "", "other.example.com:443")
+        .enroll(&text, "", "other.example.com:443", &nobody())
         .await
         .unwrap_err();
     assert_eq!(refused.reason(), Reason::EnrollmentNotConfirmed);
     let unreachable = stage
         .agent
-        .enroll(&text, "", "se.example.com:443")
+        .enroll(&text, "", "se.example.com:443", &nobody())
         .await
         .unwrap_err();
     assert_eq!(unreachable.reason(), Reason::GatewayUnreachable);

@@ -2,10 +2,13 @@
 
 use std::fs;
 
-use countersignd::vault::{EventKind, SlotKey, UnlockMode, Vault, VaultError, VaultState};
+use countersignd::vault::{EventKind, UnlockMode, Vault, VaultError, VaultState};
 use tempfile::TempDir;
 
-use crate::rig::{HOST, NOW, event, event_mode, keyring_key, path_in, refused, source, token};
+use crate::rig::{
+    HOST, NOW, PIN, event, event_mode, keyring_key, machine, new_pin, path_in, refused, source,
+    token,
+};
 
 /// A tmpfs of its own, gone with the test.
 struct Mounted {
@@ -69,7 +72,7 @@ fn a_read_only_disk_is_said_to_be_one() {
     let mut vault = Vault::open(path, HOST);
     assert_eq!(refused(&vault), VaultError::ReadOnly);
     disk.remount("rw");
-    vault.unlock(SlotKey::Keyring(keyring_key())).unwrap();
+    vault.unlock(machine(keyring_key())).unwrap();
 }
 
 #[test]
@@ -91,6 +94,7 @@ fn a_full_disk_leaves_no_half_vault() {
         .add_token(
             "vpn",
             &token(event_mode()),
+            Some(&new_pin(PIN)),
             0,
             None,
             &event(EventKind::Enrolled),

@@ -6,7 +6,9 @@ use countersignd::vault::{
 };
 use tempfile::TempDir;
 
-use crate::rig::{HOST, NOW, event, event_mode, keyring_key, path_in, source, token};
+use crate::rig::{
+    HOST, NOW, PIN, event, event_mode, keyring_key, machine, new_pin, path_in, source, token,
+};
 
 #[tokio::test]
 async fn the_handle_serves_many_callers_and_closes_with_the_last() {
@@ -23,6 +25,7 @@ async fn the_handle_serves_many_callers_and_closes_with_the_last() {
             vault.add_token(
                 "vpn",
                 &token(event_mode()),
+                Some(&new_pin(PIN)),
                 0,
                 None,
                 &event(EventKind::Enrolled),
@@ -48,12 +51,9 @@ async fn the_handle_serves_many_callers_and_closes_with_the_last() {
     assert_eq!(taken, (0..20).collect::<Vec<u64>>());
     handle.lock().await.unwrap();
     assert_eq!(handle.state().await, VaultState::Locked);
-    let wrong = SlotKey::Keyring(SecretBytes::from([1; 32]));
+    let wrong = machine(SecretBytes::from([1; 32]));
     assert_eq!(handle.unlock(wrong).await, Err(VaultError::WrongKey));
-    handle
-        .unlock(SlotKey::Keyring(keyring_key()))
-        .await
-        .unwrap();
+    handle.unlock(machine(keyring_key())).await.unwrap();
     // The thread ends with the last handle, and with it the lock on the file.
     let (ended, end) = tokio::sync::oneshot::channel::<()>();
     handle

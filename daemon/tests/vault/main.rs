@@ -8,6 +8,7 @@
 mod disks;
 mod files;
 mod handle;
+mod pins;
 mod records;
 mod rig;
 mod states;

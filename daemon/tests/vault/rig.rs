@@ -8,13 +8,18 @@ use std::{
 use countersign_core::{
     ids::{DeviceId, LoginRequestId, ServiceId, TokenId},
     otp::{Digits, HashAlgorithm, OtpMode, Period},
+    pskc::{BiometricPin, PinPolicy, TokenPin},
+    seal::slot::{Argon2Cost, PinKey, Salt},
     secret::SecretBytes,
     time::UnixMillis,
-    token::{PinType, PushPolicy, ServiceBinding, TokenSecrets, VerificationLevel},
+    token::{
+        KeyHolder, NewPin, PinAsking, PushPolicy, ServiceBinding, TokenKeys, TokenSecrets,
+        VerificationLevel,
+    },
 };
 use countersignd::vault::{
-    EventKind, NewEvent, RequestRow, RequestState, ServiceRegistration, ServiceRow, SlotKey,
-    SlotSource, UnlockMode, Vault, VaultError, VaultState,
+    EventKind, KeyPlace, NewEvent, RequestRow, RequestState, ServiceRegistration, ServiceRow,
+    SlotId, SlotKey, SlotSource, UnlockMode, Vault, VaultError, VaultState,
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -35,11 +40,48 @@ pub(crate) fn keyring_key() -> SecretBytes {
 }
 
 pub(crate) fn source() -> SlotSource {
-    SlotSource::Keyring {
-        name: "test".to_owned(),
+    SlotSource::Machine {
+        place: KeyPlace::Keyring("test".to_owned()),
         key: keyring_key(),
+        pin: None,
     }
 }
+
+/// What opens the first slot.
+pub(crate) fn machine(key: SecretBytes) -> SlotKey {
+    machine_at(1, key)
+}
+
+pub(crate) fn machine_at(slot: i64, key: SecretBytes) -> SlotKey {
+    SlotKey::Machine {
+        slot: SlotId(slot),
+        key,
+        pin: None,
+    }
+}
+
+/// The PIN of the rig's tokens.
+pub(crate) const PIN: &[u8] = b"246802";
+
+pub(crate) fn pin_key(pin: &[u8]) -> PinKey {
+    PinKey::derive(&pin.into(), &SALT, CHEAP).unwrap()
+}
+
+pub(crate) fn new_pin(pin: &[u8]) -> NewPin {
+    NewPin {
+        salt: SALT,
+        cost: CHEAP,
+        key: pin_key(pin),
+        tpm: None,
+    }
+}
+
+const SALT: Salt = Salt([1; 16]);
+const CHEAP: Argon2Cost = Argon2Cost {
+    memory_kib: 8,
+    passes: 1,
+    lanes: 1,
+};
 
 pub(crate) fn path_in(folder: &Path) -> PathBuf {
     folder.join("countersign/vault.db")
@@ -69,13 +111,20 @@ impl Rig {
     }
 
     pub(crate) fn unlocked(mut self) -> Self {
-        self.vault.unlock(SlotKey::Keyring(keyring_key())).unwrap();
+        self.vault.unlock(machine(keyring_key())).unwrap();
         self
     }
 
     pub(crate) fn add(&mut self, name: &str, mode: OtpMode) -> TokenId {
         self.vault
-            .add_token(name, &token(mode), 7, None, &event(EventKind::Enrolled))
+            .add_token(
+                name,
+                &token(mode),
+                Some(&new_pin(PIN)),
+                7,
+                None,
+                &event(EventKind::Enrolled),
+            )
             .unwrap()
     }
 
@@ -136,15 +185,21 @@ pub(crate) fn time_mode() -> OtpMode {
 pub(crate) fn token(mode: OtpMode) -> TokenSecrets {
     TokenSecrets {
         mode,
-        seed: SecretBytes::from(*SEED),
         issuer: "Example".to_owned(),
         user: "alice".to_owned(),
         serial: "CS-1".to_owned(),
-        pin: PinType::Token,
-        pin_tries: Some(3),
+        pin: PinPolicy::Token(TokenPin {
+            max_failed_attempts: 3,
+            biometric: BiometricPin::Allowed,
+            ..TokenPin::default()
+        }),
+        asking: PinAsking::EveryTime,
         push: PushPolicy::Allowed(VerificationLevel::Pin),
         service: None,
-        decision_key: None,
+        keys: KeyHolder::Open(TokenKeys {
+            seed: SecretBytes::from(*SEED),
+            decision_key: None,
+        }),
         exportable: false,
         policy_name: "standard".to_owned(),
         policy_level: "1".to_owned(),
@@ -183,7 +238,10 @@ pub(crate) fn bound_token() -> TokenSecrets {
             pins,
             identity_key,
         }),
-        decision_key: Some(SecretBytes::from([7; 32])),
+        keys: KeyHolder::Open(TokenKeys {
+            seed: SecretBytes::from(*SEED),
+            decision_key: Some(SecretBytes::from([7; 32])),
+        }),
         ..token(time_mode())
     }
 }

@@ -2,17 +2,17 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use countersign_core::secret::SecretBytes;
+use countersign_core::{secret::SecretBytes, token::TokenSecrets};
 use countersign_proto::agent::v1::Reason;
 use countersignd::vault::{
-    EventKind, Integrity, SlotKey, SlotSource, UnlockMode, Vault, VaultError, VaultState,
+    EventKind, Integrity, KeyPlace, SlotKey, SlotSource, UnlockMode, Vault, VaultError, VaultState,
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::rig::{
-    HOST, NOW, Rig, SERVICE, event, event_mode, keyring_key, path_in, refused, registration,
-    source, time_mode, token,
+    HOST, NOW, PIN, Rig, SERVICE, event, event_mode, keyring_key, machine, machine_at, new_pin,
+    path_in, refused, registration, source, time_mode, token,
 };
 
 #[test]
@@ -22,7 +22,7 @@ fn a_vault_is_made_by_create_only() {
     let mut vault = Vault::open(path.clone(), HOST);
     assert_eq!(vault.state(), VaultState::Absent);
     assert_eq!(
-        vault.unlock(SlotKey::Keyring(keyring_key())),
+        vault.unlock(machine(keyring_key())),
         Err(VaultError::Absent)
     );
     assert_eq!(vault.tokens(), Err(VaultError::Absent));
@@ -54,7 +54,10 @@ fn what_was_kept_is_there_after_a_restart() {
         ("vpn", Some(7))
     );
     let rig = rig.unlocked();
-    assert_eq!(rig.vault.token_secrets(id).unwrap(), token(event_mode()));
+    let kept = rig.vault.token_secrets(id).unwrap();
+    let TokenSecrets { keys, .. } = token(event_mode());
+    assert!(kept.keys.lock().is_some(), "behind its PIN");
+    assert_eq!(TokenSecrets { keys, ..kept }, token(event_mode()));
     let listed = rig.vault.tokens().unwrap();
     assert_eq!(listed[0].integrity, Integrity::Sound);
     assert_eq!(listed[0].secrets.as_ref().unwrap().issuer, "Example");
@@ -73,11 +76,17 @@ fn nothing_is_readable_after_a_lock() {
             .take_counter(id, &event(EventKind::PasscodeGenerated)),
         Err(VaultError::Locked)
     );
-    assert_eq!(rig.vault.begin_pin_attempt(id), Err(VaultError::Locked));
+    assert_eq!(
+        rig.vault
+            .begin_pin_attempt(id, &event(EventKind::PinExhausted))
+            .err(),
+        Some(VaultError::Locked)
+    );
     assert_eq!(
         rig.vault.add_token(
             "x",
             &token(time_mode()),
+            Some(&new_pin(PIN)),
             0,
             None,
             &event(EventKind::Enrolled)
@@ -115,7 +124,7 @@ fn a_passphrase_opens_and_a_wrong_one_does_not() {
         Err(VaultError::PassphraseInvalid)
     );
     assert_eq!(
-        vault.unlock(SlotKey::Keyring(keyring_key())),
+        vault.unlock(machine(keyring_key())),
         Err(VaultError::NoSlot)
     );
     assert_eq!(vault.state(), VaultState::Locked);
@@ -129,31 +138,55 @@ fn slots_are_added_by_who_can_open_and_the_last_one_stays() {
     let id = rig.add("vpn", time_mode());
     let second = SecretBytes::from([0x43; 32]);
     let slots = rig.vault.slots().unwrap();
-    let added = SlotSource::Keyring {
-        name: "second".to_owned(),
+    let added = SlotSource::Machine {
+        place: KeyPlace::Keyring("second".to_owned()),
         key: second.clone(),
+        pin: None,
     };
-    let wrong = SlotKey::Keyring(second.clone()).prepare(&slots).unwrap();
+    let wrong = machine(second.clone()).prepare(&slots).unwrap();
     let prepared = added.prepare().unwrap();
     assert_eq!(
-        rig.vault.add_slot(wrong, &prepared),
+        rig.vault
+            .add_slot(wrong, &prepared, &event(EventKind::SlotAdded)),
         Err(VaultError::WrongKey)
     );
-    let right = SlotKey::Keyring(keyring_key()).prepare(&slots).unwrap();
-    let slot = rig.vault.add_slot(right, &prepared).unwrap();
+    let right = || machine(keyring_key()).prepare(&slots).unwrap();
+    let slot = rig
+        .vault
+        .add_slot(right(), &prepared, &event(EventKind::SlotAdded))
+        .unwrap();
     rig.vault.lock();
-    assert_eq!(rig.vault.remove_slot(slots[0].id), Err(VaultError::Locked));
-    rig.vault.unlock(SlotKey::Keyring(second.clone())).unwrap();
-    rig.vault.remove_slot(slots[0].id).unwrap();
-    assert_eq!(rig.vault.remove_slot(slot), Err(VaultError::NoSlot));
+    rig.vault.unlock(machine_at(2, second.clone())).unwrap();
+    let all = rig.vault.slots().unwrap();
+    let wrong = || machine(second.clone()).prepare(&all).unwrap();
+    let removed = event(EventKind::SlotRemoved);
+    assert_eq!(
+        rig.vault.remove_slot(wrong(), slots[0].id, &removed),
+        Err(VaultError::WrongKey)
+    );
+    rig.vault
+        .remove_slot(right(), slots[0].id, &removed)
+        .unwrap();
+    let by_second = || machine_at(2, second.clone()).prepare(&all).unwrap();
+    assert_eq!(
+        rig.vault.remove_slot(by_second(), slots[0].id, &removed),
+        Err(VaultError::NoSuchSlot)
+    );
+    assert_eq!(
+        rig.vault.remove_slot(by_second(), slot, &removed),
+        Err(VaultError::LastSlot)
+    );
     let mut rig = rig.reopened();
     assert_eq!(
-        rig.vault.unlock(SlotKey::Keyring(keyring_key())),
-        Err(VaultError::WrongKey)
+        rig.vault.unlock(machine(keyring_key())),
+        Err(VaultError::NoSlot)
     );
-    rig.vault.unlock(SlotKey::Keyring(second)).unwrap();
+    rig.vault.unlock(machine_at(2, second)).unwrap();
     assert!(rig.vault.token_secrets(id).is_ok());
-    assert_eq!(rig.vault.slots().unwrap()[0].keyring_name(), Some("second"));
+    assert_eq!(
+        rig.vault.slots().unwrap()[0].place(),
+        Some(KeyPlace::Keyring("second".to_owned()))
+    );
 }
 
 #[test]
@@ -162,7 +195,7 @@ fn one_process_at_a_time() {
     let mut second = Vault::open(rig.path(), HOST);
     assert_eq!(refused(&second), VaultError::InUse);
     assert_eq!(
-        second.unlock(SlotKey::Keyring(keyring_key())),
+        second.unlock(machine(keyring_key())),
         Err(VaultError::InUse)
     );
     assert_eq!(
@@ -171,7 +204,7 @@ fn one_process_at_a_time() {
     );
     rig.vault.append_event(&event(EventKind::Locked)).unwrap();
     drop(rig.vault);
-    second.unlock(SlotKey::Keyring(keyring_key())).unwrap();
+    second.unlock(machine(keyring_key())).unwrap();
     assert_eq!(second.state(), VaultState::Unlocked);
 }
 
@@ -190,7 +223,7 @@ fn another_host_is_refused() {
         .unwrap();
     let mut vault = Vault::open(path, [0xbb; 32]);
     assert_eq!(
-        vault.unlock(SlotKey::Keyring(keyring_key())),
+        vault.unlock(machine(keyring_key())),
         Err(VaultError::Damaged)
     );
     assert_eq!(vault.state(), VaultState::Locked);
@@ -203,7 +236,7 @@ fn a_newer_schema_is_left_untouched() {
     drop(rig.vault);
     Connection::open(&path)
         .unwrap()
-        .pragma_update(None, "user_version", 2)
+        .pragma_update(None, "user_version", 99)
         .unwrap();
     let before = fs::read(&path).unwrap();
     let modified = fs::metadata(&path).unwrap().modified().unwrap();

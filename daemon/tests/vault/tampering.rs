@@ -1,8 +1,8 @@
 //! Changes behind the vault's back are seen.
 
-use countersignd::vault::{EventKind, Integrity, SlotKey, VaultError, VaultState};
+use countersignd::vault::{EventKind, Integrity, VaultError, VaultState};
 
-use crate::rig::{Rig, SERVICE, event, event_mode, keyring_key, registration, time_mode};
+use crate::rig::{Rig, SERVICE, event, event_mode, keyring_key, machine, registration, time_mode};
 
 #[test]
 fn edited_columns_are_damaged() {
@@ -42,8 +42,10 @@ fn edited_columns_are_damaged() {
             "{sql}"
         );
         assert_eq!(
-            rig.vault.begin_pin_attempt(id),
-            Err(VaultError::Damaged),
+            rig.vault
+                .begin_pin_attempt(id, &event(EventKind::PinExhausted))
+                .err(),
+            Some(VaultError::Damaged),
             "{sql}"
         );
         rig.vault.delete(id, &event(EventKind::Deleted)).unwrap();
@@ -76,7 +78,7 @@ fn an_edited_header_does_not_unlock() {
     ] {
         let mut rig = Rig::new().tamper(sql);
         assert_eq!(
-            rig.vault.unlock(SlotKey::Keyring(keyring_key())),
+            rig.vault.unlock(machine(keyring_key())),
             Err(VaultError::Damaged),
             "{sql}"
         );
@@ -110,7 +112,7 @@ fn cheaper_slot_parameters_do_not_open() {
     let rig = Rig::new();
     let mut rig = rig.tamper("UPDATE slots SET parameters = replace(parameters, 'test', 'tost')");
     assert_eq!(
-        rig.vault.unlock(SlotKey::Keyring(keyring_key())),
+        rig.vault.unlock(machine(keyring_key())),
         Err(VaultError::WrongKey)
     );
 }

@@ -3,19 +3,33 @@
 use countersign_core::{ids::TokenId, token::TokenSecrets};
 use countersignd::vault::{Autosend, EventKind, Integrity, TokenState, VaultError};
 
-use crate::rig::{Rig, SERVICE, bound_token, event, event_mode, registration, time_mode};
+use crate::rig::{
+    PIN, Rig, SERVICE, bound_token, event, event_mode, new_pin, registration, time_mode,
+};
 
 #[test]
 fn a_token_comes_with_its_service_or_not_at_all() {
     let mut rig = Rig::new();
     let enrolled = event(EventKind::Enrolled);
-    let alone = rig
-        .vault
-        .add_token("vpn", &bound_token(), 0, None, &enrolled);
+    let alone = rig.vault.add_token(
+        "vpn",
+        &bound_token(),
+        Some(&new_pin(PIN)),
+        0,
+        None,
+        &enrolled,
+    );
     assert_eq!(alone, Err(VaultError::ServiceUnknown));
     let events_before = rig.vault.events(10).unwrap();
     rig.vault
-        .add_token("vpn", &bound_token(), 0, Some(&registration()), &enrolled)
+        .add_token(
+            "vpn",
+            &bound_token(),
+            Some(&new_pin(PIN)),
+            0,
+            Some(&registration()),
+            &enrolled,
+        )
         .unwrap();
     assert_eq!(rig.vault.events(10).unwrap().len(), events_before.len() + 1);
     assert_eq!(rig.vault.services(), Ok(vec![registration().service]));
@@ -26,14 +40,24 @@ fn a_token_comes_with_its_service_or_not_at_all() {
         serial: "CS-2".to_owned(),
         ..bound_token()
     };
-    let taken = rig
-        .vault
-        .add_token("VPN", &second, 0, Some(&other), &enrolled);
+    let taken = rig.vault.add_token(
+        "VPN",
+        &second,
+        Some(&new_pin(PIN)),
+        0,
+        Some(&other),
+        &enrolled,
+    );
     assert_eq!(taken, Err(VaultError::NameTaken));
     assert_eq!(rig.vault.services(), Ok(vec![registration().service]));
-    let twice = rig
-        .vault
-        .add_token("again", &bound_token(), 0, None, &enrolled);
+    let twice = rig.vault.add_token(
+        "again",
+        &bound_token(),
+        Some(&new_pin(PIN)),
+        0,
+        None,
+        &enrolled,
+    );
     assert_eq!(twice, Err(VaultError::TokenExists));
     assert_eq!(
         rig.vault.remove_service(SERVICE),
@@ -42,7 +66,14 @@ fn a_token_comes_with_its_service_or_not_at_all() {
     let id = rig.vault.tokens().unwrap()[0].id;
     rig.vault.revoke(id, &event(EventKind::Revoked)).unwrap();
     rig.vault
-        .add_token("again", &bound_token(), 0, None, &enrolled)
+        .add_token(
+            "again",
+            &bound_token(),
+            Some(&new_pin(PIN)),
+            0,
+            None,
+            &enrolled,
+        )
         .unwrap();
 }
 
@@ -162,31 +193,5 @@ fn counters_only_rise() {
     assert_eq!(
         rig.vault.take_counter(timed, &generated),
         Err(VaultError::NoCounter)
-    );
-}
-
-#[test]
-fn no_pin_try_is_free() {
-    let mut rig = Rig::new();
-    let id = rig.add("vpn", time_mode());
-    assert_eq!(rig.vault.begin_pin_attempt(id), Ok(2));
-    let mut rig = rig.reopened().unlocked();
-    assert_eq!(rig.vault.begin_pin_attempt(id), Ok(1));
-    rig.vault.pin_succeeded(id).unwrap();
-    for left in [2, 1, 0] {
-        assert_eq!(rig.vault.begin_pin_attempt(id), Ok(left));
-    }
-    assert_eq!(
-        rig.vault.begin_pin_attempt(id),
-        Err(VaultError::PinExhausted)
-    );
-    rig.vault
-        .exhaust(id, &event(EventKind::UnlockFailed))
-        .unwrap();
-    assert_eq!(rig.vault.token_secrets(id), Err(VaultError::PinExhausted));
-    assert_eq!(rig.vault.pin_succeeded(id), Err(VaultError::PinExhausted));
-    assert_eq!(
-        rig.vault.tokens().unwrap()[0].state,
-        TokenState::PinExhausted
     );
 }

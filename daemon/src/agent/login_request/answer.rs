@@ -502,9 +502,7 @@ fn decision_frame(
         passcode: passcode
             .map(|(made, _)| made.passcode.expose().to_owned())
             .unwrap_or_default(),
-        server_pin: passcode
-            .map(|(_, pin)| pin.to_owned())
-            .unwrap_or_default(),
+        server_pin: passcode.map(|(_, pin)| pin.to_owned()).unwrap_or_default(),
     };
     push::AgentFrame {
         frame: Some(push::agent_frame::Frame::Decision(decision)),

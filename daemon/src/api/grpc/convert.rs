@@ -24,6 +24,7 @@ use crate::{
         verification::Biometric,
     },
     config::VaultKey,
+    hardening,
     vault::{Event, Slot, SlotId, TokenRow, UnlockMode, VaultState},
 };
 
@@ -173,7 +174,7 @@ pub(super) fn status(agent: &Agent, status: AgentStatus) -> wire::StatusReply {
         pinentry: status.pinentry.unwrap_or_default(),
         biometric: biometric(status.biometric).into(),
         fingerprint: status.fingerprint,
-        protection: Vec::new(),
+        protection: hardening::protection(),
     }
 }
 

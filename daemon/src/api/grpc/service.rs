@@ -7,10 +7,10 @@ use countersign_proto::{
     agent::v1::{self as wire, Reason, agent_server},
     limits,
 };
-use prost::Message as _;
-use tokio_util::sync::{CancellationToken, DropGuard};
 use futures_util::{Stream, StreamExt as _, stream};
+use prost::Message as _;
 use tokio_stream::wrappers::BroadcastStream;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Request, Response, Status};
 
 use super::convert::{
@@ -440,10 +440,9 @@ impl agent_server::Agent for AgentService {
                 let change = change
                     .map(|change| match change {
                         Change::LoginRequest(id) => agent.login_request_view(id),
-                        Change::Vault
-                        | Change::Autosend
-                        | Change::Services
-                        | Change::Session => None,
+                        Change::Vault | Change::Autosend | Change::Services | Change::Session => {
+                            None
+                        }
                     })
                     .transpose();
                 std::future::ready(change.map(|view| {

@@ -165,9 +165,18 @@ pub(super) const fn hint(hint: FingerHint) -> (&'static str, &'static str) {
     match hint {
         FingerHint::Touch => ("Touch the fingerprint reader", ""),
         FingerHint::Again => ("Not recognised", "Touch the fingerprint reader again."),
-        FingerHint::TooShort => ("That was too short", "Keep your finger on the reader a little longer."),
-        FingerHint::NotCentered => ("Not in the middle", "Put your finger on the middle of the reader."),
-        FingerHint::RemoveAndRetry => ("Lift your finger", "Then touch the fingerprint reader again."),
+        FingerHint::TooShort => (
+            "That was too short",
+            "Keep your finger on the reader a little longer.",
+        ),
+        FingerHint::NotCentered => (
+            "Not in the middle",
+            "Put your finger on the middle of the reader.",
+        ),
+        FingerHint::RemoveAndRetry => (
+            "Lift your finger",
+            "Then touch the fingerprint reader again.",
+        ),
     }
 }
 
