@@ -8,6 +8,7 @@ use countersign_tests::{
     parts,
     prompter::{self, Prompter},
     screen::{self, Screen},
+    terminal::Terminal,
 };
 use countersignd::agent::ports::{CallerScreen, PinDialog, PinEntryError};
 
@@ -190,7 +191,7 @@ fn a_new_secret_is_typed_twice() {
         let asking = desk.ask(new_pin());
         desk.screen.type_text("4711").unwrap();
         desk.type_second("4711");
-        assert_eq!(answer(asking), typed("4711"), "{}", desk.name);
+        assert_eq!(answer(asking), Ok(typed("4711")), "{}", desk.name);
     }
 }
 
@@ -210,4 +211,21 @@ fn what_was_wrong_and_foreign_marks_are_shown() {
         desk.picture("wrong-pin");
         desk.rig.withdraw(asking);
     }
+}
+
+#[test]
+fn a_caller_on_a_terminal_is_asked_there_and_not_on_the_desktop() {
+    let Some(desk) = Desk::gnome3("pinentry::asked_on_the_terminal") else {
+        return;
+    };
+    let mut terminal = Terminal::open().unwrap();
+    let caller = CallerScreen {
+        tty: terminal.path().to_owned(),
+        tty_type: "xterm".to_owned(),
+        ..CallerScreen::default()
+    };
+    let asking = desk.rig.ask(dialog(), caller);
+    terminal.wait_for_secret_prompt("PIN:", 1).unwrap();
+    terminal.press("1234\r").unwrap();
+    assert_eq!(answer(asking), Ok(typed("1234")));
 }

@@ -128,8 +128,8 @@ pub(crate) fn answer(asking: Asking) -> Result<SecretBytes, PinEntryError> {
     patiently("the answer", asking).unwrap().unwrap()
 }
 
-pub(crate) fn typed(text: &str) -> Result<SecretBytes, PinEntryError> {
-    Ok(SecretBytes::from(text.as_bytes()))
+pub(crate) fn typed(text: &str) -> SecretBytes {
+    SecretBytes::from(text.as_bytes())
 }
 
 pub(crate) fn dialog() -> PinDialog {
