@@ -13,6 +13,8 @@ use countersignd::{
     launcher::{LaunchError, Launcher, Program, WORD},
 };
 
+use rustix::process::{Signal, kill_process};
+
 use crate::rig::{Rig, answer, children, dialog, fake, own_program, runs, sockets, typed};
 
 fn rig(at_question: &str) -> Rig {
@@ -73,6 +75,15 @@ fn dialogs_end_with_the_agent_also_the_stubborn() {
         drop(launcher);
         assert!(!runs(program.id));
     }
+}
+
+#[test]
+fn without_its_launcher_the_agent_says_what_to_do() {
+    let rig = rig("echo OK");
+    kill_process(rig.launcher(), Signal::KILL).unwrap();
+    let asking = rig.ask(dialog(), CallerScreen::default());
+    let failed = answer(asking).unwrap_err().to_string();
+    assert!(failed.contains("restart the agent"), "{failed}");
 }
 
 #[test]

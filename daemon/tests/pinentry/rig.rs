@@ -16,6 +16,7 @@ use countersignd::{
     desktop::pinentry::{PinEntryDialogs, Surroundings},
     launcher::Launcher,
 };
+use rustix::process::Pid;
 use tokio::task::JoinHandle;
 
 /// How often a state that nobody announces is looked at.
@@ -62,6 +63,10 @@ impl Rig {
 
     pub(crate) fn program(&self) -> Option<String> {
         self.dialogs.program()
+    }
+
+    pub(crate) fn launcher(&self) -> Pid {
+        Pid::from_raw(self.launcher.id().cast_signed()).unwrap()
     }
 
     /// The running programs.
