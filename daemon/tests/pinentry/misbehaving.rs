@@ -196,7 +196,7 @@ fn it_holds_no_socket_but_its_own() {
     })
     .unwrap();
     let child = rig.children()[0];
-    assert_eq!(sockets(child).len(), 1);
+    assert_eq!(sockets(child).unwrap().len(), 1);
     rig.withdraw(asking);
 }
 
