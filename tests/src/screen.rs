@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, path::Path, process::Command, time::Duration};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::{
     Workspace, patiently,
@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// What it needs to be installed.
-pub const PROGRAMS: [&str; 3] = ["Xvfb", "xdotool", "import"];
+pub const PROGRAMS: [&str; 4] = ["Xvfb", "setxkbmap", "xdotool", "import"];
 
 /// How often a state that nobody announces is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -40,6 +40,14 @@ impl Screen {
             .env("PATH", "/usr/bin:/bin");
         let mut server = Process::spawn("screen", command, &workspace.logs(), Stdout::Lines, None)?;
         let display = format!(":{}", server.line()?);
+        // A keyboard with the letters that tests type: for others xdotool changes the keyboard as it goes, and
+        // a program may look at it too late.
+        let mut command = Command::new("setxkbmap");
+        command.args(["-display", &display, "-layout", "de"]);
+        let laid_out = output(command, &[])?;
+        if !laid_out.status.success() {
+            bail!("setxkbmap: {}", String::from_utf8_lossy(&laid_out.stderr));
+        }
         Ok(Self {
             display,
             _server: server,
@@ -59,8 +67,16 @@ impl Screen {
     ///
     /// There is none in time.
     pub fn wait_for_window(&self, class: &str) -> Result<String> {
-        let found = self.xdotool(&["search", "--sync", "--onlyvisible", "--class", class])?;
-        let window = found.lines().last().context("no window")?.to_owned();
+        let found = async {
+            let mut looks = tokio::time::interval(LOOK_EVERY);
+            loop {
+                looks.tick().await;
+                if let Some(window) = self.windows(class).await?.pop() {
+                    return anyhow::Ok(window);
+                }
+            }
+        };
+        let window = patiently(&format!("a window of {class}"), found)??;
         self.xdotool(&["mousemove", "--window", &window, "20", "20"])?;
         self.settle()?;
         Ok(window)
@@ -74,17 +90,10 @@ impl Screen {
     pub fn wait_until_gone(&self, class: &str) -> Result<()> {
         let gone = async {
             let mut looks = tokio::time::interval(LOOK_EVERY);
-            loop {
+            while !self.windows(class).await?.is_empty() {
                 looks.tick().await;
-                let found = tokio::process::Command::new("xdotool")
-                    .args(["search", "--onlyvisible", "--class", class])
-                    .env("DISPLAY", &self.display)
-                    .output()
-                    .await?;
-                if found.stdout.is_empty() {
-                    return anyhow::Ok(());
-                }
             }
+            anyhow::Ok(())
         };
         patiently("the window to go", gone)?
     }
@@ -160,6 +169,18 @@ impl Screen {
             bail!("import: {}", String::from_utf8_lossy(&taken.stderr));
         }
         Ok(())
+    }
+
+    /// The windows of a class that are shown. While one of the screen's windows is just going xdotool fails,
+    /// and says so on stderr only: that is none.
+    async fn windows(&self, class: &str) -> Result<Vec<String>> {
+        let found = tokio::process::Command::new("xdotool")
+            .args(["search", "--onlyvisible", "--class", class])
+            .env("DISPLAY", &self.display)
+            .output()
+            .await?;
+        let windows = String::from_utf8(found.stdout)?;
+        Ok(windows.lines().map(str::to_owned).collect())
     }
 
     fn xdotool(&self, arguments: &[&str]) -> Result<String> {

@@ -73,7 +73,8 @@ pub(crate) const TESTS: &[Part] = &[
     part("pinentry-gtk-2", "pinentry-gtk2", "GTK's dialogs"),
     part("pinentry-qt", "pinentry-qt", "Qt's dialogs"),
     part("/usr/libexec/gcr-prompter", "gcr", "GNOME's prompter"),
-    part("xdotool", "xdotool", "a keyboard for the dialogs"),
+    part("xdotool", "xdotool", "hands for the dialogs"),
+    part("setxkbmap", "x11-xkb-utils", "a keyboard for them"),
     part("/usr/libexec/fprintd", "fprintd", "the fingerprint service"),
     part(
         "/lib/udev/rules.d/70-libfprint-2.rules",

@@ -82,16 +82,18 @@ impl PinEntryDialogs {
     async fn start(&self, program: Program) -> Result<(Running, Connection), PinEntryError> {
         let failed = |words: &str| PinEntryError::Failed(words.to_owned());
         let (own, its) = UnixStream::pair().map_err(|_system| failed("no socket could be made"))?;
-        let launcher = Arc::clone(&self.launcher);
         let its = OwnedFd::from(its);
-        let launched = tokio::task::spawn_blocking(move || {
-            let launched = launcher.launch(&program, &its)?;
-            debug!(id = launched.id, "a dialog was started");
-            Ok(Running::new(launched.process))
-        })
-        .await
-        .map_err(|_panicked| failed("it could not be started"))?;
-        let running = launched.map_err(|error| match error {
+        let launcher = Arc::clone(&self.launcher);
+        // Not to be given up in the middle: what has been started is handed over, or ended.
+        let starting = tokio::task::spawn_blocking(move || {
+            let dialog = launcher.launch(&program, &its)?;
+            debug!(id = dialog.id, "a dialog was started");
+            Ok(Running::new(dialog.process))
+        });
+        let started = starting
+            .await
+            .map_err(|_panicked| failed("it could not be started"))?;
+        let running = started.map_err(|error: LaunchError| match error {
             LaunchError::NotThere => PinEntryError::Missing,
             LaunchError::Unfit | LaunchError::Refused | LaunchError::Gone(_) => {
                 PinEntryError::Failed(error.to_string())

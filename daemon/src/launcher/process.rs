@@ -46,6 +46,8 @@ pub fn run() -> ExitCode {
 }
 
 fn protect() -> io::Result<()> {
+    // For whoever lists processes: it would be called after the link that it was started through.
+    rustix::thread::set_name(c"countersign-dlg")?;
     // No other process of this user takes the socket out of it. A program that it starts is not affected.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     // Without a controlling terminal: a dialog on the terminal that the agent was started from by hand is not

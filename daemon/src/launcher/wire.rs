@@ -179,9 +179,12 @@ pub(super) fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<Message>> {
     })?;
     let descriptor = control
         .drain()
-        .filter_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
-            _ => None,
+        .filter_map(|message| {
+            if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+                Some(descriptors)
+            } else {
+                None
+            }
         })
         .flatten()
         .last();
@@ -200,6 +203,8 @@ pub(super) fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<Message>> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd as _;
+
     use super::*;
 
     fn request() -> Request {
@@ -267,7 +272,6 @@ mod tests {
             None,
         )
         .unwrap();
-        use std::os::fd::AsFd as _;
         send(one.as_fd(), b"a", Some(one.as_fd())).unwrap();
         send(one.as_fd(), b"b", None).unwrap();
         let message = receive(other.as_fd()).unwrap().unwrap();

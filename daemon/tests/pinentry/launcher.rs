@@ -5,13 +5,15 @@ use std::{ffi::OsString, fs, os::unix::net::UnixStream, path::PathBuf, process::
 use countersign_tests::{
     Workspace,
     agent::{AgentProcess, Session},
-    patiently,
-    process::output,
+    parts, patiently,
+    process::{Process, Stdout, output},
 };
 use countersignd::{
     agent::ports::CallerScreen,
     launcher::{LaunchError, Launcher, Program, WORD},
 };
+
+use rustix::process::{Signal, kill_process};
 
 use crate::rig::{Rig, answer, children, dialog, fake, own_program, runs, sockets, typed};
 
@@ -46,8 +48,8 @@ fn several_dialogs_are_open_at_a_time() {
         rig.workspace.join("first").exists()
     });
     let second = rig.ask(dialog(), CallerScreen::default());
-    assert_eq!(answer(second), typed("2"));
-    assert_eq!(answer(first), typed("1"));
+    assert_eq!(answer(second), Ok(typed("2")));
+    assert_eq!(answer(first), Ok(typed("1")));
     rig.wait_until_gone();
 }
 
@@ -67,12 +69,21 @@ fn dialogs_end_with_the_agent_also_the_stubborn() {
             environment: vec![("PATH", "/usr/bin:/bin".into())],
         };
         let (stdio, _other) = UnixStream::pair().unwrap();
-        let launched = launcher.launch(&program, &stdio.into()).unwrap();
+        let program = launcher.launch(&program, &stdio.into()).unwrap();
         wait_for("the program", || ready.exists());
         // All that a killed agent leaves: a closed socket.
         drop(launcher);
-        assert!(!runs(launched.id));
+        assert!(!runs(program.id));
     }
+}
+
+#[test]
+fn without_its_launcher_the_agent_says_what_to_do() {
+    let rig = rig("echo OK");
+    kill_process(rig.launcher(), Signal::KILL).unwrap();
+    let asking = rig.ask(dialog(), CallerScreen::default());
+    let failed = answer(asking).unwrap_err().to_string();
+    assert!(failed.contains("restart the agent"), "{failed}");
 }
 
 #[test]
@@ -85,14 +96,60 @@ fn a_killed_agent_takes_its_launcher_and_dialogs_with_it() {
     let id = launchers[0];
     let line = fs::read(format!("/proc/{id}/cmdline")).unwrap();
     assert_eq!(line, format!("countersignd\0{WORD}\0").as_bytes());
-    assert_eq!(fs::read(format!("/proc/{id}/environ")).unwrap(), b"");
     // Neither what the agent forbids itself, nor what the agent has open.
     let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
     assert!(status.contains("NoNewPrivs:\t0\n"), "{status}");
     assert!(status.contains("Threads:\t1\n"), "{status}");
-    assert_eq!(sockets(id).len(), 1);
+    if let Some(sockets) = sockets(id) {
+        assert_eq!(sockets.len(), 1, "{sockets:?}");
+        assert_eq!(fs::read(format!("/proc/{id}/environ")).unwrap(), b"");
+    }
     agent.process().kill().unwrap();
     wait_for("the launcher's end", || !runs(id));
+}
+
+#[test]
+fn the_service_manager_s_socket_stays_with_the_agent() {
+    if !parts::are_there("pinentry::manager_s_socket", &["systemd-socket-activate"]) {
+        return;
+    }
+    let workspace = Workspace::new().unwrap();
+    let session = Session::new(&workspace, None);
+    let socket = workspace.join("run/agent.sock");
+    let mut command = session.command("/bin/sh".into());
+    command
+        .args(["-c", "exec \"$@\" 2>&1", "sh", "systemd-socket-activate"])
+        .arg(format!("--listen={}", socket.display()));
+    for (name, value) in session.variables() {
+        command.arg(format!("--setenv={}={}", name.display(), value.display()));
+    }
+    command.arg(own_program());
+    let logs = workspace.logs();
+    let mut agent = Process::spawn("activated", command, &logs, Stdout::Lines, None).unwrap();
+    assert!(agent.line().unwrap().contains("Listening"));
+    // The first caller starts it, in the same process.
+    let _caller = UnixStream::connect(&socket).unwrap();
+    let id = agent.id().unwrap();
+    wait_for("the launcher", || {
+        children(id)
+            .first()
+            .is_some_and(|launcher| name(*launcher) == "countersign-dlg")
+    });
+    let launcher = children(id)[0];
+    let (Some(own), Some(agent_s)) = (sockets(launcher), sockets(id)) else {
+        parts::skipped(
+            "pinentry::manager_s_socket",
+            "only root sees what they have open",
+        );
+        return;
+    };
+    assert_eq!(own.len(), 1, "{own:?}");
+    assert!(agent_s.is_disjoint(&own));
+}
+
+fn name(id: u32) -> String {
+    let name = fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
+    name.trim_end().to_owned()
 }
 
 #[test]

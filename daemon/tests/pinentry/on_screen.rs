@@ -8,6 +8,7 @@ use countersign_tests::{
     parts,
     prompter::{self, Prompter},
     screen::{self, Screen},
+    terminal::Terminal,
 };
 use countersignd::agent::ports::{CallerScreen, PinDialog, PinEntryError};
 
@@ -18,6 +19,8 @@ struct Desk {
     name: &'static str,
     /// The class of its window.
     window: &'static str,
+    /// From the first field to the second.
+    to_second: &'static [&'static str],
     rig: Rig,
     screen: Screen,
     _parts: Option<(Prompter, PrivateBus)>,
@@ -37,13 +40,19 @@ impl Desk {
         Some(Self {
             name: "gnome3",
             window: prompter::WINDOW,
+            to_second: &["Tab"],
             rig,
             screen,
             _parts: Some((prompter, bus)),
         })
     }
 
-    fn alone(test: &str, name: &'static str, program: &'static str) -> Option<Self> {
+    fn alone(
+        test: &str,
+        name: &'static str,
+        program: &'static str,
+        to_second: &'static [&'static str],
+    ) -> Option<Self> {
         if !parts::are_there(test, &[&[program][..], &screen::PROGRAMS].concat()) {
             return None;
         }
@@ -54,6 +63,7 @@ impl Desk {
         Some(Self {
             name,
             window: program,
+            to_second,
             rig,
             screen,
             _parts: None,
@@ -61,11 +71,11 @@ impl Desk {
     }
 
     fn gtk(test: &str) -> Option<Self> {
-        Self::alone(test, "gtk", "pinentry-gtk-2")
+        Self::alone(test, "gtk", "pinentry-gtk-2", &["Tab", "Tab"])
     }
 
     fn qt(test: &str) -> Option<Self> {
-        Self::alone(test, "qt", "pinentry-qt")
+        Self::alone(test, "qt", "pinentry-qt", &["Tab"])
     }
 
     /// On the session's own screen.
@@ -79,6 +89,14 @@ impl Desk {
         let window = self.screen.wait_for_window(self.window).unwrap();
         self.screen.focus(&window).unwrap();
         self.screen.settle().unwrap();
+    }
+
+    fn type_second(&self, text: &str) {
+        for key in self.to_second {
+            self.screen.press(key).unwrap();
+        }
+        self.screen.type_text(text).unwrap();
+        self.screen.press("Return").unwrap();
     }
 
     fn picture(&self, what: &str) {
@@ -115,7 +133,9 @@ fn what_is_typed_arrives_byte_for_byte() {
             desk.picture("pin");
             desk.screen.type_text(secret).unwrap();
             desk.screen.press("Return").unwrap();
-            assert_eq!(answer(asking), typed(secret), "{}", desk.name);
+            // Nobody's PIN: shown if it is wrong.
+            let got = answer(asking).unwrap();
+            assert_eq!(got.as_text(), Some(secret), "{}", desk.name);
             desk.screen.wait_until_gone(desk.window).unwrap();
             desk.rig.wait_until_gone();
         }
@@ -161,20 +181,17 @@ fn a_new_secret_is_typed_twice() {
         let asking = desk.ask(new_pin());
         desk.picture("new-pin");
         desk.screen.type_text("4711").unwrap();
-        desk.screen.press("Tab").unwrap();
-        desk.screen.type_text("4712").unwrap();
-        desk.screen.press("Return").unwrap();
+        desk.type_second("4712");
         desk.screen.settle().unwrap();
         desk.picture("not-the-same");
         assert!(!asking.is_finished(), "{}", desk.name);
         desk.rig.withdraw(asking);
+        desk.screen.wait_until_gone(desk.window).unwrap();
 
         let asking = desk.ask(new_pin());
         desk.screen.type_text("4711").unwrap();
-        desk.screen.press("Tab").unwrap();
-        desk.screen.type_text("4711").unwrap();
-        desk.screen.press("Return").unwrap();
-        assert_eq!(answer(asking), typed("4711"), "{}", desk.name);
+        desk.type_second("4711");
+        assert_eq!(answer(asking), Ok(typed("4711")), "{}", desk.name);
     }
 }
 
@@ -194,4 +211,21 @@ fn what_was_wrong_and_foreign_marks_are_shown() {
         desk.picture("wrong-pin");
         desk.rig.withdraw(asking);
     }
+}
+
+#[test]
+fn a_caller_on_a_terminal_is_asked_there_and_not_on_the_desktop() {
+    let Some(desk) = Desk::gnome3("pinentry::asked_on_the_terminal") else {
+        return;
+    };
+    let mut terminal = Terminal::open().unwrap();
+    let caller = CallerScreen {
+        tty: terminal.path().to_owned(),
+        tty_type: "xterm".to_owned(),
+        ..CallerScreen::default()
+    };
+    let asking = desk.rig.ask(dialog(), caller);
+    terminal.wait_for_secret_prompt("PIN:", 1).unwrap();
+    terminal.press("1234\r").unwrap();
+    assert_eq!(answer(asking), Ok(typed("1234")));
 }

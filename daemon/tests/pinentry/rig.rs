@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::{
     collections::BTreeSet,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
@@ -16,6 +16,7 @@ use countersignd::{
     desktop::pinentry::{PinEntryDialogs, Surroundings},
     launcher::Launcher,
 };
+use rustix::process::Pid;
 use tokio::task::JoinHandle;
 
 /// How often a state that nobody announces is looked at.
@@ -64,6 +65,10 @@ impl Rig {
         self.dialogs.program()
     }
 
+    pub(crate) fn launcher(&self) -> Pid {
+        Pid::from_raw(self.launcher.id().cast_signed()).unwrap()
+    }
+
     /// The running programs.
     pub(crate) fn children(&self) -> Vec<u32> {
         children(self.launcher.id())
@@ -105,13 +110,17 @@ pub(crate) fn runs(id: u32) -> bool {
     })
 }
 
-/// The sockets that a process has open.
-pub(crate) fn sockets(id: u32) -> BTreeSet<PathBuf> {
-    fs::read_dir(format!("/proc/{id}/fd"))
-        .unwrap()
+/// The sockets that a process has open; nothing if it keeps that to itself (and this is not root).
+pub(crate) fn sockets(id: u32) -> Option<BTreeSet<PathBuf>> {
+    let descriptors = match fs::read_dir(format!("/proc/{id}/fd")) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return None,
+        found => found.unwrap(),
+    };
+    let sockets = descriptors
         .filter_map(|entry| fs::read_link(entry.unwrap().path()).ok())
         .filter(|target| target.to_string_lossy().starts_with("socket:"))
-        .collect()
+        .collect();
+    Some(sockets)
 }
 
 /// The running children of a process with one thread.
@@ -128,8 +137,8 @@ pub(crate) fn answer(asking: Asking) -> Result<SecretBytes, PinEntryError> {
     patiently("the answer", asking).unwrap().unwrap()
 }
 
-pub(crate) fn typed(text: &str) -> Result<SecretBytes, PinEntryError> {
-    Ok(SecretBytes::from(text.as_bytes()))
+pub(crate) fn typed(text: &str) -> SecretBytes {
+    SecretBytes::from(text.as_bytes())
 }
 
 pub(crate) fn dialog() -> PinDialog {

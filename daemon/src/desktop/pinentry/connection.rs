@@ -57,7 +57,7 @@ const STRANGE: Unanswered = Unanswered::Broken("it speaks another protocol");
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: UnixStream,
-    /// Received and not yet read: `unread` of it, from the front. Never grows.
+    /// What was received, also of what was typed. Never grows: that would leave a copy behind.
     buffer: Zeroizing<Vec<u8>>,
     /// The end of what was received.
     filled: usize,

@@ -3,7 +3,7 @@
 use countersign_core::{secret::SecretBytes, text};
 
 use super::{
-    connection::{Connection, Times, Typed},
+    connection::{Connection, Times, Typed, Unanswered},
     screen::Place,
 };
 use crate::agent::ports::{PinDialog, PinEntryError};
@@ -43,13 +43,33 @@ pub(super) async fn prepare(
     connection
         .request("SETDESC", &lines(&dialog.description))
         .await?;
-    connection
-        .request("SETPROMPT", &label(&dialog.prompt))
-        .await?;
+    let prompt = match flavour(connection).await? {
+        Flavour::Gnome => &dialog.title,
+        Flavour::Other => &dialog.prompt,
+    };
+    connection.request("SETPROMPT", &label(prompt)).await?;
     if let Some(error) = &dialog.error {
         connection.request("SETERROR", &label(error)).await?;
     }
     Ok(())
+}
+
+/// What is shown where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flavour {
+    /// Shows the prompt as the heading, the title nowhere, and calls the field a password.
+    Gnome,
+    /// Shows the prompt before the field.
+    Other,
+}
+
+async fn flavour(connection: &mut Connection) -> Result<Flavour, Unanswered> {
+    match connection.request("GETINFO", "flavor").await {
+        Ok(name) if name.bytes.as_slice() == b"gnome3" => Ok(Flavour::Gnome),
+        // Without a display it says `gnome3:curses`.
+        Ok(_) | Err(Unanswered::Refused(_)) => Ok(Flavour::Other),
+        Err(broken @ Unanswered::Broken(_)) => Err(broken),
+    }
 }
 
 /// Asks, and again until both fields agree if there are two.
