@@ -12,7 +12,7 @@ use tokio::{
 };
 use zbus::{
     Connection,
-    fdo::PropertiesProxy,
+    fdo::{ObjectManagerProxy, PropertiesProxy},
     names::InterfaceName,
     proxy,
     proxy::CacheProperties,
@@ -42,6 +42,7 @@ pub const INTERFACE: &str = "net.reactivated.Fprint.Device";
     gen_blocking = false
 )]
 trait Readers {
+    fn get_devices(&self) -> zbus::Result<Vec<OwnedObjectPath>>;
     fn get_default_device(&self) -> zbus::Result<OwnedObjectPath>;
 }
 
@@ -239,6 +240,28 @@ impl FingerprintReader {
     /// As [`FingerprintReader::scan`].
     pub fn unplug(&self, bus: &PrivateBus) -> Result<()> {
         self.tell(bus, "UNPLUG")
+    }
+
+    /// Waits until fprintd, too, knows that no reader is there any more.
+    ///
+    /// # Errors
+    ///
+    /// It still has one.
+    pub fn wait_until_forgotten(&self, bus: &PrivateBus) -> Result<()> {
+        let connection = bus.connect()?;
+        patiently("the reader to be forgotten", async {
+            let objects = ObjectManagerProxy::builder(&connection)
+                .destination(NAME)?
+                .path("/net/reactivated/Fprint")?
+                .build()
+                .await?;
+            let mut removals = objects.receive_interfaces_removed().await?;
+            let readers = ReadersProxy::new(&connection).await?;
+            while !readers.get_devices().await?.is_empty() {
+                removals.next().await.context("the bus ended")?;
+            }
+            anyhow::Ok(())
+        })?
     }
 
     fn tell(&self, bus: &PrivateBus, command: &str) -> Result<()> {

@@ -32,6 +32,7 @@ fn a_reader_that_is_pulled_out_fails() {
     let asked = rig.ask();
     rig.reader.unplug(&rig.bus).unwrap();
     assert_eq!(asked.end(), Err(FingerprintError::Failed));
+    rig.reader.wait_until_forgotten(&rig.bus).unwrap();
     assert_eq!(rig.refusal(), FingerprintError::NoReader);
 }
 
