@@ -23,7 +23,8 @@ use crate::{
     clock::{SystemClock, SystemRandom},
     config::{Config, ConfigError, Paths},
     desktop::{notification::DesktopNotifications, secret_service::SecretServiceKeyring},
-    hardening, logging,
+    hardening::{self, MemoryProtection},
+    logging,
     push::{enrollment::HttpsEnrollment, gateway::GatewayChannels},
     vault::{Vault, VaultError, VaultHandle, VaultState},
 };
@@ -108,6 +109,9 @@ pub fn start() -> Result<(), StartError> {
     hardening::harden().map_err(StartError::Hardening)?;
     let paths = Paths::from_environment()?;
     logging::start();
+    if let MemoryProtection::Unlocked { why } = hardening::memory() {
+        warn!("secrets are not kept from being swapped: {why}");
+    }
     let config = Config::load(&paths)?;
     // Before the first thread: those that come later inherit it.
     hardening::confine(&paths);
