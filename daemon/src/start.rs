@@ -40,7 +40,7 @@ use crate::{
         secret_service_watch,
         system_bus::SystemBus,
     },
-    hardening,
+    hardening::{self, MemoryProtection},
     launcher::{self, Launcher},
     logging,
     push::{enrollment::HttpsEnrollment, gateway::GatewayChannels},
@@ -143,6 +143,9 @@ pub fn start() -> Result<(), StartError> {
     hardening::harden().map_err(StartError::Hardening)?;
     let paths = Paths::from_environment()?;
     logging::start();
+    if let MemoryProtection::Unlocked { why } = hardening::memory() {
+        warn!("secrets are not kept from being swapped: {why}");
+    }
     let config = Config::load(&paths)?;
     // Before the first thread: those that come later inherit it.
     hardening::confine(&paths);

@@ -225,7 +225,7 @@ fn a_kill_at_any_moment_gives_no_free_try() {
         return;
     };
     let guard = rig.guard(1, TRIES);
-    let mut told = 0;
+    let mut told = 0_u8;
     for round in 0..u32::from(TRIES) * 3 {
         // Every second try is abandoned while it is under way: its future is dropped, and the TPM dies.
         if round % 2 == 0 {

@@ -106,7 +106,9 @@ pub fn confine(paths: &Paths) -> Sandbox {
             abi: effective_abi.to_string(),
         },
         Ok(LandlockStatus::NotEnabled) => off("landlock is not enabled in this kernel"),
-        Ok(LandlockStatus::NotImplemented) => off("this kernel has no landlock"),
+        Ok(LandlockStatus::NotImplemented) => {
+            off("this kernel has no landlock, or a filter of system calls forbids it")
+        }
         Err(error) => off(&format!("landlock: {error}")),
     };
     match &reached {
