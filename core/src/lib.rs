@@ -14,6 +14,7 @@ pub mod password;
 pub mod pskc;
 pub mod seal;
 pub mod secret;
+pub mod server_pin;
 pub mod signing;
 pub mod text;
 pub mod time;
