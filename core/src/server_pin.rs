@@ -105,7 +105,10 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(typed in any::<String>(), len in 0_usize..130) {
             for place in [PinPlace::Prepend, PinPlace::Append] {
-                let _ = split(&typed.clone().into(), place, len);
+                if let Some((pin, passcode)) = split(&typed.clone().into(), place, len) {
+                    let both = [pin.expose(), passcode.expose()].concat();
+                    prop_assert_eq!(both.len(), typed.len());
+                }
             }
         }
     }

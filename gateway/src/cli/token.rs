@@ -181,14 +181,14 @@ const fn switch(on: bool) -> &'static str {
 
 /// The state in words, and what is locked until when.
 fn state(token: &TokenInfo) -> String {
-    let mut state = token.state.to_string();
-    for (what, until) in [
+    let locks = [
         ("typing", token.typing_locked_until_ms),
         ("server PIN", token.pin.locked_until_ms()),
-    ] {
-        if let Some(until) = until {
-            state.push_str(&format!(", {what} locked until {}", output::time(until)));
-        }
-    }
-    state
+    ];
+    let locks = locks.into_iter().filter_map(|(what, until)| {
+        let until = output::time(until?);
+        Some(format!("{what} locked until {until}"))
+    });
+    let words: Vec<String> = [token.state.to_string()].into_iter().chain(locks).collect();
+    words.join(", ")
 }

@@ -43,7 +43,7 @@ pub use overview::Overview;
 pub use passcode::{PasscodeVerdict, Subject};
 pub(crate) use registration::RegistrationError;
 pub(crate) use server_pin_change::ServerPinError;
-pub use token_info::{PinInfo, TokenInfo};
+pub use token_info::{KeptPin, PinInfo, TokenInfo, TypedPin};
 pub use tokens::{Change, ResyncError, TokenError};
 pub use users::{NewUserError, PasswordVerdict};
 

@@ -108,17 +108,20 @@ pub(super) fn keep(
     }
     match suite_with_pin(token) {
         Some(suite) => {
-            rows.put_pin_hash(&token.serial, &suite.pin_hash(pin).unwrap_or_default())?
+            let hash = suite.pin_hash(pin).unwrap_or_default();
+            rows.put_pin_hash(&token.serial, &hash)
         }
-        None => rows.put_server_pin(&token.serial, pin)?,
+        None => rows.put_server_pin(&token.serial, pin),
     }
-    Ok(Ok(()))
+    .map(Ok)
 }
 
 /// The suite into whose computation the token's PIN enters.
 fn suite_with_pin(token: &TokenRow) -> Option<&Suite> {
     match (&token.pin, &token.mode) {
-        (PinPolicy::InPasscode, OtpMode::Challenge { suite }) => Some(suite),
+        (PinPolicy::InPasscode, OtpMode::Challenge { suite }) if suite.uses_pin().is_some() => {
+            Some(suite)
+        }
         (
             PinPolicy::InPasscode | PinPolicy::Server(_) | PinPolicy::Token(_) | PinPolicy::None,
             _,

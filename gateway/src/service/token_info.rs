@@ -10,6 +10,7 @@ use countersign_core::{
 };
 use serde::Serialize;
 
+use super::{Service, ServiceError};
 use crate::store::{PinStanding, Rows, StoreError, TokenRow, TokenState};
 
 /// A token, without its secrets.
@@ -162,6 +163,52 @@ impl fmt::Display for KeptPin {
             self.characters,
             self.remark()
         )
+    }
+}
+
+/// What a user types together with a passcode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TypedPin {
+    /// Nothing: none of the user's tokens has a server PIN.
+    None,
+    /// The server PIN, before the passcode.
+    Prepend,
+    /// The server PIN, behind it.
+    Append,
+    /// It depends on the token.
+    Differs,
+}
+
+impl Service {
+    /// What a user types together with a passcode. To be told only to who has shown to be the user.
+    ///
+    /// # Errors
+    ///
+    /// The database failed.
+    pub async fn typed_pin(&self, user: &str) -> Result<TypedPin, ServiceError> {
+        let user = user.to_owned();
+        let tokens = self
+            .store()
+            .read(move |rows| {
+                let user = rows.user_id(&user)?;
+                user.map_or_else(|| Ok(Vec::new()), |user| rows.tokens_of_user(user))
+            })
+            .await?;
+        let kinds = tokens
+            .iter()
+            .filter(|token| token.state == TokenState::Active)
+            .map(|token| match token.pin {
+                PinPolicy::Server(PinPlace::Prepend) => TypedPin::Prepend,
+                PinPolicy::Server(PinPlace::Append) => TypedPin::Append,
+                PinPolicy::None | PinPolicy::Token(_) | PinPolicy::InPasscode => TypedPin::None,
+            });
+        Ok(kinds
+            .reduce(
+                |one, other| {
+                    if one == other { one } else { TypedPin::Differs }
+                },
+            )
+            .unwrap_or(TypedPin::None))
     }
 }
 

@@ -46,7 +46,7 @@ enum Place {
     Append,
 }
 
-pub(super) fn write(policy: &PinPolicy) -> Result<String, StoreError> {
+pub(super) fn write(policy: PinPolicy) -> Result<String, StoreError> {
     let stored = match policy {
         PinPolicy::None => Stored::None,
         PinPolicy::Token(limits) => Stored::Token {
@@ -129,7 +129,7 @@ mod tests {
             ),
             (PinPolicy::InPasscode, r#""in_passcode""#),
         ] {
-            assert_eq!(write(&policy).unwrap(), stored);
+            assert_eq!(write(policy).unwrap(), stored);
             assert_eq!(read(stored).unwrap(), policy);
         }
         assert!(matches!(

@@ -42,14 +42,19 @@ impl Rows<'_> {
         serial: &str,
         pin: &SecretText,
     ) -> Result<Option<bool>, StoreError> {
-        let kept: Option<(Option<Vec<u8>>, Option<Vec<u8>>)> = self
+        let kept = self
             .connection
             .prepare_cached(
                 "SELECT server_pin_pepper_sealed, server_pin_mac FROM token WHERE serial = ?1",
             )?
-            .query_row([serial], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        let Some((Some(pepper), Some(mac))) = kept else {
+            .query_row([serial], |row| {
+                let pepper: Option<Vec<u8>> = row.get(0)?;
+                let mac: Option<Vec<u8>> = row.get(1)?;
+                Ok(pepper.zip(mac))
+            })
+            .optional()?
+            .flatten();
+        let Some((pepper, mac)) = kept else {
             return Ok(None);
         };
         let pepper = self.key.open(PEPPER, serial, &pepper)?;

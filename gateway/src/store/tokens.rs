@@ -178,7 +178,7 @@ impl Rows<'_> {
                 token.user.0,
                 TokenState::Issued.as_str(),
                 json(&token.mode, "token mode")?,
-                pin_policy::write(&token.pin)?,
+                pin_policy::write(token.pin)?,
                 json(&token.push, "push policy")?,
                 at.0,
             ])?;

@@ -187,15 +187,15 @@ async fn an_answered_challenge_is_not_good_for_a_second_guess() {
             verdicts.push(verdict.unwrap());
         }
         // Whoever waits on the login learns nothing from it.
-        let state = stage.state(&opened.transaction_id).await;
-        if state == LoginState::Pending {
+        let login = stage.state(&opened.transaction_id).await;
+        if login == LoginState::Pending {
             stage
                 .service
                 .cancel_login(stage.front, &opened.transaction_id)
                 .await
                 .unwrap();
         }
-        (verdicts, state)
+        (verdicts, login)
     };
     let wrong = PasscodeVerdict::Wrong;
     assert_eq!(
