@@ -17,6 +17,7 @@ pub mod pskc;
 pub mod recovery_code;
 pub mod seal;
 pub mod secret;
+pub mod server_pin;
 pub mod signing;
 pub mod text;
 pub mod time;

@@ -26,6 +26,9 @@ pub struct Config {
     /// Login requests.
     #[serde(default)]
     pub push: PushSettings,
+    /// Server PINs.
+    #[serde(default)]
+    pub server_pin: ServerPinSettings,
     /// The sample protected resource.
     #[serde(default)]
     pub sample_resource: SampleResource,
@@ -60,6 +63,21 @@ impl Default for PushSettings {
             refusals_per_address: 10,
             refusals_per_user: 30,
         }
+    }
+}
+
+/// How server PINs are guarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerPinSettings {
+    /// So many wrong server PINs in a row lock a token's PIN for ten minutes; so many more for twice as long,
+    /// and so on: 1 to 100.
+    pub tries: u32,
+}
+
+impl Default for ServerPinSettings {
+    fn default() -> Self {
+        Self { tries: 10 }
     }
 }
 
@@ -117,6 +135,7 @@ impl Config {
             listen,
             url,
             push: PushSettings::default(),
+            server_pin: ServerPinSettings::default(),
             sample_resource: SampleResource::default(),
         };
         config.check()?;
@@ -183,6 +202,9 @@ impl Config {
         }
         if !(1..=600).contains(&self.push.ttl_seconds) {
             return Err(ConfigError::Value("push.ttl_seconds must be 1 to 600"));
+        }
+        if !(1..=100).contains(&self.server_pin.tries) {
+            return Err(ConfigError::Value("server_pin.tries must be 1 to 100"));
         }
         Ok(())
     }

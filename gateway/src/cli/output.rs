@@ -76,6 +76,25 @@ pub(super) fn table(rows: &[Vec<String>]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Facts about one thing, a line each, values aligned. They come from rows as the cells of a table do.
+///
+/// # Errors
+///
+/// Standard output is closed.
+pub(super) fn facts(facts: &[(&str, String)]) -> anyhow::Result<()> {
+    let width = facts
+        .iter()
+        .map(|(name, _)| name.chars().count())
+        .max()
+        .unwrap_or(0)
+        .saturating_add(2);
+    for (name, value) in facts {
+        let value = text::display(value, 200);
+        answer(format!("{name:width$}{value}").trim_end())?;
+    }
+    Ok(())
+}
+
 /// One line of standard input, without its end.
 ///
 /// # Errors

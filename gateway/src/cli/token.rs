@@ -1,21 +1,16 @@
 //! `token add` and what becomes of tokens.
 
-use clap::{Args, Subcommand, ValueEnum};
-use countersign_core::{
-    otp::{Digits, HashAlgorithm, OtpMode, Period, ocra::Suite},
-    secret::SecretText,
-    token::{PinType, PushPolicy, VerificationLevel},
-};
+mod add;
+
+use clap::{Subcommand, ValueEnum};
+use countersign_core::secret::SecretText;
 use serde_json::json;
 
 use super::output;
 use crate::{
     control,
-    service::{Change, NewTokenSpec, Service},
+    service::{Change, Service, TokenInfo},
 };
-
-/// The suite of a challenge-response token where none is named.
-const SUITE_SHA1: &str = "OCRA-1:HOTP-SHA1-6:QN08";
 
 /// On or off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -26,45 +21,23 @@ pub(super) enum Switch {
     Off,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Mode {
-    /// A new passcode every period (TOTP)
-    Time,
-    /// A new passcode each time one is asked for (HOTP)
-    Event,
-    /// A passcode for a challenge (OCRA)
-    Challenge,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Pin {
-    /// No PIN
-    None,
-    /// Chosen by the user, checked by the agent
-    Token,
-    /// Checked by the gateway
-    Server,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Level {
-    /// A click alone
-    Click,
-    /// A PIN or passphrase, or more
-    Pin,
-    /// A finger, or more
-    Finger,
-}
-
 /// Issue tokens, and say what becomes of them.
 #[derive(Debug, Subcommand)]
 pub(super) enum Token {
     /// Issue a token and print its activation string
-    Add(Add),
+    Add(add::Add),
     /// List the tokens
     List {
         /// Only this user's
         user: Option<String>,
+        /// As one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one token, with the rules of its PIN
+    Show {
+        /// Serial
+        serial: String,
         /// As one JSON object
         #[arg(long)]
         json: bool,
@@ -74,8 +47,13 @@ pub(super) enum Token {
         /// Serial
         serial: String,
     },
-    /// Let a suspended token go on; also unlocks typing
+    /// Let a suspended token go on; also unlocks typing and the server PIN
     Resume {
+        /// Serial
+        serial: String,
+    },
+    /// Forget a token's server PIN; its agent asks the user for a new one
+    PinReset {
         /// Serial
         serial: String,
     },
@@ -100,121 +78,12 @@ pub(super) enum Token {
     },
 }
 
-/// Issue a token.
-#[derive(Debug, Args)]
-pub(super) struct Add {
-    /// Whose
-    user: String,
-    /// What it generates
-    #[arg(long, value_enum, default_value_t = Mode::Time)]
-    mode: Mode,
-    /// How its PIN is checked
-    #[arg(long, value_enum, default_value_t = Pin::None)]
-    pin: Pin,
-    /// Hash inside the HMAC: sha1, sha256 or sha512
-    #[arg(long)]
-    hash: Option<HashAlgorithm>,
-    /// Digits of a passcode, 4 to 10
-    #[arg(long)]
-    digits: Option<u8>,
-    /// Seconds that a time-based passcode is good for
-    #[arg(long, value_name = "S")]
-    period: Option<u32>,
-    /// OCRA suite of a challenge-response token
-    #[arg(long, value_name = "OCRA")]
-    suite: Option<Suite>,
-    /// Does it answer login requests?
-    #[arg(long, value_enum, default_value_t = Switch::On)]
-    push: Switch,
-    /// How sure the agent must be of the user before an approval
-    #[arg(long, value_enum, default_value_t = Level::Pin)]
-    push_level: Level,
-}
-
-impl Add {
-    fn mode(&self) -> anyhow::Result<OtpMode> {
-        let hash = self.hash.unwrap_or(HashAlgorithm::Sha1);
-        let digits = self.digits.map(Digits::try_from).transpose()?;
-        if self.mode != Mode::Time && self.period.is_some() {
-            anyhow::bail!("--period is for --mode time only");
-        }
-        if self.mode != Mode::Challenge && self.suite.is_some() {
-            anyhow::bail!("--suite is for --mode challenge only");
-        }
-        Ok(match self.mode {
-            Mode::Time => OtpMode::Time {
-                hash,
-                digits: digits.unwrap_or(Digits::SIX),
-                period: self
-                    .period
-                    .map(Period::try_from)
-                    .transpose()?
-                    .unwrap_or(Period::THIRTY),
-            },
-            Mode::Event => OtpMode::Event {
-                hash,
-                digits: digits.unwrap_or(Digits::SIX),
-            },
-            Mode::Challenge => OtpMode::Challenge {
-                suite: self.suite(hash, digits)?,
-            },
-        })
-    }
-
-    fn suite(&self, hash: HashAlgorithm, digits: Option<Digits>) -> anyhow::Result<Suite> {
-        let named = self.hash.is_some() || digits.is_some();
-        match &self.suite {
-            Some(_) if named => {
-                anyhow::bail!("--suite says hash and digits already; leave out --hash and --digits")
-            }
-            Some(suite) => Ok(suite.clone()),
-            None if named => {
-                let digits = digits.unwrap_or(Digits::SIX).count();
-                Ok(format!("OCRA-1:HOTP-{hash}-{digits}:QN08").parse()?)
-            }
-            None => Ok(SUITE_SHA1.parse()?),
-        }
-    }
-
-    async fn run(self, service: &Service) -> anyhow::Result<()> {
-        let mode = self.mode()?;
-        let level = match self.push_level {
-            Level::Click => VerificationLevel::Click,
-            Level::Pin => VerificationLevel::Pin,
-            Level::Finger => VerificationLevel::Finger,
-        };
-        let push = match self.push {
-            Switch::On => PushPolicy::Allowed(level),
-            Switch::Off => PushPolicy::Off,
-        };
-        let pin = match self.pin {
-            Pin::None => PinType::None,
-            Pin::Token => PinType::Token,
-            Pin::Server => PinType::Server,
-        };
-        let user = self.user;
-        let words = mode.to_string();
-        let activation = service
-            .issue_token(&user, NewTokenSpec { mode, pin, push })
-            .await?;
-        if push == PushPolicy::Allowed(VerificationLevel::Click) {
-            output::warn(
-                "note: with --push-level click anybody at the unlocked desktop can approve logins of this user",
-            );
-        }
-        output::explain(&format!(
-            "Activation string for {user} ({words}). Good for three days. Hand it over so that nobody else\n\
-             can read it; the user runs `countersign enroll` and pastes it:"
-        ));
-        output::answer(activation.to_text().expose())
-    }
-}
-
 impl Token {
     pub(super) async fn run(self, service: &Service) -> anyhow::Result<()> {
         match self {
             Self::Add(add) => add.run(service).await,
             Self::List { user, json } => list(service, user.as_deref(), json).await,
+            Self::Show { serial, json } => show(service, &serial, json).await,
             Self::Suspend { serial } => {
                 told(service, service.suspend_token(&serial).await?).await;
                 output::explain(&format!("Suspended {serial}."));
@@ -223,6 +92,14 @@ impl Token {
             Self::Resume { serial } => {
                 told(service, service.resume_token(&serial).await?).await;
                 output::explain(&format!("{serial} goes on."));
+                Ok(())
+            }
+            Self::PinReset { serial } => {
+                told(service, service.reset_server_pin(&serial).await?).await;
+                output::explain(&format!(
+                    "{serial} has no server PIN any more. Until the user has chosen a new one in the agent, it\n\
+                     approves nothing and its passcodes do not count."
+                ));
                 Ok(())
             }
             Self::Revoke { serial } => {
@@ -262,26 +139,56 @@ async fn list(service: &Service, user: Option<&str>, json: bool) -> anyhow::Resu
     if json {
         return output::json(&json!({ "tokens": tokens }));
     }
-    let head = ["SERIAL", "USER", "STATE", "MODE", "PUSH", "DEVICE"];
+    let head = ["SERIAL", "USER", "STATE", "MODE", "PIN", "PUSH", "DEVICE"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for token in tokens {
-        let state = match token.typing_locked_until_ms {
-            Some(until) => format!(
-                "{}, typing locked until {}",
-                token.state,
-                output::time(until)
-            ),
-            None => token.state.to_string(),
-        };
-        let push = if token.push { "on" } else { "off" };
         rows.push(vec![
-            token.serial,
-            token.user,
-            state,
-            token.mode,
-            push.to_owned(),
+            token.serial.clone(),
+            token.user.clone(),
+            state(&token),
+            token.mode.clone(),
+            token.pin.brief(),
+            switch(token.push).to_owned(),
             token.device.unwrap_or_default(),
         ]);
     }
     output::table(&rows)
+}
+
+async fn show(service: &Service, serial: &str, json: bool) -> anyhow::Result<()> {
+    let Some(token) = service.token(serial).await? else {
+        anyhow::bail!("there is no token with this serial");
+    };
+    if json {
+        return output::json(&token);
+    }
+    let rows = [
+        ("Serial", token.serial.clone()),
+        ("User", token.user.clone()),
+        ("State", state(&token)),
+        ("Mode", token.mode.clone()),
+        ("PIN", token.pin.to_string()),
+        ("Push", switch(token.push).to_owned()),
+        ("Device", token.device.clone().unwrap_or_default()),
+        ("Issued", output::time(token.created_ms)),
+    ];
+    output::facts(&rows)
+}
+
+const fn switch(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
+}
+
+/// The state in words, and what is locked until when.
+fn state(token: &TokenInfo) -> String {
+    let locks = [
+        ("typing", token.typing_locked_until_ms),
+        ("server PIN", token.pin.locked_until_ms()),
+    ];
+    let locks = locks.into_iter().filter_map(|(what, until)| {
+        let until = output::time(until?);
+        Some(format!("{what} locked until {until}"))
+    });
+    let words: Vec<String> = [token.state.to_string()].into_iter().chain(locks).collect();
+    words.join(", ")
 }

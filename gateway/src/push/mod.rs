@@ -18,7 +18,7 @@ use tonic::{Request, Response, Status, Streaming};
 pub(crate) use streams::Said;
 pub use streams::{Availability, Streams};
 
-use crate::service::{RegistrationError, Service};
+use crate::service::{RegistrationError, ServerPinError, Service};
 
 /// Exported keying material of the TLS connection that a call came over ("EXPORTER-Channel-Binding",
 /// RFC 9266). The TLS listener puts it among the extensions of every HTTP request.
@@ -60,6 +60,9 @@ impl Push for PushService {
             Err(refused @ RegistrationError::Refused) => {
                 Err(Status::permission_denied(refused.to_string()))
             }
+            Err(malformed @ RegistrationError::ServerPin(_)) => {
+                Err(Status::invalid_argument(malformed.to_string()))
+            }
             Err(RegistrationError::Storage(error)) => {
                 tracing::error!(%error, "a registration failed");
                 Err(Status::unavailable(
@@ -71,8 +74,22 @@ impl Push for PushService {
 
     async fn change_server_pin(
         &self,
-        _request: Request<push::ServerPinRequest>,
+        request: Request<push::ServerPinRequest>,
     ) -> Result<Response<push::ServerPinReply>, Status> {
-        Err(Status::unimplemented("under construction"))
+        match self.0.change_server_pin(request.into_inner()).await {
+            Ok(reply) => Ok(Response::new(reply)),
+            Err(refused @ ServerPinError::Refused) => {
+                Err(Status::permission_denied(refused.to_string()))
+            }
+            Err(replayed @ ServerPinError::Replayed) => {
+                Err(Status::failed_precondition(replayed.to_string()))
+            }
+            Err(ServerPinError::Storage(error)) => {
+                tracing::error!(%error, "a change of a server PIN failed");
+                Err(Status::unavailable(
+                    "the gateway could not store it; try again",
+                ))
+            }
+        }
     }
 }

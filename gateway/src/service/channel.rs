@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq as _;
 use super::{Service, decision::is_signed};
 use crate::{
     push::{Said, TlsExporter},
-    store::{StoreError, TokenState},
+    store::{PinStanding, StoreError, TokenState},
 };
 
 /// The most tokens and counters that a device may name.
@@ -120,7 +120,8 @@ impl Service {
             .map(|token| push::TokenStatus {
                 serial: token.serial.clone(),
                 standing: standing(token.state).into(),
-                server_pin_due: false,
+                server_pin_due: token.state != TokenState::Revoked
+                    && token.pin_standing == PinStanding::Due,
             })
             .collect();
         // A token that the device names and that is not its own here was deleted.

@@ -1,16 +1,16 @@
 //! An agent's decision on a login request, and its report.
 //!
 //! Order of the checks: signature (before the body is read), request, row open, hash of the request, number, level,
-//! passcode. The change of the login's state, the raised moving factor and the audit row are one
+//! server PIN, passcode. The change of the login's state, the raised moving factor and the audit row are one
 //! transaction. Every decision is answered; a repeated one is answered as the first was.
 
 use countersign_core::{
     ids::{DeviceId, LoginRequestId},
-    login_transition::{DenyReason, Event, FailReason, State, TransitionError},
+    login_transition::{DenyReason, Event, State, TransitionError},
     secret::SecretText,
     signing::{self, Label},
     time::UnixMillis,
-    token::{PushPolicy, VerificationLevel},
+    token::VerificationLevel,
 };
 use countersign_proto::{limits, push::v1 as push};
 use p256::ecdsa::VerifyingKey;
@@ -18,12 +18,8 @@ use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::{
-    Service,
-    passcode::LONGEST_PASSCODE,
-    passcode_check::{Check, check_pushed, use_up},
-};
-use crate::store::{AuditEvent, LoginRow, RequestRow, Rows, StoreError, TokenRow, TokenState};
+use super::{Service, approval::Approval, passcode::LONGEST_PASSCODE};
+use crate::store::{AuditEvent, RequestRow, Rows, StoreError, TokenState};
 
 /// A report is taken so long after the login was opened, in milliseconds.
 const REPORT_WITHIN_MS: i64 = 24 * 3_600_000;
@@ -69,6 +65,7 @@ impl Service {
     ) -> Result<Vec<push::Outcome>, StoreError> {
         let signed = decision.signed.unwrap_or_default();
         let passcode = SecretText::new(decision.passcode);
+        let pin = SecretText::new(decision.server_pin);
         if signed.body.len() > limits::SIGNED_BODY || passcode.expose().len() > LONGEST_PASSCODE {
             return Ok(Vec::new());
         }
@@ -99,6 +96,7 @@ impl Service {
         if body.service_id != service.as_bytes() || body.device_id != device.as_bytes() {
             return Ok(vec![outcome(id, push::Result::RefusedSignature)]);
         }
+        let tries = self.settings().config.server_pin.tries;
         let answer = self
             .store()
             .write(move |rows| {
@@ -108,6 +106,8 @@ impl Service {
                     body: &body,
                     signer: &key_owner,
                     passcode: &passcode,
+                    pin: &pin,
+                    tries,
                 };
                 decision.decide(rows, now)
             })
@@ -223,6 +223,8 @@ struct Signed<'d> {
     body: &'d push::DecisionBody,
     signer: &'d Signer,
     passcode: &'d SecretText,
+    pin: &'d SecretText,
+    tries: u32,
 }
 
 impl Signed<'_> {
@@ -282,7 +284,13 @@ impl Signed<'_> {
                 if self.passcode_was_changed() {
                     return refuse(push::Result::RefusedSignature, "hash of the passcode");
                 }
-                self.approve(rows, &login, &request, &token, now)?
+                Approval {
+                    body: self.body,
+                    passcode: self.passcode,
+                    pin: self.pin,
+                    tries: self.tries,
+                }
+                .judge(rows, &login, &request, &token, now)?
             }
             (
                 push::Verdict::Approve
@@ -311,62 +319,6 @@ impl Signed<'_> {
     fn passcode_was_changed(&self) -> bool {
         let hash: [u8; 32] = Sha256::digest(self.passcode.expose().as_bytes()).into();
         !bool::from(hash.ct_eq(self.body.passcode_hash.as_slice()))
-    }
-
-    /// What an approval comes to. A right passcode is used up here, in the same transaction.
-    fn approve(
-        &self,
-        rows: Rows<'_>,
-        login: &LoginRow,
-        request: &RequestRow,
-        token: &TokenRow,
-        now: UnixMillis,
-    ) -> Result<(Event, push::Result), StoreError> {
-        if let Some(number) = &login.number
-            && !bool::from(number.as_bytes().ct_eq(self.body.number.as_bytes()))
-        {
-            let event = Event::Deny(DenyReason::WrongNumber);
-            return Ok((event, push::Result::RefusedNumber));
-        }
-        let PushPolicy::Allowed(least) = token.push else {
-            let event = Event::Fail(FailReason::LevelTooLow);
-            return Ok((event, push::Result::RefusedLevel));
-        };
-        if level(self.body.level()).is_none_or(|level| level < least) {
-            let event = Event::Fail(FailReason::LevelTooLow);
-            return Ok((event, push::Result::RefusedLevel));
-        }
-        let Some(seed) = rows.seed(&token.serial)? else {
-            return Err(StoreError::Unreadable("token without a seed"));
-        };
-        let factor = self.body.moving_factor;
-        let challenge = &request.challenge;
-        match check_pushed(
-            token,
-            &seed,
-            self.passcode,
-            factor,
-            challenge,
-            login.created,
-            now,
-        ) {
-            Check::Right(factor) => {
-                use_up(rows, &token.serial, factor)?;
-                rows.audit(now, AuditEvent::PasscodeAccepted, &token.serial, "pushed")?;
-                Ok((Event::Approve, push::Result::Approved))
-            }
-            check @ (Check::UsedBefore | Check::Wrong) => {
-                let why = if check == Check::Wrong {
-                    "wrong"
-                } else {
-                    "used before"
-                };
-                let detail = format!("pushed: {why}");
-                rows.audit(now, AuditEvent::PasscodeRefused, &token.serial, &detail)?;
-                let event = Event::Fail(FailReason::Passcode);
-                Ok((event, push::Result::RefusedPasscode))
-            }
-        }
     }
 }
 
@@ -404,8 +356,13 @@ fn hash_matches(request: &RequestRow, hash: &[u8]) -> bool {
 
 /// Is it signed by this key (SEC1)?
 pub(super) fn is_signed(key: &[u8], label: Label, signed: &push::Signed) -> bool {
+    is_signature(key, label, &signed.body, &signed.signature)
+}
+
+/// Is it a signature of `body` by this key (SEC1)?
+pub(super) fn is_signature(key: &[u8], label: Label, body: &[u8], signature: &[u8]) -> bool {
     let key: Result<VerifyingKey, _> = signing::public_from_sec1(key);
-    key.is_ok_and(|key| signing::verify(&key, label, &signed.body, &signed.signature).is_ok())
+    key.is_ok_and(|key| signing::verify(&key, label, body, signature).is_ok())
 }
 
 fn outcome(id: LoginRequestId, result: push::Result) -> push::Outcome {

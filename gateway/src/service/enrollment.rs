@@ -155,7 +155,7 @@ impl Service {
             let passphrase = SecretText::from(activation.passphrase.as_text()?);
             AuthenticationCode::new(&activation.code, &passphrase).ok()
         });
-        let url = super::tokens::enrollment_url(&self.settings().config.origin(), &run.code)
+        let url = super::issue::enrollment_url(&self.settings().config.origin(), &run.code)
             .map_err(|error| error.0)?
             .to_string();
         let permit = self.0.enrollments.proofs.acquire().await;
@@ -229,6 +229,7 @@ impl Service {
             friendly_name: config.name.clone(),
             user,
             counter: token.next_counter,
+            pin: token.pin,
             push: token.push,
             number_matching: if config.push.number_matching {
                 NumberMatching::Required

@@ -3,18 +3,23 @@
 //! Stories order steps and decide nothing that `countersign_core` can decide. Whatever one of them
 //! reports as done is durable.
 
+mod approval;
 mod channel;
 mod deadlines;
 mod decision;
 mod enrollment;
 mod fronts;
+mod issue;
 mod login;
 mod open_login;
 mod overview;
 mod passcode;
 mod passcode_check;
 mod registration;
+mod server_pin;
+mod server_pin_change;
 mod throttle;
+mod token_info;
 mod tokens;
 mod users;
 mod watchers;
@@ -31,12 +36,15 @@ use countersign_core::time::UnixMillis;
 pub(crate) use channel::HelloError;
 pub(crate) use enrollment::EnrollmentRefusal;
 pub use fronts::{FrontCredential, FrontError};
+pub use issue::{NewTokenError, NewTokenSpec};
 pub use login::{Consumed, DenyReason, FailReason, LoginError, LoginState, LoginView};
 pub use open_login::{OpenLogin, OpenLoginError, OpenedLogin, Way};
 pub use overview::Overview;
 pub use passcode::{PasscodeVerdict, Subject};
 pub(crate) use registration::RegistrationError;
-pub use tokens::{Change, NewTokenError, NewTokenSpec, ResyncError, TokenError, TokenInfo};
+pub(crate) use server_pin_change::ServerPinError;
+pub use token_info::{KeptPin, PinInfo, TokenInfo, TypedPin};
+pub use tokens::{Change, ResyncError, TokenError};
 pub use users::{NewUserError, PasswordVerdict};
 
 pub use crate::store::FrontId;

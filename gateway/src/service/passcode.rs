@@ -1,9 +1,15 @@
-//! A passcode that the user typed at a resource.
+//! A passcode that the user typed at a resource, with the server PIN if the token has one.
+//!
+//! Outside, a wrong PIN looks like a wrong passcode; only the audit log tells them apart. So with a token that
+//! has a server PIN a passcode that was used before is just wrong: "used before" would say that the PIN was right.
+//! A right passcode beside a wrong PIN is used up: it must not be good for one guess after the other.
 
 use countersign_core::{
     login_transition::{Event, State},
     otp::OtpMode,
+    pskc::PinPolicy,
     secret::SecretText,
+    server_pin::{self as server_pin_rules, split},
     time::UnixMillis,
 };
 use countersign_proto::push::v1 as push;
@@ -11,7 +17,8 @@ use countersign_proto::push::v1 as push;
 use super::{
     Service, ServiceError,
     login::own,
-    passcode_check::{Check, check_typed, use_up},
+    passcode_check::{Check, Computation, Factor, check_typed, use_up},
+    server_pin::{self, Given, PinCheck},
 };
 use crate::store::{
     AuditEvent, FrontId, LoginRow, RequestRow, Rows, StoreError, TokenRow, TokenState,
@@ -23,6 +30,8 @@ const FAILURES: u32 = 10;
 const LOCK_MS: i64 = 600_000;
 /// The longest passcode: the hex of a whole HMAC-SHA-512.
 pub(super) const LONGEST_PASSCODE: usize = 128;
+/// The longest server PIN and passcode in one text.
+const LONGEST_TYPED: usize = LONGEST_PASSCODE + *server_pin_rules::LENGTH.end();
 
 /// Whose passcode it is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,13 +50,13 @@ pub enum PasscodeVerdict {
         /// The token that made it.
         serial: String,
     },
-    /// It is not. Counted.
+    /// It is not, or the server PIN with it is not. Counted.
     Wrong,
     /// It was right, and was used before: wait for the next one.
     UsedBefore,
-    /// Too many wrong ones: not looked at.
+    /// Too many wrong ones, or too many wrong server PINs: not looked at.
     Locked {
-        /// Typing is locked until then. Login requests are not.
+        /// Typing is locked until then. Login requests are not, unless it is the server PIN that is.
         until: UnixMillis,
     },
     /// The user has no active token, or there is no such user or token.
@@ -60,7 +69,7 @@ pub enum PasscodeVerdict {
 type Ended = Option<(LoginRow, Vec<RequestRow>)>;
 
 impl Service {
-    /// Checks a typed passcode against the active tokens. What it returns is durable: the used-up moving
+    /// Checks a typed passcode, with the server PIN before or behind it, against the active tokens. What it returns is durable: the used-up moving
     /// factor as well as the counted failure.
     ///
     /// With the transaction of a pending login of this front, an accepted passcode ends that login as
@@ -77,11 +86,16 @@ impl Service {
         transaction_id: Option<String>,
     ) -> Result<PasscodeVerdict, ServiceError> {
         let now = self.now();
+        let tries = self.settings().config.server_pin.tries;
         let (verdict, ended) = self
             .store()
             .write(move |rows| {
-                let transaction_id = transaction_id.as_deref();
-                check(rows, front, &subject, &passcode, transaction_id, now)
+                let typed = Typed {
+                    text: &passcode,
+                    tries,
+                    now,
+                };
+                check(rows, front, &subject, &typed, transaction_id.as_deref())
             })
             .await?;
         if let Some((login, requests)) = ended {
@@ -96,10 +110,10 @@ fn check(
     rows: Rows<'_>,
     front: FrontId,
     subject: &Subject,
-    passcode: &SecretText,
+    typed: &Typed<'_>,
     transaction_id: Option<&str>,
-    now: UnixMillis,
 ) -> Result<(PasscodeVerdict, Ended), StoreError> {
+    let now = typed.now;
     let (name, tokens) = match subject {
         Subject::User(name) => {
             let user = rows.user_id(name)?;
@@ -125,7 +139,7 @@ fn check(
             refuse(PasscodeVerdict::NoToken, "no token")
         };
     }
-    let locked_until = |token: &TokenRow| token.typing_locked_until.filter(|until| now < *until);
+    let locked_until = |token: &TokenRow| token.typing_locked(now);
     let (locked, open): (Vec<_>, Vec<_>) = active
         .into_iter()
         .partition(|token| locked_until(token).is_some());
@@ -145,24 +159,14 @@ fn check(
     let mut used_before = false;
     let mut tried = Vec::new();
     for token in open {
-        let challenge = requests
+        let asked = requests
             .iter()
-            .find(|request| request.serial == token.serial && !request.challenge.is_empty())
-            .map(|request| request.challenge.as_str());
-        if matches!(token.mode, OtpMode::Challenge { .. }) && challenge.is_none() {
+            .find(|request| request.serial == token.serial && !request.challenge.is_empty());
+        if matches!(token.mode, OtpMode::Challenge { .. }) && asked.is_none() {
             continue;
         }
-        let Some(seed) = rows.seed(&token.serial)? else {
-            return Err(StoreError::Unreadable("token without a seed"));
-        };
-        let check = if passcode.expose().len() > LONGEST_PASSCODE {
-            Check::Wrong
-        } else {
-            check_typed(&token, &seed, passcode, challenge, now)
-        };
-        match check {
-            Check::Right(factor) => {
-                use_up(rows, &token.serial, factor)?;
+        match typed.judge(rows, &token, asked)? {
+            Check::Right(_used_up) => {
                 rows.put_typing(&token.serial, 0, None)?;
                 rows.audit(now, AuditEvent::PasscodeAccepted, &token.serial, "typed")?;
                 let user = token.user;
@@ -203,4 +207,97 @@ fn check(
         }
     }
     refuse(PasscodeVerdict::Wrong, "wrong")
+}
+
+/// What somebody typed.
+struct Typed<'t> {
+    text: &'t SecretText,
+    /// So many wrong server PINs in a row lock them.
+    tries: u32,
+    now: UnixMillis,
+}
+
+impl Typed<'_> {
+    /// What it is for this token. What a right passcode uses up is written, and a wrong PIN beside it counted.
+    fn judge(
+        &self,
+        rows: Rows<'_>,
+        token: &TokenRow,
+        asked: Option<&RequestRow>,
+    ) -> Result<Check, StoreError> {
+        let PinPolicy::Server(place) = token.pin else {
+            let check = self.passcode(rows, token, self.text, asked)?;
+            if let Check::Right(factor) = check {
+                use_up(rows, &token.serial, factor)?;
+                server_pin::forget_wrong(rows, token)?;
+            }
+            return Ok(check);
+        };
+        if self.text.expose().len() > LONGEST_TYPED {
+            return Ok(Check::Wrong);
+        }
+        let Some((pin, passcode)) = split(self.text, place, passcode_len(&token.mode)) else {
+            return Ok(Check::Wrong);
+        };
+        // Both are always looked at, so that the time does not tell which one was wrong.
+        let check = self.passcode(rows, token, &passcode, asked)?;
+        let pin = server_pin::check(rows, token, &pin, self.now)?;
+        let Check::Right(factor) = check else {
+            if pin == PinCheck::Right {
+                let detail = "typed: wrong, or used before, beside the right PIN";
+                rows.audit(self.now, AuditEvent::PasscodeRefused, &token.serial, detail)?;
+            }
+            return Ok(Check::Wrong);
+        };
+        use_up(rows, &token.serial, factor)?;
+        match pin {
+            PinCheck::Right => {
+                server_pin::forget_wrong(rows, token)?;
+                return Ok(check);
+            }
+            PinCheck::Wrong => {
+                server_pin::count_wrong(rows, token, self.tries, Given::Typed, self.now)?;
+            }
+            PinCheck::Due => server_pin::refused(rows, token, Given::Typed, "reset", self.now)?,
+            PinCheck::Locked { .. } => {
+                server_pin::refused(rows, token, Given::Typed, "locked", self.now)?;
+            }
+        }
+        // Nothing moves in such a token but the challenge.
+        if let (Factor::Challenge, Some(asked)) = (factor, asked) {
+            rows.use_up_challenge(asked.id)?;
+        }
+        Ok(Check::Wrong)
+    }
+
+    fn passcode(
+        &self,
+        rows: Rows<'_>,
+        token: &TokenRow,
+        passcode: &SecretText,
+        asked: Option<&RequestRow>,
+    ) -> Result<Check, StoreError> {
+        let computation = Computation::of(rows, token)?;
+        if passcode.expose().len() > LONGEST_PASSCODE
+            || asked.is_some_and(|asked| asked.challenge_used)
+        {
+            return Ok(Check::Wrong);
+        }
+        let challenge = asked.map(|asked| asked.challenge.as_str());
+        Ok(check_typed(
+            token,
+            &computation,
+            passcode,
+            challenge,
+            self.now,
+        ))
+    }
+}
+
+/// Length of a token's passcodes, in characters: digits, or the hex of the whole HMAC.
+fn passcode_len(mode: &OtpMode) -> usize {
+    mode.digits().map_or_else(
+        || mode.hash().output_len().saturating_mul(2),
+        |digits| usize::from(digits.count()),
+    )
 }

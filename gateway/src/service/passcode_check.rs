@@ -10,6 +10,7 @@ use countersign_core::{
             check_time,
         },
     },
+    pskc::PinPolicy,
     secret::{SecretBytes, SecretText},
     time::UnixMillis,
 };
@@ -23,6 +24,28 @@ const WIDEST_LOOK_AHEAD: u64 = 1000;
 /// Counters before the next one that are recognised as used.
 const LOOK_BACK: u32 = 20;
 const WINDOW: TimeWindow = TimeWindow { past: 1, future: 1 };
+
+/// What a token's passcodes are computed from, besides their moving factor.
+#[derive(Debug)]
+pub(super) struct Computation {
+    seed: SecretBytes,
+    /// Of a token whose OCRA suite takes the PIN in: its hash. Without it no passcode is right.
+    pin_hash: Option<SecretBytes>,
+}
+
+impl Computation {
+    /// The token's.
+    pub(super) fn of(rows: Rows<'_>, token: &TokenRow) -> Result<Self, StoreError> {
+        let seed = rows
+            .seed(&token.serial)?
+            .ok_or(StoreError::Unreadable("token without a seed"))?;
+        let pin_hash = match token.pin {
+            PinPolicy::InPasscode => rows.pin_hash(&token.serial)?,
+            PinPolicy::None | PinPolicy::Token(_) | PinPolicy::Server(_) => None,
+        };
+        Ok(Self { seed, pin_hash })
+    }
+}
 
 /// A passcode that is right, and what it uses up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,12 +70,13 @@ pub(super) enum Check {
 /// Checks a passcode that somebody typed. `challenge` is the open one of a challenge-response token.
 pub(super) fn check_typed(
     token: &TokenRow,
-    seed: &SecretBytes,
+    computation: &Computation,
     candidate: &SecretText,
     challenge: Option<&str>,
     now: UnixMillis,
 ) -> Check {
     let typed = candidate.expose();
+    let seed = &computation.seed;
     match &token.mode {
         OtpMode::Event { hash, digits } => {
             let next = token.next_counter;
@@ -126,7 +150,7 @@ pub(super) fn check_typed(
             check_challenge(
                 token,
                 suite,
-                seed,
+                computation,
                 typed,
                 challenge,
                 token.next_counter,
@@ -141,13 +165,14 @@ pub(super) fn check_typed(
 /// accepted one again (the decision is single by its request), and as old as the request is.
 pub(super) fn check_pushed(
     token: &TokenRow,
-    seed: &SecretBytes,
+    computation: &Computation,
     candidate: &SecretText,
     factor: u64,
     challenge: &str,
     asked: UnixMillis,
     now: UnixMillis,
 ) -> Check {
+    let seed = &computation.seed;
     match &token.mode {
         OtpMode::Event { hash, digits } => {
             let known = token.next_counter.max(token.agent_counter);
@@ -206,7 +231,7 @@ pub(super) fn check_pushed(
             check_challenge(
                 token,
                 suite,
-                seed,
+                computation,
                 candidate.expose(),
                 challenge,
                 factor,
@@ -224,7 +249,7 @@ pub(super) fn check_pushed(
 fn check_challenge(
     token: &TokenRow,
     suite: &Suite,
-    seed: &SecretBytes,
+    computation: &Computation,
     candidate: &str,
     challenge: &str,
     counter: u64,
@@ -234,13 +259,13 @@ fn check_challenge(
     let inputs = Inputs {
         counter: Some(counter),
         challenge,
-        pin_hash: None,
+        pin_hash: computation.pin_hash.as_ref(),
         session: None,
         time_step: suite
             .time_step(now.secs())
             .map(|step| step.saturating_add_signed(token.drift)),
     };
-    match check_ocra(seed, suite, candidate, &inputs, window) {
+    match check_ocra(&computation.seed, suite, candidate, &inputs, window) {
         Ok(Some(right)) => Check::Right(right.counter.map_or(Factor::Challenge, Factor::Counter)),
         // An input that does not fit the suite: the passcode cannot be right.
         Ok(None) | Err(_) => Check::Wrong,

@@ -2,15 +2,19 @@
 
 use countersign_core::{
     ids::DeviceId,
+    secret::SecretText,
+    server_pin::ServerPinRulesError,
     signing::{self, Label},
     text,
+    time::UnixMillis,
     token::{PushPolicy, VerificationLevel},
 };
 use countersign_proto::{limits, push::v1 as push};
 use prost::Message as _;
+use zeroize::Zeroizing;
 
-use super::{Service, decision::is_signed};
-use crate::store::{AuditEvent, Device, Rows, StoreError, TokenState};
+use super::{Service, decision::is_signature, server_pin};
+use crate::store::{AuditEvent, Device, PinStanding, Rows, StoreError, TokenRow, TokenState};
 
 /// The longest device name, in characters.
 const DEVICE_NAME: usize = 128;
@@ -22,6 +26,10 @@ pub(crate) enum RegistrationError {
     /// device's.
     #[error("the registration is refused; ask for a new activation string")]
     Refused,
+    /// The token asks for a server PIN, and this is none: ask the user for another one. Told only to who holds
+    /// the token.
+    #[error(transparent)]
+    ServerPin(#[from] ServerPinRulesError),
     /// The database failed.
     #[error(transparent)]
     Storage(#[from] StoreError),
@@ -37,20 +45,18 @@ impl Service {
         &self,
         request: push::RegisterRequest,
     ) -> Result<push::RegisterReply, RegistrationError> {
-        if request.body.len() > limits::SIGNED_BODY {
+        // It may hold a server PIN.
+        let signed = Zeroizing::new(request.body);
+        if signed.len() > limits::SIGNED_BODY {
             return Err(RegistrationError::Refused);
         }
         // The body has to be read first: it names the token whose K_MAC authenticates it.
-        let Ok(body) = push::RegisterBody::decode(request.body.as_slice()) else {
+        let Ok(mut body) = push::RegisterBody::decode(signed.as_slice()) else {
             return Err(RegistrationError::Refused);
         };
-        let signed_by = |key: &[u8], signature: &[u8]| {
-            let signed = push::Signed {
-                body: request.body.clone(),
-                signature: signature.to_vec(),
-            };
-            is_signed(key, Label::Register, &signed)
-        };
+        let pin = SecretText::new(core::mem::take(&mut body.server_pin));
+        let signed_by =
+            |key: &[u8], signature: &[u8]| is_signature(key, Label::Register, &signed, signature);
         let proven = signed_by(&body.channel_key, &request.channel_signature)
             && signed_by(&body.decision_key, &request.decision_signature)
             && body.channel_key != body.decision_key;
@@ -58,19 +64,32 @@ impl Service {
         let registered = self
             .store()
             .write(move |rows| {
-                let push = if proven {
-                    register(rows, &request, &body, now)?
-                } else {
-                    None
+                let registration = Registration {
+                    signed: &signed,
+                    mac: &request.mac,
+                    body: &body,
+                    pin: &pin,
                 };
-                if push.is_none() {
-                    let serial = text::display(&body.serial, 64);
-                    rows.audit(now, AuditEvent::RegistrationRefused, &serial, "")?;
-                }
-                Ok(push)
+                let registered = if proven {
+                    registration.carry_out(rows, now)?
+                } else {
+                    Registered::Refused
+                };
+                let why = match registered {
+                    Registered::Active(_) => return Ok(registered),
+                    Registered::Refused => "",
+                    Registered::ServerPin(_) => "server PIN",
+                };
+                let serial = text::display(&body.serial, 64);
+                rows.audit(now, AuditEvent::RegistrationRefused, &serial, why)?;
+                Ok(registered)
             })
             .await?;
-        let push = registered.ok_or(RegistrationError::Refused)?;
+        let push = match registered {
+            Registered::Active(push) => push,
+            Registered::Refused => return Err(RegistrationError::Refused),
+            Registered::ServerPin(refused) => return Err(refused.into()),
+        };
         let keys = self.keys();
         let (takes_push, level) = match push {
             PushPolicy::Off => (false, push::Level::Unspecified),
@@ -87,52 +106,89 @@ impl Service {
     }
 }
 
-/// The token's push policy, if the registration is taken.
-fn register(
-    rows: Rows<'_>,
-    request: &push::RegisterRequest,
-    body: &push::RegisterBody,
-    now: countersign_core::time::UnixMillis,
-) -> Result<Option<PushPolicy>, StoreError> {
-    let Ok(id) = DeviceId::try_from(body.device_id.as_slice()) else {
-        return Ok(None);
-    };
-    let (Some(token), Some(mac_key)) = (rows.token(&body.serial)?, rows.mac_key(&body.serial)?)
-    else {
-        return Ok(None);
-    };
-    if signing::verify_register_mac(&mac_key, &request.body, &request.mac).is_err() {
-        return Ok(None);
-    }
-    // A device keeps its channel key: another key under its name is another device.
-    let known = rows.device(id)?;
-    if known.is_some_and(|known| known.channel_key != body.channel_key) {
-        return Ok(None);
-    }
-    match token.state {
-        TokenState::Provisioned => {
-            let device = Device {
-                id,
-                channel_key: body.channel_key.clone(),
-                name: text::display(&body.device_name, DEVICE_NAME),
-            };
-            rows.put_device(&device, now)?;
-            rows.activate_token(&token.serial, id, &body.decision_key)?;
-            rows.remove_activation_of(&token.serial)?;
-            rows.audit(
-                now,
-                AuditEvent::TokenRegistered,
-                &token.serial,
-                &device.name,
-            )?;
-            Ok(Some(token.push))
+/// A registration that both keys have signed.
+struct Registration<'r> {
+    signed: &'r [u8],
+    mac: &'r [u8],
+    body: &'r push::RegisterBody,
+    pin: &'r SecretText,
+}
+
+/// What a registration comes to.
+enum Registered {
+    /// The token is active, with this push policy.
+    Active(PushPolicy),
+    Refused,
+    /// All is proven, but the PIN does not meet the rules.
+    ServerPin(ServerPinRulesError),
+}
+
+impl Registration<'_> {
+    fn carry_out(&self, rows: Rows<'_>, now: UnixMillis) -> Result<Registered, StoreError> {
+        let body = self.body;
+        let Ok(id) = DeviceId::try_from(body.device_id.as_slice()) else {
+            return Ok(Registered::Refused);
+        };
+        let (Some(token), Some(mac_key)) = (rows.token(&body.serial)?, rows.mac_key(&body.serial)?)
+        else {
+            return Ok(Registered::Refused);
+        };
+        if signing::verify_register_mac(&mac_key, self.signed, self.mac).is_err() {
+            return Ok(Registered::Refused);
         }
-        TokenState::Active => {
-            let same = token.device == Some(id)
-                && token.decision_key.as_deref() == Some(body.decision_key.as_slice());
-            Ok(same.then_some(token.push))
+        // A device keeps its channel key: another key under its name is another device.
+        let known = rows.device(id)?;
+        if known.is_some_and(|known| known.channel_key != body.channel_key) {
+            return Ok(Registered::Refused);
         }
-        TokenState::Issued | TokenState::Suspended | TokenState::Revoked => Ok(None),
+        match token.state {
+            TokenState::Provisioned => self.activate(rows, &token, id, now),
+            TokenState::Active => {
+                let same = token.device == Some(id)
+                    && token.decision_key.as_deref() == Some(body.decision_key.as_slice());
+                // The PIN stays as it is: a repeated registration neither changes it nor tells whether this
+                // one is right.
+                Ok(if same {
+                    Registered::Active(token.push)
+                } else {
+                    Registered::Refused
+                })
+            }
+            TokenState::Issued | TokenState::Suspended | TokenState::Revoked => {
+                Ok(Registered::Refused)
+            }
+        }
+    }
+
+    fn activate(
+        &self,
+        rows: Rows<'_>,
+        token: &TokenRow,
+        id: DeviceId,
+        now: UnixMillis,
+    ) -> Result<Registered, StoreError> {
+        if token.pin_standing == PinStanding::None {
+            if !self.pin.is_empty() {
+                return Ok(Registered::Refused);
+            }
+        } else if let Err(refused) = server_pin::keep(rows, token, self.pin)? {
+            return Ok(Registered::ServerPin(refused));
+        }
+        let device = Device {
+            id,
+            channel_key: self.body.channel_key.clone(),
+            name: text::display(&self.body.device_name, DEVICE_NAME),
+        };
+        rows.put_device(&device, now)?;
+        rows.activate_token(&token.serial, id, &self.body.decision_key)?;
+        rows.remove_activation_of(&token.serial)?;
+        rows.audit(
+            now,
+            AuditEvent::TokenRegistered,
+            &token.serial,
+            &device.name,
+        )?;
+        Ok(Registered::Active(token.push))
     }
 }
 

@@ -1,7 +1,6 @@
-//! Tokens in the administrator's hands: issue, suspend, resume, revoke, delete, resynchronise.
+//! Tokens in the administrator's hands: suspend, resume, revoke, delete, reset the PIN, resynchronise.
 
 use countersign_core::{
-    activation_string::{ActivationString, ActivationStringError},
     ids::DeviceId,
     login_transition::Event,
     otp::{
@@ -10,22 +9,17 @@ use countersign_core::{
             TimeParameters, TimeState, TimeWindow, resynchronise_event, resynchronise_time,
         },
     },
-    secret::{SecretBytes, SecretText},
+    secret::SecretText,
     time::UnixMillis,
-    token::{PinType, PushPolicy},
 };
 use countersign_proto::push::v1 as push;
-use serde::Serialize;
-use url::Url;
 
-use super::{Service, ServiceError};
-use crate::{
-    random::SystemRandom,
-    store::{Activation, AuditEvent, NewToken, RequestRow, Rows, StoreError, TokenRow, TokenState},
+use super::{
+    Service, ServiceError,
+    token_info::{TokenInfo, info},
 };
+use crate::store::{AuditEvent, PinStanding, RequestRow, Rows, StoreError, TokenState};
 
-/// An activation string is good for three days, in milliseconds.
-const ACTIVATION_MS: i64 = 72 * 3_600_000;
 /// Counters ahead that are searched for two passcodes in a row.
 const RESYNC_EVENTS: u32 = 1000;
 /// Steps each way that are searched for two passcodes in a row: a clock that is half a day off.
@@ -33,41 +27,6 @@ const RESYNC_STEPS: TimeWindow = TimeWindow {
     past: 1440,
     future: 1440,
 };
-
-/// A token to be issued.
-#[derive(Clone, Debug)]
-pub struct NewTokenSpec {
-    /// What it generates.
-    pub mode: OtpMode,
-    /// How its PIN is checked.
-    pub pin: PinType,
-    /// Does it answer login requests, and how sure must the agent be?
-    pub push: PushPolicy,
-}
-
-/// Why no token was issued.
-#[derive(Debug, thiserror::Error)]
-pub enum NewTokenError {
-    /// There is no such user.
-    #[error("there is no such user; `user add` makes one")]
-    UnknownUser,
-    /// PINs are not there yet.
-    #[error(
-        "token PINs and server PINs are not supported by this version's agent yet; use --pin none"
-    )]
-    Pin,
-    /// The suite takes something that this gateway does not have.
-    #[error(
-        "OCRA suites with a PIN (P) or session information (S) are not supported; leave them out"
-    )]
-    Suite,
-    /// The activation string cannot be made of these values.
-    #[error("the activation string cannot be made")]
-    Activation(#[from] ActivationStringError),
-    /// The database failed.
-    #[error(transparent)]
-    Service(#[from] ServiceError),
-}
 
 /// Why nothing was done to a token.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +37,9 @@ pub enum TokenError {
     /// Not in this state.
     #[error("the token is {0}; this cannot be done to it")]
     State(TokenState),
+    /// The gateway keeps no PIN for it.
+    #[error("the token has no server PIN; a token PIN is known to its agent alone")]
+    NoServerPin,
     /// The database failed.
     #[error(transparent)]
     Service(#[from] ServiceError),
@@ -99,29 +61,6 @@ pub enum ResyncError {
     NotFound,
 }
 
-/// A token as the administrator sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct TokenInfo {
-    /// Serial.
-    pub serial: String,
-    /// Whose.
-    pub user: String,
-    /// Where it stands.
-    pub state: TokenState,
-    /// `time`, `event` or `challenge`, and its parameters in words.
-    pub mode: String,
-    /// Does it answer login requests?
-    pub push: bool,
-    /// Its device, if it has one.
-    pub device: Option<String>,
-    /// Wrong passcodes typed in a row.
-    pub typing_failures: u32,
-    /// Typing is locked until then, Unix milliseconds.
-    pub typing_locked_until_ms: Option<i64>,
-    /// When it was issued, Unix milliseconds.
-    pub created_ms: i64,
-}
-
 /// What an administrator does to a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Order {
@@ -129,78 +68,10 @@ enum Order {
     Resume,
     Revoke,
     Delete,
+    ResetPin,
 }
 
 impl Service {
-    /// Issues a token and returns its activation string.
-    ///
-    /// # Errors
-    ///
-    /// Every variant of [`NewTokenError`].
-    pub async fn issue_token(
-        &self,
-        user: &str,
-        spec: NewTokenSpec,
-    ) -> Result<ActivationString, NewTokenError> {
-        if spec.pin != PinType::None {
-            return Err(NewTokenError::Pin);
-        }
-        if let OtpMode::Challenge { suite } = &spec.mode
-            && (suite.uses_pin().is_some() || suite.uses_session().is_some())
-        {
-            return Err(NewTokenError::Suite);
-        }
-        let now = self.now();
-        let code = SystemRandom::base32(10);
-        let passphrase = passphrase();
-        let url = enrollment_url(&self.settings().config.origin(), &code)?;
-        let activation = ActivationString::new(
-            &url,
-            user.to_owned(),
-            passphrase.clone(),
-            vec![self.keys().pin()],
-        )?;
-        let name = user.to_owned();
-        let issued = self
-            .store()
-            .write(move |rows| {
-                let Some(user) = rows.user_id(&name)? else {
-                    return Ok(false);
-                };
-                let token = NewToken {
-                    serial: free_serial(rows)?,
-                    user,
-                    mode: spec.mode,
-                    pin: spec.pin,
-                    push: spec.push,
-                };
-                rows.add_token(&token, now)?;
-                rows.put_activation(&Activation {
-                    code,
-                    serial: token.serial.clone(),
-                    passphrase: SecretBytes::from(passphrase.expose().as_bytes()),
-                    expires: now.plus_ms(ACTIVATION_MS),
-                    first_run: None,
-                    runs: 0,
-                    failures: 0,
-                })?;
-                rows.audit(
-                    now,
-                    AuditEvent::TokenIssued,
-                    &token.serial,
-                    &format!("to {name}: {}", token.mode),
-                )?;
-                Ok(true)
-            })
-            .await
-            .map_err(ServiceError)?;
-        if issued {
-            Ok(activation)
-        } else {
-            Err(NewTokenError::UnknownUser)
-        }
-    }
-
     /// The tokens of a user, or all; `None`: there is no such user.
     ///
     /// # Errors
@@ -229,6 +100,25 @@ impl Service {
         Ok(tokens)
     }
 
+    /// One token; `None`: there is none of this serial.
+    ///
+    /// # Errors
+    ///
+    /// The database failed.
+    pub async fn token(&self, serial: &str) -> Result<Option<TokenInfo>, ServiceError> {
+        let serial = serial.to_owned();
+        let now = self.now();
+        let token = self
+            .store()
+            .read(move |rows| {
+                rows.token(&serial)?
+                    .map(|token| info(rows, token, now))
+                    .transpose()
+            })
+            .await?;
+        Ok(token)
+    }
+
     /// Stops a token until it is resumed.
     ///
     /// # Errors
@@ -238,7 +128,17 @@ impl Service {
         self.order(serial, Order::Suspend).await
     }
 
-    /// Lets a suspended token go on. Also unlocks typing.
+    /// Forgets the token's server PIN; its agent asks the user for a new one. Until then no approval and no
+    /// typed passcode of the token counts.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`TokenError`].
+    pub async fn reset_server_pin(&self, serial: &str) -> Result<Change, TokenError> {
+        self.order(serial, Order::ResetPin).await
+    }
+
+    /// Lets a suspended token go on. Also unlocks typing and the server PIN.
     ///
     /// # Errors
     ///
@@ -333,10 +233,35 @@ pub struct Change {
     pub cancelled: Vec<String>,
 }
 
+/// A login that was cancelled, and its requests.
+type Cancelled = (String, Vec<RequestRow>);
+
 /// What an order came to.
 struct Done {
     device: Option<DeviceId>,
-    cancelled: Vec<(String, Vec<RequestRow>)>,
+    cancelled: Vec<Cancelled>,
+}
+
+/// Cancels the pending logins that ask this token.
+fn cancel_logins(
+    rows: Rows<'_>,
+    serial: &str,
+    now: UnixMillis,
+) -> Result<Vec<Cancelled>, StoreError> {
+    let mut cancelled = Vec::new();
+    for request in rows.open_requests_of_token(serial)? {
+        let Some(login) = rows.login(&request.transaction_id)? else {
+            continue;
+        };
+        if rows
+            .change_login(&login, Event::Cancel, "by an administrator", now)?
+            .is_ok()
+        {
+            let requests = rows.requests_of(&login.transaction_id)?;
+            cancelled.push((login.transaction_id, requests));
+        }
+    }
+    Ok(cancelled)
 }
 
 fn carry_out(
@@ -348,32 +273,28 @@ fn carry_out(
     let Some(token) = rows.token(serial)? else {
         return Ok(Err(TokenError::Unknown));
     };
+    if order == Order::ResetPin && token.pin_standing == PinStanding::None {
+        return Ok(Err(TokenError::NoServerPin));
+    }
     let allowed = match order {
         Order::Suspend => token.state == TokenState::Active,
         Order::Resume => {
-            token.state == TokenState::Suspended || token.typing_locked_until.is_some()
+            token.state == TokenState::Suspended
+                || token.typing_locked_until.is_some()
+                || token.pin_locked_until.is_some()
         }
+        // Before the enrollment there is none, and the user chooses it there.
+        Order::ResetPin => matches!(token.state, TokenState::Active | TokenState::Suspended),
         Order::Revoke => token.state != TokenState::Revoked,
         Order::Delete => true,
     };
     if !allowed {
         return Ok(Err(TokenError::State(token.state)));
     }
-    let mut cancelled = Vec::new();
-    if order != Order::Resume {
-        for request in rows.open_requests_of_token(serial)? {
-            let Some(login) = rows.login(&request.transaction_id)? else {
-                continue;
-            };
-            if rows
-                .change_login(&login, Event::Cancel, "by an administrator", now)?
-                .is_ok()
-            {
-                let requests = rows.requests_of(&login.transaction_id)?;
-                cancelled.push((login.transaction_id, requests));
-            }
-        }
-    }
+    let cancelled = match order {
+        Order::Suspend | Order::Revoke | Order::Delete => cancel_logins(rows, serial, now)?,
+        Order::Resume | Order::ResetPin => Vec::new(),
+    };
     let event = match order {
         Order::Suspend => {
             rows.put_token_state(serial, TokenState::Suspended)?;
@@ -384,7 +305,12 @@ fn carry_out(
                 rows.put_token_state(serial, TokenState::Active)?;
             }
             rows.put_typing(serial, 0, None)?;
+            rows.put_pin_tries(serial, 0, None)?;
             AuditEvent::TokenResumed
+        }
+        Order::ResetPin => {
+            rows.reset_pin(serial)?;
+            AuditEvent::ServerPinReset
         }
         Order::Revoke => {
             rows.revoke_token(serial)?;
@@ -462,65 +388,4 @@ fn resynchronise(
     rows.put_typing(serial, 0, None)?;
     rows.audit(now, AuditEvent::TokenResynchronised, serial, "")?;
     Ok(Ok(()))
-}
-
-fn info(rows: Rows<'_>, token: TokenRow, now: UnixMillis) -> Result<TokenInfo, StoreError> {
-    let device = match token.device {
-        Some(id) => rows.device(id)?.map(|device| device.name),
-        None => None,
-    };
-    Ok(TokenInfo {
-        user: rows.user_name(token.user)?,
-        mode: token.mode.to_string(),
-        push: matches!(token.push, PushPolicy::Allowed(_)),
-        device,
-        state: token.state,
-        typing_failures: token.typing_failures,
-        typing_locked_until_ms: token
-            .typing_locked_until
-            .filter(|until| now < *until)
-            .map(|until| until.0),
-        created_ms: token.created.0,
-        serial: token.serial,
-    })
-}
-
-/// A serial that no token has: `CS` and eight symbols that are not mistaken for each other.
-fn free_serial(rows: Rows<'_>) -> Result<String, StoreError> {
-    loop {
-        let serial = format!("CS{}", SystemRandom::base32(8));
-        if rows.token(&serial)?.is_none() {
-            return Ok(serial);
-        }
-    }
-}
-
-/// Thirteen symbols in groups of 4-4-5: 65 random bits.
-fn passphrase() -> SecretText {
-    let symbols = SystemRandom::base32(13);
-    let (first, rest) = symbols.split_at_checked(4).unwrap_or_default();
-    let (second, third) = rest.split_at_checked(4).unwrap_or_default();
-    SecretText::new(format!("{first}-{second}-{third}"))
-}
-
-/// The enrollment URL of an activation code.
-///
-/// # Errors
-///
-/// The origin makes no URL.
-pub(crate) fn enrollment_url(origin: &str, code: &str) -> Result<Url, ServiceError> {
-    Url::parse(&format!("{origin}/enroll/dskpp?sc={code}"))
-        .map_err(|_malformed| ServiceError(StoreError::Unreadable("gateway URL")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_passphrase_has_thirteen_symbols_in_three_groups() {
-        let text = passphrase();
-        let groups: Vec<usize> = text.expose().split('-').map(str::len).collect();
-        assert_eq!(groups, [4, 4, 5]);
-    }
 }

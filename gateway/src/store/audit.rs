@@ -32,6 +32,10 @@ pub enum AuditEvent {
     PasscodeAccepted,
     PasscodeRefused,
     TypingLocked,
+    ServerPinRefused,
+    ServerPinLocked,
+    ServerPinChanged,
+    ServerPinReset,
 }
 
 impl AuditEvent {
@@ -60,6 +64,10 @@ impl AuditEvent {
             Self::PasscodeAccepted => "passcode_accepted",
             Self::PasscodeRefused => "passcode_refused",
             Self::TypingLocked => "typing_locked",
+            Self::ServerPinRefused => "server_pin_refused",
+            Self::ServerPinLocked => "server_pin_locked",
+            Self::ServerPinChanged => "server_pin_changed",
+            Self::ServerPinReset => "server_pin_reset",
         }
     }
 }

@@ -87,6 +87,8 @@ pub struct RequestRow {
     pub device: Option<DeviceId>,
     /// OCRA challenge; empty for other modes.
     pub challenge: String,
+    /// A typed answer to the challenge was right, and the PIN beside it was not: no typed one counts any more.
+    pub challenge_used: bool,
     /// The signed `RequestBody`, as it is sent, also again.
     pub signed: Option<push::Signed>,
     /// What the agent's decision was answered with, if one was taken.
@@ -104,7 +106,8 @@ pub struct LoginChange {
 
 const LOGIN: &str = "transaction_id, front_id, user_id, resource, client_address, number, state, created_ms, \
      deadline_ms, reported_ms";
-const REQUEST: &str = "request_id, transaction_id, request.serial, token.device_id, challenge, body, signature, outcome";
+const REQUEST: &str = "request_id, transaction_id, request.serial, token.device_id, challenge, challenge_used, \
+     body, signature, outcome";
 
 impl Rows<'_> {
     /// Opens a login with its requests; the audit row with it.
@@ -305,6 +308,14 @@ impl Rows<'_> {
         Ok(())
     }
 
+    /// No typed answer to the challenge of this request counts any more.
+    pub(crate) fn use_up_challenge(self, id: LoginRequestId) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached("UPDATE request SET challenge_used = 1 WHERE request_id = ?1")?
+            .execute([id.as_bytes()])?;
+        Ok(())
+    }
+
     /// Marks a login as reported.
     pub(crate) fn report_login(
         self,
@@ -416,6 +427,7 @@ fn request(row: &Row<'_>) -> Result<RequestRow, StoreError> {
         serial: row.get("serial")?,
         device: device.map(DeviceId),
         challenge: row.get("challenge")?,
+        challenge_used: row.get("challenge_used")?,
         signed: body
             .zip(signature)
             .map(|(body, signature)| push::Signed { body, signature }),

@@ -3,16 +3,13 @@
 use core::{fmt, str::FromStr};
 
 use countersign_core::{
-    ids::DeviceId,
-    otp::OtpMode,
-    secret::SecretBytes,
-    time::UnixMillis,
-    token::{PinType, PushPolicy},
+    ids::DeviceId, otp::OtpMode, pskc::PinPolicy, secret::SecretBytes, time::UnixMillis,
+    token::PushPolicy,
 };
 use rusqlite::{OptionalExtension as _, Row, params};
 use serde::Serialize;
 
-use super::{Rows, StoreError, UserId, from_row, to_row};
+use super::{Rows, StoreError, UserId, from_row, pin_policy, to_row};
 
 /// Where a token stands. A lock is not a state: it is a time until which typing is locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -79,9 +76,21 @@ pub struct NewToken {
     /// What it generates.
     pub mode: OtpMode,
     /// How its PIN is checked.
-    pub pin: PinType,
+    pub pin: PinPolicy,
     /// Does it answer login requests?
     pub push: PushPolicy,
+}
+
+/// Where the PIN stands that the gateway checks or computes with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PinStanding {
+    /// The token has no such PIN.
+    None,
+    /// None is kept: not enrolled yet, or an administrator has reset it.
+    Due,
+    /// The user has chosen one.
+    Chosen,
 }
 
 /// A token.
@@ -96,7 +105,7 @@ pub struct TokenRow {
     /// What it generates.
     pub mode: OtpMode,
     /// How its PIN is checked.
-    pub pin: PinType,
+    pub pin: PinPolicy,
     /// Does it answer login requests, and how sure must it be?
     pub push: PushPolicy,
     /// The device that it lives on.
@@ -115,11 +124,33 @@ pub struct TokenRow {
     pub typing_failures: u32,
     /// Typing is locked until then.
     pub typing_locked_until: Option<UnixMillis>,
+    /// Where its server PIN stands.
+    pub pin_standing: PinStanding,
+    /// Wrong server PINs since the last right one.
+    pub pin_failures: u32,
+    /// The server PIN is locked until then.
+    pub pin_locked_until: Option<UnixMillis>,
+    /// The sequence of the last change of the server PIN that was looked at.
+    pub pin_sequence: u64,
     /// When it was issued.
     pub created: UnixMillis,
 }
 
 impl TokenRow {
+    /// Until when the server PIN is locked, if it is now.
+    #[must_use]
+    pub fn pin_locked(&self, now: UnixMillis) -> Option<UnixMillis> {
+        self.pin_locked_until.filter(|until| now < *until)
+    }
+
+    /// Until when no typed passcode is looked at, if typing or the server PIN is locked now.
+    #[must_use]
+    pub fn typing_locked(&self, now: UnixMillis) -> Option<UnixMillis> {
+        self.typing_locked_until
+            .filter(|until| now < *until)
+            .max(self.pin_locked(now))
+    }
+
     /// Answers login requests now.
     #[must_use]
     pub fn takes_push(&self) -> bool {
@@ -129,15 +160,17 @@ impl TokenRow {
     }
 }
 
-const COLUMNS: &str = "serial, user_id, state, mode, pin_type, push, device_id, decision_key, next_counter, \
-     agent_counter, last_step, drift, typing_failures, typing_locked_until_ms, created_ms";
+const COLUMNS: &str = "serial, user_id, state, mode, pin_policy, push, device_id, decision_key, next_counter, \
+     agent_counter, last_step, drift, typing_failures, typing_locked_until_ms, \
+     coalesce(server_pin_mac, pin_hash_sealed) IS NOT NULL AS pin_chosen, pin_failures, \
+     pin_locked_until_ms, pin_sequence, created_ms";
 
 impl Rows<'_> {
     /// Adds a token in the state [`TokenState::Issued`].
     pub(crate) fn add_token(self, token: &NewToken, at: UnixMillis) -> Result<(), StoreError> {
         self.connection
             .prepare_cached(
-                "INSERT INTO token (serial, user_id, state, mode, pin_type, push, created_ms)
+                "INSERT INTO token (serial, user_id, state, mode, pin_policy, push, created_ms)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?
             .execute(params![
@@ -145,7 +178,7 @@ impl Rows<'_> {
                 token.user.0,
                 TokenState::Issued.as_str(),
                 json(&token.mode, "token mode")?,
-                json(&token.pin, "PIN type")?,
+                pin_policy::write(token.pin)?,
                 json(&token.push, "push policy")?,
                 at.0,
             ])?;
@@ -244,7 +277,7 @@ impl Rows<'_> {
                 "UPDATE token SET state = ?2, seed_sealed = NULL, mac_key_sealed = NULL WHERE serial = ?1",
             )?
             .execute(params![serial, TokenState::Revoked.as_str()])?;
-        Ok(())
+        self.reset_pin(serial)
     }
 
     /// Removes the token, its activation and its requests.
@@ -265,7 +298,7 @@ impl Rows<'_> {
         self.token_secret("mac_key_sealed", "mac key", serial)
     }
 
-    fn token_secret(
+    pub(super) fn token_secret(
         self,
         column: &'static str,
         kind: &'static str,
@@ -345,12 +378,20 @@ fn token(row: &Row<'_>) -> Result<TokenRow, StoreError> {
     let state: String = row.get("state")?;
     let device: Option<[u8; 16]> = row.get("device_id")?;
     let last_step: Option<i64> = row.get("last_step")?;
+    let pin = pin_policy::read(&row.get::<_, String>("pin_policy")?)?;
+    let pin_standing = match pin {
+        PinPolicy::None | PinPolicy::Token(_) => PinStanding::None,
+        PinPolicy::Server(_) | PinPolicy::InPasscode if row.get("pin_chosen")? => {
+            PinStanding::Chosen
+        }
+        PinPolicy::Server(_) | PinPolicy::InPasscode => PinStanding::Due,
+    };
     Ok(TokenRow {
         serial: row.get("serial")?,
         user: UserId(row.get("user_id")?),
         state: state.parse()?,
         mode: from_json(row, "mode", "token mode")?,
-        pin: from_json(row, "pin_type", "PIN type")?,
+        pin,
         push: from_json(row, "push", "push policy")?,
         device: device.map(DeviceId),
         decision_key: row.get("decision_key")?,
@@ -362,6 +403,12 @@ fn token(row: &Row<'_>) -> Result<TokenRow, StoreError> {
         typing_locked_until: row
             .get::<_, Option<i64>>("typing_locked_until_ms")?
             .map(UnixMillis),
+        pin_standing,
+        pin_failures: row.get("pin_failures")?,
+        pin_locked_until: row
+            .get::<_, Option<i64>>("pin_locked_until_ms")?
+            .map(UnixMillis),
+        pin_sequence: from_row(row.get("pin_sequence")?),
         created: UnixMillis(row.get("created_ms")?),
     })
 }

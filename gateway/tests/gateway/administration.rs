@@ -2,16 +2,12 @@
 
 use std::{collections::HashMap, fs, os::unix::fs::PermissionsExt as _};
 
-use countersign_core::{
-    otp::OtpMode,
-    secret::SecretText,
-    token::{PinType, PushPolicy},
-};
+use countersign_core::secret::SecretText;
 use countersign_gateway::{
     control::{self, Control},
     service::{
-        LoginState, NewTokenError, NewTokenSpec, NewUserError, OpenError, PasscodeVerdict,
-        PasswordVerdict, Service, Subject, TokenError,
+        LoginState, NewUserError, OpenError, PasscodeVerdict, PasswordVerdict, Service, Subject,
+        TokenError,
     },
     settings::Config,
 };
@@ -151,29 +147,6 @@ async fn a_lost_counter_or_clock_is_found_again() {
     assert!(matches!(
         check(passcode).await.unwrap(),
         PasscodeVerdict::Accepted { .. }
-    ));
-}
-
-#[tokio::test]
-async fn what_the_agent_cannot_do_yet_is_refused() {
-    let stage = Stage::new().await;
-    let issue = |mode: OtpMode, pin| {
-        let spec = NewTokenSpec {
-            mode,
-            pin,
-            push: PushPolicy::Off,
-        };
-        stage.service.issue_token(USER, spec)
-    };
-    for pin in [PinType::Token, PinType::Server] {
-        assert!(matches!(issue(time(), pin).await, Err(NewTokenError::Pin)));
-    }
-    let suite = OtpMode::Challenge {
-        suite: "OCRA-1:HOTP-SHA256-8:QN08-PSHA1".parse().unwrap(),
-    };
-    assert!(matches!(
-        issue(suite, PinType::None).await,
-        Err(NewTokenError::Suite)
     ));
 }
 

@@ -7,7 +7,7 @@ use countersign_core::{
     dskpp::{AuthenticationCode, DskppError, MEDIA_TYPE, client},
     ids::DeviceId,
     otp::{OtpMode, hotp, ocra::Inputs, time_step},
-    pskc::KeyPackage,
+    pskc::{KeyPackage, PinPolicy},
     secret::{SecretBytes, SecretText},
     signing::{self, Label},
 };
@@ -42,6 +42,8 @@ pub(crate) struct Device {
     pub(crate) seed: SecretBytes,
     pub(crate) mac_key: SecretBytes,
     pub(crate) package: KeyPackage,
+    /// What its user types as the server PIN; empty where the token has none.
+    pub(crate) pin: String,
 }
 
 /// What an approval says, for tests to change.
@@ -89,6 +91,7 @@ impl Device {
             seed: provisioned.k_token,
             mac_key: provisioned.k_mac,
             package: provisioned.package,
+            pin: String::new(),
         })
     }
 
@@ -99,7 +102,7 @@ impl Device {
             channel_key: signing::public_to_sec1(&VerifyingKey::from(&self.channel)),
             decision_key: signing::public_to_sec1(&VerifyingKey::from(&self.decision)),
             device_name: "a test".to_owned(),
-            server_pin: String::new(),
+            server_pin: self.pin.clone(),
         }
         .encode_to_vec();
         push::RegisterRequest {
@@ -132,8 +135,10 @@ impl Device {
         let OtpMode::Challenge { suite } = &self.package.mode else {
             panic!("not a challenge-response token");
         };
+        let pin_hash = suite.pin_hash(&self.pin.as_str().into());
         let inputs = Inputs {
             challenge,
+            pin_hash: pin_hash.as_ref(),
             ..Inputs::default()
         };
         suite.compute(&self.seed, &inputs).unwrap()
@@ -233,8 +238,39 @@ impl Device {
                 approval.body.encode_to_vec(),
             )),
             passcode: approval.passcode.expose().to_owned(),
-            server_pin: String::new(),
+            server_pin: match self.package.pin {
+                PinPolicy::Server(_) => self.pin.clone(),
+                PinPolicy::None | PinPolicy::Token(_) | PinPolicy::InPasscode => String::new(),
+            },
         }
+    }
+
+    /// A change of the server PIN.
+    pub(crate) fn pin_change(
+        &self,
+        stage: &Stage,
+        current: &str,
+        new: &str,
+        sequence: u64,
+    ) -> push::ServerPinBody {
+        push::ServerPinBody {
+            service_id: stage.service.keys().service.as_bytes().to_vec(),
+            device_id: self.id.as_bytes().to_vec(),
+            serial: self.serial().to_owned(),
+            current: current.to_owned(),
+            new: new.to_owned(),
+            sequence,
+        }
+    }
+
+    /// Signs and sends a change of the server PIN.
+    pub(crate) async fn change_pin(
+        &self,
+        stage: &Stage,
+        body: &push::ServerPinBody,
+    ) -> Result<push::ServerPinReply, Status> {
+        let signed = sign(&self.channel, Label::ServerPin, body.encode_to_vec());
+        change_pin(stage, signed).await
     }
 
     pub(crate) fn deny(&self, stage: &Stage, request: &push::Signed) -> push::Decision {
@@ -314,6 +350,17 @@ pub(crate) async fn register(
     request: push::RegisterRequest,
 ) -> Result<push::RegisterReply, Status> {
     Ok(client(stage).register(request).await?.into_inner())
+}
+
+pub(crate) async fn change_pin(
+    stage: &Stage,
+    signed: push::Signed,
+) -> Result<push::ServerPinReply, Status> {
+    let request = push::ServerPinRequest {
+        body: signed.body,
+        signature: signed.signature,
+    };
+    Ok(client(stage).change_server_pin(request).await?.into_inner())
 }
 
 /// Posts a body to the enrollment service.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use countersign_core::{
     otp::{Digits, HashAlgorithm, OtpMode, Period},
+    pskc::PinPolicy,
     secret::SecretText,
     time::UnixMillis,
-    token::{PinType, PushPolicy, VerificationLevel},
+    token::{PushPolicy, VerificationLevel},
 };
 use countersign_gateway::{
     clock::Clock,
@@ -105,11 +106,16 @@ impl Stage {
 
     /// Issues a token and returns its activation string.
     pub(crate) async fn issue(&self, mode: OtpMode, push: PushPolicy) -> SecretText {
-        let spec = NewTokenSpec {
-            mode,
-            pin: PinType::None,
-            push,
-        };
+        self.issue_with_pin(mode, push, PinPolicy::None).await
+    }
+
+    pub(crate) async fn issue_with_pin(
+        &self,
+        mode: OtpMode,
+        push: PushPolicy,
+        pin: PinPolicy,
+    ) -> SecretText {
+        let spec = NewTokenSpec { mode, pin, push };
         self.service
             .issue_token(USER, spec)
             .await
@@ -126,6 +132,21 @@ impl Stage {
     pub(crate) async fn device_with(&self, mode: OtpMode, push: PushPolicy) -> Device {
         let activation = self.issue(mode, push).await;
         let device = Device::enroll(self, &activation).await.unwrap();
+        device.register(self).await.unwrap();
+        device
+    }
+
+    /// A device with one token whose PIN the gateway checks or computes with.
+    pub(crate) async fn device_with_pin(
+        &self,
+        mode: OtpMode,
+        policy: PinPolicy,
+        pin: &str,
+    ) -> Device {
+        let push = PushPolicy::Allowed(VerificationLevel::Pin);
+        let activation = self.issue_with_pin(mode, push, policy).await;
+        let mut device = Device::enroll(self, &activation).await.unwrap();
+        pin.clone_into(&mut device.pin);
         device.register(self).await.unwrap();
         device
     }
@@ -209,5 +230,12 @@ pub(crate) fn event() -> OtpMode {
 pub(crate) fn challenge() -> OtpMode {
     OtpMode::Challenge {
         suite: "OCRA-1:HOTP-SHA1-6:QN08".parse().unwrap(),
+    }
+}
+
+/// A suite that takes the PIN in.
+pub(crate) fn challenge_with_pin() -> OtpMode {
+    OtpMode::Challenge {
+        suite: "OCRA-1:HOTP-SHA1-6:QN08-PSHA1".parse().unwrap(),
     }
 }

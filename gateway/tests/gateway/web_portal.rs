@@ -1,6 +1,9 @@
 //! The sample resource, as a browser without scripts meets it.
 
-use countersign_core::token::PushPolicy;
+use countersign_core::{
+    pskc::{PinPlace, PinPolicy},
+    token::PushPolicy,
+};
 use countersign_gateway::service::DenyReason;
 use countersign_proto::push::v1 as push;
 use http::{Method, StatusCode};
@@ -82,6 +85,35 @@ async fn a_typed_passcode_lets_in_once_and_logging_out_ends_it() {
         .await;
     assert!(!is_in(&again));
     assert!(again.body.contains("used before"));
+}
+
+#[tokio::test]
+async fn the_server_pin_is_typed_with_the_passcode_and_the_page_says_where() {
+    for (place, sentence) in [
+        (PinPlace::Prepend, "Type your server PIN before it"),
+        (PinPlace::Append, "Type your server PIN behind it"),
+    ] {
+        let stage = Stage::new().await;
+        let device = stage
+            .device_with_pin(event(), PinPolicy::Server(place), "Amsel7")
+            .await;
+        let mut client = Client::new(&stage).await;
+        let choice = half_way(&mut client).await;
+        assert!(choice.body.contains(sentence), "{}", choice.body);
+        assert!(choice.body.contains("inputmode=\"text\""));
+        let typed = |pin: &str, counter| match place {
+            PinPlace::Prepend => format!("{pin}{}", device.passcode(counter).expose()),
+            PinPlace::Append => format!("{}{pin}", device.passcode(counter).expose()),
+        };
+        for wrong in [typed("Amsel8", 0), typed("Amsel7", 0)] {
+            let page = client.fill("passcode", &[("passcode", &wrong)]).await;
+            assert!(page.body.contains("This passcode is not right"));
+        }
+        let page = client
+            .fill("passcode", &[("passcode", &typed("Amsel7", 1))])
+            .await;
+        assert!(is_in(&page), "{}", page.body);
+    }
 }
 
 #[tokio::test]

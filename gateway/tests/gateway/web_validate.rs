@@ -1,6 +1,10 @@
 //! The HTTP API's answers, in privacyIDEA's form.
 
-use countersign_core::{otp::OtpMode, token::PushPolicy};
+use countersign_core::{
+    otp::OtpMode,
+    pskc::{PinPlace, PinPolicy},
+    token::PushPolicy,
+};
 use countersign_proto::push::v1 as push;
 use http::Method;
 
@@ -56,6 +60,32 @@ async fn triggered(front: &mut Client) -> (String, Reply) {
         .unwrap()
         .to_owned();
     (id, reply)
+}
+
+#[tokio::test]
+async fn pass_holds_the_server_pin_and_what_was_wrong_is_not_told() {
+    let stage = Stage::new().await;
+    let policy = PinPolicy::Server(PinPlace::Append);
+    let device = stage.device_with_pin(event(), policy, "4711").await;
+    let mut front = front(&stage).await;
+    let pass = |counter, pin: &str| format!("{}{pin}", device.passcode(counter).expose());
+    let accepted = check(&mut front, &pass(0, "4711"), None).await;
+    assert_eq!(accepted.json()["result"]["authentication"], "ACCEPT");
+    let mut told = Vec::new();
+    for wrong in [
+        pass(1, "0815"),
+        pass(1, "4711"),
+        pass(0, "4711"),
+        pass(2, ""),
+        "000000004711".to_owned(),
+        "000000000815".to_owned(),
+    ] {
+        let mut reply = check(&mut front, &wrong, None).await.json();
+        reply["time"].take();
+        told.push(reply);
+    }
+    assert_eq!(told[0]["detail"]["message"], "wrong otp value");
+    assert!(told.iter().all(|reply| *reply == told[0]), "{told:?}");
 }
 
 #[tokio::test]

@@ -52,8 +52,12 @@ pub(super) async fn show(
     let form_secret = visitor.cookie.form_secret();
     match &session.stage {
         Stage::Choosing => {
+            let pin = match portal.service.typed_pin(&session.user).await {
+                Ok(pin) => pin,
+                Err(ServiceError(error)) => return failed(&portal, &error),
+            };
             let notice = portal.sessions.take_notice(&visitor.cookie.key());
-            views::choose(&portal, &session.user, notice, &form_secret).into()
+            views::choose(&portal, &session.user, pin, notice, &form_secret).into()
         }
         Stage::Waiting(waiting) => {
             let service = &portal.service;
@@ -67,9 +71,14 @@ pub(super) async fn show(
             };
             match standing {
                 Standing::Open => {
+                    let pin = match service.typed_pin(&session.user).await {
+                        Ok(pin) => pin,
+                        Err(ServiceError(error)) => return failed(&portal, &error),
+                    };
                     let notice = portal.sessions.take_notice(&visitor.cookie.key());
                     if waiting.push.is_none() || shown.way == "passcode" {
-                        views::type_passcode(&portal, waiting, left_ms, notice, &form_secret).into()
+                        views::type_passcode(&portal, waiting, left_ms, pin, notice, &form_secret)
+                            .into()
                     } else {
                         views::waiting(&portal, waiting, left_ms, &form_secret).into()
                     }

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     push::Availability,
     random::SystemRandom,
+    service::TypedPin,
     web::pages::{
         frame::{Page, Refresh},
         html::{Escaped, Text, html},
@@ -88,6 +89,7 @@ pub(super) fn login_form(
 pub(super) fn choose(
     portal: &Portal,
     user: &str,
+    pin: TypedPin,
     notice: Option<Notice>,
     form_secret: &str,
 ) -> Page {
@@ -101,7 +103,7 @@ pub(super) fn choose(
             "type=\"submit\" name=\"push\" value=\"1\">Send a login request to my desktop</button></form>"
         ]
     };
-    let passcode = |rank| passcode_form(form_secret, rank, &html![SHOW_PASSCODE]);
+    let passcode = |rank| passcode_form(form_secret, rank, pin, &html![SHOW_PASSCODE]);
     // Where the desktop cannot be asked, or a passcode was mistyped, typing comes first.
     let ways = if notice.is_none() {
         html![push(""), OR, passcode(Rank::Second)]
@@ -154,21 +156,39 @@ enum Rank {
 const OR: &str = "<p class=\"either\">or</p>";
 const SHOW_PASSCODE: &str = "The command <code>countersign code</code> shows it.";
 
-fn passcode_form(form_secret: &str, rank: Rank, hint: &Escaped) -> Escaped {
+fn passcode_form(form_secret: &str, rank: Rank, pin: TypedPin, hint: &Escaped) -> Escaped {
     let (focus, class) = match rank {
         Rank::First => (" autofocus", ""),
         Rank::Second => ("", " class=\"quiet\""),
+    };
+    // A server PIN may have letters: no keypad for it.
+    let (keyboard, pin_hint) = match pin {
+        TypedPin::None => ("numeric", ""),
+        TypedPin::Prepend => (
+            "text",
+            " Type your server PIN before it, without a space between.",
+        ),
+        TypedPin::Append => (
+            "text",
+            " Type your server PIN behind it, without a space between.",
+        ),
+        TypedPin::Differs => (
+            "text",
+            " If the token has a server PIN, type both together, without a space between.",
+        ),
     };
     html![
         "<form method=\"post\" action=\"/example/passcode\">",
         hidden(form_secret),
         "<label for=\"passcode\">Passcode</label>\
-         <input class=\"passcode\" type=\"text\" id=\"passcode\" name=\"passcode\" inputmode=\"numeric\" \
-         autocomplete=\"one-time-code\" autocapitalize=\"none\" spellcheck=\"false\" maxlength=\"160\" \
+         <input class=\"passcode\" type=\"text\" id=\"passcode\" name=\"passcode\" inputmode=\"",
+        keyboard,
+        "\" autocomplete=\"one-time-code\" autocapitalize=\"none\" spellcheck=\"false\" maxlength=\"160\" \
          aria-describedby=\"passcode-hint\" required",
         focus,
         "><p class=\"hint\" id=\"passcode-hint\">",
         hint,
+        pin_hint,
         "</p><button type=\"submit\"",
         class,
         ">Log in with the passcode</button></form>"
@@ -300,6 +320,7 @@ pub(super) fn type_passcode(
     portal: &Portal,
     waiting: &Waiting,
     left_ms: u32,
+    pin: TypedPin,
     notice: Option<Notice>,
     form_secret: &str,
 ) -> Page {
@@ -341,7 +362,7 @@ pub(super) fn type_passcode(
         "</p>",
         notice.map(|notice| notice_box(said(notice))),
         challenge,
-        passcode_form(form_secret, Rank::First, &hint),
+        passcode_form(form_secret, Rank::First, pin, &hint),
         time_left(left_ms),
         "<div class=\"aside rows\">",
         back,
