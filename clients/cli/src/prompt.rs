@@ -68,6 +68,16 @@ impl Terminal {
         Ok(answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes"))
     }
 
+    /// Offers something that most take; only a no is no.
+    ///
+    /// # Errors
+    ///
+    /// The terminal is gone, or the user ends the input.
+    pub(crate) async fn offer(&self, question: &str) -> Result<bool, Failure> {
+        let answer = self.ask(&format!("{question} [Y/n] ")).await?;
+        Ok(!answer.eq_ignore_ascii_case("n") && !answer.eq_ignore_ascii_case("no"))
+    }
+
     /// Asks for a secret, not shown as it is typed, of at most `max` bytes. What was typed ahead is
     /// thrown away: it was shown.
     ///
@@ -80,12 +90,8 @@ impl Terminal {
         question: &str,
         max: usize,
     ) -> Result<Secret, Failure> {
-        let quiet = Quiet::begin(&self.tty)?;
-        output::note(&format!("{question}: "));
-        let line = self.line(max).await;
-        drop(quiet);
-        output::note("\n");
-        secret_line::finish(what, line?, max)
+        let line = self.hidden_line(question, max).await?;
+        secret_line::finish(what, line, max)
     }
 
     /// Asks for a new secret twice, until both are the same.
@@ -94,8 +100,40 @@ impl Terminal {
     ///
     /// As [`Terminal::ask_hidden`], or the two differ every time.
     pub(crate) async fn ask_new(&self, what: &str, max: usize) -> Result<Secret, Failure> {
-        for _ in 0..ATTEMPTS {
-            let first = self.ask_hidden(what, &format!("New {what}"), max).await?;
+        let question = format!("New {what}");
+        let first = self.ask_hidden(what, &question, max).await?;
+        self.repeated(first, what, &question, max).await
+    }
+
+    /// As [`Terminal::ask_new`] with another first question; an empty line chooses none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Terminal::ask_new`].
+    pub(crate) async fn ask_new_or_none(
+        &self,
+        what: &str,
+        question: &str,
+        max: usize,
+    ) -> Result<Option<Secret>, Failure> {
+        let line = self.hidden_line(question, max).await?;
+        let first = secret_line::finish_or_empty(what, line, max)?;
+        if first.is_empty() {
+            return Ok(None);
+        }
+        let again = format!("New {what}");
+        self.repeated(first, what, &again, max).await.map(Some)
+    }
+
+    /// The same secret again; if it is another one, both are asked for again.
+    async fn repeated(
+        &self,
+        mut first: Secret,
+        what: &str,
+        question: &str,
+        max: usize,
+    ) -> Result<Secret, Failure> {
+        for attempt in 1..=ATTEMPTS {
             let second = self
                 .ask_hidden(what, &format!("The same {what} again"), max)
                 .await?;
@@ -103,10 +141,23 @@ impl Terminal {
                 return Ok(first);
             }
             output::note("These are not the same.\n");
+            if attempt < ATTEMPTS {
+                first = self.ask_hidden(what, question, max).await?;
+            }
         }
         Err(Failure::cancelled(format!(
             "The {what} was not typed twice the same."
         )))
+    }
+
+    /// One line that is not shown as it is typed.
+    async fn hidden_line(&self, question: &str, max: usize) -> Result<Secret, Failure> {
+        let quiet = Quiet::begin(&self.tty)?;
+        output::note(&format!("{question}: "));
+        let line = self.line(max).await;
+        drop(quiet);
+        output::note("\n");
+        line
     }
 
     /// One line without its end. Canonical mode: the terminal driver edits, `read` gives whole lines.

@@ -290,7 +290,10 @@ impl AgentClient {
     /// # Errors
     ///
     /// See [`AgentClient`].
-    pub async fn remove_slot(&mut self, request: api::RemoveSlotRequest) -> Result<(), ClientError> {
+    pub async fn remove_slot(
+        &mut self,
+        request: api::RemoveSlotRequest,
+    ) -> Result<(), ClientError> {
         within(self.deadlines.with_others, self.stub.remove_slot(request))
             .await
             .map(|api::RemoveSlotReply {}| ())

@@ -57,6 +57,11 @@ impl Cell {
         }
     }
 
+    /// Whether it shows nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.width() == 0
+    }
+
     fn width(&self) -> usize {
         match &self.drawn {
             Some((_, columns)) => *columns,
@@ -177,6 +182,23 @@ pub(crate) fn pairs(rows: &[(&str, Cell)], style: &Style) -> String {
     lines
 }
 
+/// `words` in lines of at most `columns`, broken between words where that is possible.
+pub(crate) fn wrapped(words: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text::sentence(words).split(' ') {
+        match lines.last_mut() {
+            Some(line)
+                if line.width().saturating_add(word.width()).saturating_add(1) <= columns =>
+            {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// One row for scripts: safe fields with a tab between them.
 pub(crate) fn tabbed(fields: &[&str]) -> String {
     let mut line = fields
@@ -205,6 +227,13 @@ mod tests {
             table(&["NAME", "GAP", "LAST"], &rows, &Style::new(false, 80)),
             "NAME      LAST\n重要      x\nWork VPN\n"
         );
+    }
+
+    #[test]
+    fn sentences_break_between_words() {
+        assert_eq!(wrapped("one two three", 8), ["one two", "three"]);
+        assert_eq!(wrapped("extraordinary x", 4), ["extraordinary", "x"]);
+        assert_eq!(wrapped("", 4), [""]);
     }
 
     #[test]

@@ -33,6 +33,10 @@ pub(crate) struct Token {
     pub(crate) exportable: Option<bool>,
     pub(crate) created: Option<i64>,
     pub(crate) service: Option<String>,
+    pub(crate) tries_left: Option<u32>,
+    pub(crate) biometric: Option<String>,
+    pub(crate) pin_asking: Option<String>,
+    pub(crate) pin_rules: Option<String>,
     #[serde(skip)]
     pub(crate) kind: Kind,
 }
@@ -43,6 +47,8 @@ pub(crate) struct Kind {
     pub(crate) mode: OtpMode,
     pub(crate) state: TokenState,
     pub(crate) pin: api::PinType,
+    pub(crate) biometric: api::BiometricState,
+    pub(crate) asking: api::PinAsking,
 }
 
 impl From<api::Token> for Token {
@@ -51,6 +57,8 @@ impl From<api::Token> for Token {
             mode: token.mode(),
             state: token.state(),
             pin: token.pin_type(),
+            biometric: token.biometric(),
+            asking: token.pin_asking(),
         };
         let push_verification = token.push_verification();
         let sealed = kind.mode == OtpMode::Unspecified;
@@ -76,6 +84,10 @@ impl From<api::Token> for Token {
             exportable: (!sealed).then_some(token.exportable),
             created: (!sealed && token.created != 0).then_some(token.created),
             service: text(token.service),
+            tries_left: token.tries_left.filter(|_| !sealed),
+            biometric: kind.biometric.word(),
+            pin_asking: kind.asking.word(),
+            pin_rules: text(token.pin_rules),
             kind,
         }
     }
@@ -152,6 +164,10 @@ impl Token {
                 "created",
                 self.created.map(|at| at.to_string()).unwrap_or_default(),
             ),
+            ("Tries left", "tries_left", number(self.tries_left)),
+            ("Finger", "biometric", text(&self.biometric)),
+            ("PIN asked", "pin_asking", text(&self.pin_asking)),
+            ("PIN rules", "pin_rules", text(&self.pin_rules)),
         ]
     }
 
@@ -161,6 +177,8 @@ impl Token {
             "mode" => words::mode(self.kind.mode).to_owned(),
             "state" => words::spaced(self.state.as_deref()),
             "pin_type" => words::pin(self.kind.pin).to_owned(),
+            "biometric" => words::biometric(self.kind.biometric).to_owned(),
+            "pin_asking" => words::pin_asking(self.kind.asking).to_owned(),
             "period" if !word.is_empty() => format!("{word} s"),
             "push_verification" if self.push != Some(true) => String::new(),
             "created" => self
