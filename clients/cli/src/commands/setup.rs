@@ -136,8 +136,8 @@ async fn choose(wish: &mut Wish, terminal: &Terminal) -> Result<(), Failure> {
         (_, UnlockMode::Session) => return Ok(()),
         (_, UnlockMode::Unspecified) => {
             output::note(
-                "The vault holds your tokens. With a PIN, nobody opens it who only sits at your open session;\n\
-                 without one, it opens with your session and asks for nothing.\n",
+                "A PIN keeps your tokens from whoever finds your session open. Without one the\n\
+                 vault opens with your session and asks for nothing.\n",
             );
             let question = "Choose a PIN that unlocks the vault (6 characters or more; empty: it opens with your session)";
             wish.secret = terminal

@@ -8,12 +8,12 @@ use std::{
     process::{Command, Stdio},
 };
 
-use countersign_proto::agent::v1::agent_server::AgentServer;
+use countersign_proto::agent::v1::{Reason, agent_server::AgentServer};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_stream::wrappers::UnixListenerStream;
 
-use crate::fake_agent::FakeAgent;
+use crate::fake_agent::{FakeAgent, refusal};
 
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_countersign");
@@ -55,8 +55,15 @@ impl Stage {
             let _inside = runtime.enter();
             tokio::net::UnixListener::from_std(listener).unwrap()
         };
+        let seen = agent.clone();
         let server = tonic::transport::Server::builder()
-            .add_service(AgentServer::new(agent.clone()))
+            .add_service(AgentServer::with_interceptor(
+                agent.clone(),
+                move |request: tonic::Request<()>| {
+                    seen.see(request.metadata());
+                    Ok(request)
+                },
+            ))
             .serve_with_incoming(UnixListenerStream::new(listener));
         runtime.spawn(server);
         Self {
@@ -79,6 +86,22 @@ impl Stage {
     /// What the agent was asked.
     pub(crate) fn calls(&self) -> Vec<String> {
         self.agent.script().calls.clone()
+    }
+
+    /// Says next that nobody can be asked in a dialog, as often as `times`.
+    pub(crate) fn without_dialog(&self, times: usize) {
+        let none = refusal(
+            Reason::VerificationUnavailable,
+            "Nobody can be asked: no pinentry program is installed.",
+            None,
+        );
+        self.agent.script().refusals = vec![none; times].into();
+    }
+
+    /// Refuses the next call that may need a person.
+    pub(crate) fn refuses(&self, reason: Reason, message: &str, tries_left: Option<u32>) {
+        let detail = refusal(reason, message, tries_left);
+        self.agent.script().refusals.push_back(detail);
     }
 }
 

@@ -15,11 +15,34 @@ use rustix::{
     termios::{LocalModes, Winsize},
 };
 
+use crate::stage::{PROGRAM, Stage};
+
 /// How long a person waits for the program to show something.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The program with a controlling terminal, once a [`Typist`] starts it.
+pub(crate) fn on_terminal(stage: &Stage, arguments: &[&str]) -> Command {
+    let mut command = stage.place.command("/usr/bin/setsid");
+    command.args(["--ctty", "--wait", PROGRAM]).args(arguments);
+    command
+}
+
+/// Starts the program on a terminal.
+pub(crate) fn start(stage: &Stage, arguments: &[&str]) -> Typist {
+    Typist::start(on_terminal(stage, arguments))
+}
+
+/// Starts the program on a terminal without colours.
+pub(crate) fn start_plain(stage: &Stage, arguments: &[&str]) -> Typist {
+    let mut command = on_terminal(stage, arguments);
+    command.env("NO_COLOR", "1");
+    Typist::start(command)
+}
+
 /// A program on a terminal of 80 columns.
 pub(crate) struct Typist {
+    /// The path of the terminal.
+    pub(crate) terminal: String,
     keyboard: File,
     screen: Receiver<Vec<u8>>,
     seen: String,
@@ -34,6 +57,7 @@ impl Typist {
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
         let name = ptsname(&master, Vec::new()).unwrap();
+        let path = name.to_str().unwrap().to_owned();
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let terminal = File::from(rustix::fs::open(name, flags, Mode::empty()).unwrap());
         let size = Winsize {
@@ -63,6 +87,7 @@ impl Typist {
             }
         });
         Self {
+            terminal: path,
             keyboard,
             screen,
             seen: String::new(),
