@@ -4,7 +4,10 @@
 //! of our own, so that no other program sees it change. Questions go to standard error. What is typed
 //! unseen is wiped, and the terminal is put back on every way out.
 
-use std::io::{self, IsTerminal as _};
+use std::{
+    io::{self, IsTerminal as _},
+    os::fd::{AsFd, OwnedFd},
+};
 
 use countersign_proto::agent::v1::Reason;
 use rustix::{
@@ -189,6 +192,46 @@ impl Terminal {
     }
 }
 
+/// The modes of the controlling terminal, put back when this is dropped.
+///
+/// The agent's dialog may be drawn on this terminal by another program, which is ended when this one is: then nobody else
+/// puts the modes back that it has changed.
+pub(crate) struct Kept {
+    tty: OwnedFd,
+    before: Termios,
+}
+
+impl Kept {
+    /// Keeps them; `None` if there is no controlling terminal.
+    pub(crate) fn begin(interrupts: &Interrupts) -> Option<Self> {
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let tty = rustix::fs::open("/dev/tty", flags, Mode::empty()).ok()?;
+        let before = rustix::termios::tcgetattr(&tty).ok()?;
+        interrupts.arm().ok()?;
+        Some(Self { tty, before })
+    }
+
+    /// Whether the terminal is ours to change: in the background it is somebody else's, and touching it
+    /// would stop us.
+    fn is_ours(&self) -> bool {
+        rustix::termios::tcgetpgrp(&self.tty)
+            .is_ok_and(|foreground| foreground == rustix::process::getpgrp())
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let changed = rustix::termios::tcgetattr(&self.tty).is_ok_and(|now| {
+            now.local_modes != self.before.local_modes
+                || now.input_modes != self.before.input_modes
+                || now.output_modes != self.before.output_modes
+        });
+        if changed && self.is_ours() {
+            put_back(&self.tty, &self.before);
+        }
+    }
+}
+
 /// The terminal, or why the command cannot go on without one.
 pub(crate) fn or_refuse(
     terminal: Option<Terminal>,
@@ -226,9 +269,14 @@ impl<'tty> Quiet<'tty> {
 
 impl Drop for Quiet<'_> {
     fn drop(&mut self) {
-        let back = rustix::termios::tcsetattr(self.tty, OptionalActions::Flush, &self.before);
-        if back.is_err() {
-            output::note("The terminal could not be put back; `stty sane` does it.\n");
-        }
+        put_back(self.tty, &self.before);
+    }
+}
+
+/// What was typed in the meantime is thrown away: it was for a question that is over.
+fn put_back(tty: impl AsFd, before: &Termios) {
+    let back = rustix::termios::tcsetattr(tty, OptionalActions::Flush, before);
+    if back.is_err() {
+        output::note("The terminal could not be put back; `stty sane` does it.\n");
     }
 }

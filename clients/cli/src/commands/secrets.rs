@@ -113,9 +113,7 @@ pub(crate) fn word_for_the_vault(status: &StatusReply) -> &'static str {
     match (status.unlock(), machine, passphrase) {
         (UnlockMode::Pin, true, true) => BOTH,
         (UnlockMode::Pin, true, false) => PIN,
-        (UnlockMode::Session, ..) | (UnlockMode::Pin | UnlockMode::Unspecified, ..) => {
-            PASSPHRASE_WORD
-        }
+        (UnlockMode::Session | UnlockMode::Pin | UnlockMode::Unspecified, ..) => PASSPHRASE_WORD,
     }
 }
 

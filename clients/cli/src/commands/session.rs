@@ -7,8 +7,11 @@ use countersign_proto::agent::v1::Reason;
 use tokio::time::timeout;
 
 use crate::{
-    environment::Environment, exit::Failure, interrupts::Interrupts, output::Output,
-    prompt::Terminal,
+    environment::Environment,
+    exit::Failure,
+    interrupts::Interrupts,
+    output::Output,
+    prompt::{Kept, Terminal},
 };
 
 /// How long a person is left without a word while the agent is busy.
@@ -66,7 +69,10 @@ impl Session {
         let windows = !screen.display.is_empty() || !screen.wayland_display.is_empty();
         if !windows && !screen.tty.is_empty() {
             // The agent's dialog, if there is one, is drawn on this terminal: a word would spoil it.
-            return call.await;
+            let kept = Kept::begin(&self.interrupts);
+            let done = call.await;
+            drop(kept);
+            return done;
         }
         let mut call = pin!(call);
         if let Ok(done) = timeout(SILENCE, call.as_mut()).await {

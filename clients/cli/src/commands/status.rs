@@ -12,7 +12,7 @@ use crate::{
     exit::Failure,
     output::{
         Answer, Paint, Style,
-        table::{Cell, pairs, tabbed, wrapped},
+        table::{Cell, pairs, paragraph, tabbed},
         words::{self, Word as _},
     },
     text,
@@ -209,12 +209,9 @@ impl Status {
         if self.protection.is_empty() {
             return String::new();
         }
-        let columns = style.width().saturating_sub(2);
         let mut lines = format!("\n{}\n", style.paint(Paint::Faint, "Protection"));
         for sentence in &self.protection {
-            for line in wrapped(sentence, columns) {
-                lines.push_str(&format!("  {line}\n"));
-            }
+            lines.push_str(&paragraph(sentence, "  ", style.width()));
         }
         lines
     }

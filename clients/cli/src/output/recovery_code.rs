@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer};
 use unicode_width::UnicodeWidthStr as _;
 use zeroize::Zeroizing;
 
-use super::{Paint, Style, table::wrapped};
+use super::{Paint, Style, table::paragraph};
 use crate::text;
 
 /// The code; wiped when dropped.
@@ -56,17 +56,15 @@ impl RecoveryCode {
             lines.push_str(&row(&code, Paint::Answer));
             lines.push_str(&edge('└', '┘'));
         } else {
-            lines.push_str(&format!(
-                "{title}:\n{}\n",
-                style.paint(Paint::Answer, &code)
-            ));
+            for line in [title, &style.paint(Paint::Answer, &code)] {
+                lines.push_str(line);
+                lines.push('\n');
+            }
         }
         lines.push('\n');
         let advice = "Write it on paper and keep that away from this computer, not on this disk. It opens \
                       the vault when nothing else does. It is not shown again.";
-        for line in wrapped(advice, style.width().saturating_sub(INDENT.len()).min(72)) {
-            lines.push_str(&format!("{INDENT}{line}\n"));
-        }
+        lines.push_str(&paragraph(advice, INDENT, style.width().min(74)));
         lines
     }
 }

@@ -182,20 +182,25 @@ pub(crate) fn pairs(rows: &[(&str, Cell)], style: &Style) -> String {
     lines
 }
 
-/// `words` in lines of at most `columns`, broken between words where that is possible.
-pub(crate) fn wrapped(words: &str, columns: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
+/// `words` in lines of at most `columns`, broken between words where that is possible, each after `indent`.
+pub(crate) fn paragraph(words: &str, indent: &str, columns: usize) -> String {
+    let mut lines = String::new();
+    let mut used = 0_usize;
     for word in text::sentence(words).split(' ') {
-        match lines.last_mut() {
-            Some(line)
-                if line.width().saturating_add(word.width()).saturating_add(1) <= columns =>
-            {
-                line.push(' ');
-                line.push_str(word);
+        let with_it = used.saturating_add(word.width()).saturating_add(1);
+        if lines.is_empty() || with_it > columns {
+            if !lines.is_empty() {
+                lines.push('\n');
             }
-            _ => lines.push(word.to_owned()),
+            lines.push_str(indent);
+            used = indent.width().saturating_add(word.width());
+        } else {
+            lines.push(' ');
+            used = with_it;
         }
+        lines.push_str(word);
     }
+    lines.push('\n');
     lines
 }
 
@@ -231,9 +236,9 @@ mod tests {
 
     #[test]
     fn sentences_break_between_words() {
-        assert_eq!(wrapped("one two three", 8), ["one two", "three"]);
-        assert_eq!(wrapped("extraordinary x", 4), ["extraordinary", "x"]);
-        assert_eq!(wrapped("", 4), [""]);
+        assert_eq!(paragraph("one two three", " ", 8), " one two\n three\n");
+        assert_eq!(paragraph("extraordinary x", "", 4), "extraordinary\nx\n");
+        assert_eq!(paragraph("", "", 4), "\n");
     }
 
     #[test]

@@ -93,6 +93,9 @@ impl From<api::Token> for Token {
     }
 }
 
+/// How many fields are about the PIN, the last ones for scripts.
+const PIN_FIELDS: usize = 4;
+
 /// Why most of a token is not shown.
 pub(crate) fn sealed(style: &Style) -> String {
     let words = "The vault is locked; the rest is sealed. `countersign unlock` opens it.";
@@ -171,12 +174,26 @@ impl Token {
         ]
     }
 
+    /// The same in the order for people: all about the PIN stands together.
+    fn fields_for_people(&self) -> Vec<(&'static str, &'static str, String)> {
+        let mut fields = self.fields();
+        let about_the_pin = fields.split_off(fields.len().saturating_sub(PIN_FIELDS));
+        let behind = fields
+            .iter()
+            .position(|(_, key, _)| *key == "pin_type")
+            .map_or(fields.len(), |at| at.saturating_add(1));
+        fields.splice(behind..behind, about_the_pin);
+        fields
+    }
+
     /// What a person reads for a key where it differs from what a script reads.
     fn said(&self, key: &str, word: String) -> String {
         match key {
             "mode" => words::mode(self.kind.mode).to_owned(),
             "state" => words::spaced(self.state.as_deref()),
             "pin_type" => words::pin(self.kind.pin).to_owned(),
+            // Without a PIN there is nothing that a finger could stand for.
+            "biometric" if self.kind.pin == api::PinType::None => String::new(),
             "biometric" => words::biometric(self.kind.biometric).to_owned(),
             "pin_asking" => words::pin_asking(self.kind.asking).to_owned(),
             "period" if !word.is_empty() => format!("{word} s"),
@@ -194,7 +211,7 @@ impl Token {
 impl Answer for Token {
     fn friendly(&self, style: &Style) -> String {
         let mut rows = Vec::new();
-        for (label, key, word) in self.fields() {
+        for (label, key, word) in self.fields_for_people() {
             let words = self.said(key, word);
             let paint = match key {
                 "name" => Paint::Name,

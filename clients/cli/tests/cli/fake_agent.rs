@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, mpsc::Sender},
 };
 
 use countersign_proto::{
@@ -42,6 +42,8 @@ pub(crate) struct Script {
     pub(crate) keyring: bool,
     /// `call field field`, secrets included: tests compare them.
     pub(crate) calls: Vec<String>,
+    /// Is told when a call has come.
+    pub(crate) arrival: Option<Sender<()>>,
     /// The screen that came with each call.
     pub(crate) screens: Vec<api::CallerScreen>,
 }
@@ -88,6 +90,7 @@ impl FakeAgent {
             recovery_code: "7KQF-2M9X-0001",
             keyring: false,
             calls: Vec::new(),
+            arrival: None,
             screens: Vec::new(),
         })))
     }
@@ -116,6 +119,9 @@ impl FakeAgent {
         let (refusal, hangs) = {
             let mut script = self.script();
             script.calls.push(call);
+            if let Some(arrival) = script.arrival.take() {
+                arrival.send(()).unwrap_or_default();
+            }
             (script.refusal.clone(), script.hangs)
         };
         if hangs {
@@ -190,9 +196,10 @@ impl Agent for FakeAgent {
         if key == api::VaultKey::Unspecified && !script.keyring {
             return Err(Reason::KeySourceAbsent.status("No Secret Service answers.", ""));
         }
-        let made = match key {
-            api::VaultKey::Unspecified => api::VaultKey::SecretService,
-            key => key,
+        let made = if key == api::VaultKey::Unspecified {
+            api::VaultKey::SecretService
+        } else {
+            key
         };
         let session = passphrase.is_empty() && made != api::VaultKey::Passphrase;
         Ok(Response::new(api::SetupReply {

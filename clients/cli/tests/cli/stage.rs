@@ -6,6 +6,8 @@ use std::{
     os::unix::{fs::PermissionsExt as _, net::UnixListener},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::mpsc::channel,
+    time::Duration,
 };
 
 use countersign_proto::agent::v1::{Reason, agent_server::AgentServer};
@@ -15,6 +17,8 @@ use tokio_stream::wrappers::UnixListenerStream;
 
 use crate::fake_agent::{FakeAgent, refusal};
 
+/// How long something is waited for that must come.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_countersign");
 
@@ -86,6 +90,15 @@ impl Stage {
     /// What the agent was asked.
     pub(crate) fn calls(&self) -> Vec<String> {
         self.agent.script().calls.clone()
+    }
+
+    /// Waits until the agent was asked for something.
+    pub(crate) fn is_asked(&self) {
+        let (sender, asked) = channel();
+        self.agent.script().arrival = Some(sender);
+        if self.calls().is_empty() {
+            asked.recv_timeout(PATIENCE).unwrap();
+        }
     }
 
     /// Says next that nobody can be asked in a dialog, as often as `times`.

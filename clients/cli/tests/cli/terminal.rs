@@ -243,6 +243,18 @@ fn a_long_wait_is_explained_and_control_c_still_ends_it_after_a_question() {
 }
 
 #[test]
+fn on_a_text_terminal_no_word_spoils_the_dialog_and_control_c_puts_the_terminal_back() {
+    let stage = Stage::new();
+    stage.agent.script().hangs = true;
+    let mut typist = start_plain(&stage, &["code", "Work"]);
+    stage.is_asked();
+    typist.hides_what_is_typed();
+    assert!(!typist.echo());
+    typist.types("\u{3}");
+    assert_eq!(typist.echo_after_end(), (130, true));
+}
+
+#[test]
 fn a_locked_vault_shows_names_and_says_why_not_more() {
     let stage = Stage::new();
     let mut sealed = token("Work");

@@ -6,19 +6,15 @@ use std::{
     process::{Child, Command},
     sync::mpsc::{Receiver, channel},
     thread,
-    time::Duration,
 };
 
 use rustix::{
     fs::{Mode, OFlags},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{LocalModes, Winsize},
+    termios::{LocalModes, OptionalActions, Winsize},
 };
 
-use crate::stage::{PROGRAM, Stage};
-
-/// How long a person waits for the program to show something.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::stage::{PATIENCE, PROGRAM, Stage};
 
 /// The program with a controlling terminal, once a [`Typist`] starts it.
 pub(crate) fn on_terminal(stage: &Stage, arguments: &[&str]) -> Command {
@@ -117,6 +113,15 @@ impl Typist {
     pub(crate) fn echo(&self) -> bool {
         let modes = rustix::termios::tcgetattr(&self.keyboard).unwrap();
         modes.local_modes.contains(LocalModes::ECHO)
+    }
+
+    /// Changes the terminal as a dialog program does that is drawn on it.
+    pub(crate) fn hides_what_is_typed(&self) {
+        let mut modes = rustix::termios::tcgetattr(&self.keyboard).unwrap();
+        modes
+            .local_modes
+            .remove(LocalModes::ECHO | LocalModes::ICANON);
+        rustix::termios::tcsetattr(&self.keyboard, OptionalActions::Now, &modes).unwrap();
     }
 
     /// Waits for the end; gives the exit code and whether what is typed is shown again.
