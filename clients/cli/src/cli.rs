@@ -213,8 +213,7 @@ pub(crate) struct Enroll {
     /// Accept the host that would be shown, and the offered name
     #[arg(long)]
     pub(crate) yes: bool,
-    /// Read the new token's PIN from standard input: its last line, behind the string if that comes from
-    /// there too
+    /// Read the new token's PIN from standard input, its last line
     #[arg(long)]
     pub(crate) pin_stdin: bool,
 }

@@ -20,12 +20,10 @@ pub(crate) enum Pin {
                         dialog can be shown."
 )]
 pub(crate) struct PinChange {
-    /// Name, serial or id of the token; without it the PIN or passphrase that unlocks the vault, which is
-    /// set where there is none
+    /// Name, serial or id; without it what unlocks the vault, set where there is none
     #[arg(value_name = "TOKEN")]
     pub(crate) token: Option<String>,
-    /// Read the current PIN and then the new one from standard input, one line each. Where there is no
-    /// current one, only the new one
+    /// Read the current one, if there is one, and the new one from standard input, a line each
     #[arg(long)]
     pub(crate) pin_stdin: bool,
 }
@@ -62,7 +60,7 @@ pub(crate) struct Biometric {
     /// Whether a finger may stand for the PIN
     #[arg(value_name = "on|off", hide_possible_values = true)]
     pub(crate) switch: Switch,
-    /// Name, serial or id of the token; without it for unlocking the vault and for approvals
+    /// Name, serial or id; without it for unlocking and approvals
     #[arg(value_name = "TOKEN")]
     pub(crate) token: Option<String>,
     #[command(flatten)]

@@ -23,6 +23,10 @@ pub(crate) enum Slot {
 
 /// `vault slot add`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "A vault that opens with your session takes no proof. A recovery code is shown once, \
+                        to be printed."
+)]
 pub(crate) struct SlotAdd {
     /// What shall open the vault as well
     #[arg(value_name = "KIND")]
@@ -47,8 +51,7 @@ pub(crate) struct SlotRemove {
 /// How a change of the vault's slots is proved.
 #[derive(Debug, Args)]
 pub(crate) struct Proof {
-    /// Read the secrets from standard input, one line each: what opens the vault now, and then a new
-    /// passphrase if one is added. A vault that opens with the session needs no current one
+    /// Read what opens it now, then a new passphrase, from standard input, a line each
     #[arg(long)]
     pub(crate) passphrase_stdin: bool,
     /// Prove it with the printed recovery code instead
@@ -80,7 +83,7 @@ pub(crate) struct Setup {
     /// Whether unlocking asks for something
     #[arg(long, value_name = "MODE")]
     pub(crate) unlock: Option<UnlockKind>,
-    /// Read the passphrase, or the PIN beside a key of the machine, from standard input, one line
+    /// Read the passphrase, or the PIN beside the key, from standard input, one line
     #[arg(long)]
     pub(crate) passphrase_stdin: bool,
     /// Make a recovery code as well; it is shown once, to be printed
@@ -113,7 +116,7 @@ pub(crate) enum UnlockKind {
 /// `unlock`.
 #[derive(Debug, Args)]
 pub(crate) struct Unlock {
-    /// Read the PIN, the passphrase or with --recovery the recovery code from standard input, one line
+    /// Read the PIN, passphrase or recovery code from standard input, one line
     #[arg(long)]
     pub(crate) passphrase_stdin: bool,
     /// Unlock with the printed recovery code

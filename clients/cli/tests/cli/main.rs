@@ -18,6 +18,7 @@ mod pins_typed;
 mod refusals;
 mod samples;
 mod screen;
+mod script;
 mod secrets;
 mod setup;
 mod slots;

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_stream::wrappers::UnixListenerStream;
 
-use crate::fake_agent::{FakeAgent, refusal};
+use crate::{fake_agent::FakeAgent, script::refusal};
 
 /// How long something is waited for that must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
