@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::{Read as _, Write as _},
     process::{Child, Command},
-    sync::mpsc::{Receiver, channel},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
 };
 
@@ -134,10 +134,17 @@ impl Typist {
 
     /// Waits for the end; gives the exit code and the rest of the screen.
     pub(crate) fn ends(mut self) -> (i32, String) {
-        let code = self.child.wait().unwrap().code().unwrap();
-        while let Ok(part) = self.screen.recv_timeout(PATIENCE) {
-            self.seen.push_str(&String::from_utf8_lossy(&part));
+        loop {
+            match self.screen.recv_timeout(PATIENCE) {
+                Ok(part) => self.seen.push_str(&String::from_utf8_lossy(&part)),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.child.kill().unwrap();
+                    panic!("the program does not end; the screen shows {:?}", self.seen);
+                }
+            }
         }
+        let code = self.child.wait().unwrap().code().unwrap();
         (code, self.seen)
     }
 }
