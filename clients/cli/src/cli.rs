@@ -1,10 +1,20 @@
 //! What can be typed.
 
+mod pin;
+mod vault;
+
 use std::time::Duration;
 
 use clap::{
     Args, Parser, Subcommand, ValueEnum,
     builder::styling::{AnsiColor, Styles},
+};
+
+pub(crate) use self::{
+    pin::{Asking, Biometric, Pin, PinAsk, PinChange},
+    vault::{
+        Proof, Setup, Slot, SlotAdd, SlotKind, SlotRemove, Unlock, UnlockKind, Vault, VaultKeyKind,
+    },
 };
 
 const STYLES: Styles = Styles::styled()
@@ -72,6 +82,12 @@ pub(crate) enum Command {
     /// Delete a token and its secrets
     Delete(Delete),
 
+    /// Change a PIN, or how often it is asked for
+    #[command(subcommand)]
+    Pin(Pin),
+    /// Let a finger stand for the PIN, or not
+    Biometric(Biometric),
+
     /// Show what the agent is doing
     Status,
     /// Make the vault that holds the tokens
@@ -80,6 +96,9 @@ pub(crate) enum Command {
     Unlock(Unlock),
     /// Lock the vault
     Lock,
+    /// Show and change what opens the vault
+    #[command(subcommand)]
+    Vault(Vault),
     /// Show what happened
     Log(Log),
     /// Print a completion script for a shell
@@ -175,9 +194,9 @@ pub(crate) struct Autosend {
 /// On or off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Switch {
-    /// Login requests come.
+    /// It may happen.
     On,
-    /// None come.
+    /// It may not.
     Off,
 }
 
@@ -194,6 +213,9 @@ pub(crate) struct Enroll {
     /// Accept the host that would be shown, and the offered name
     #[arg(long)]
     pub(crate) yes: bool,
+    /// Read the new token's PIN from standard input, its last line
+    #[arg(long)]
+    pub(crate) pin_stdin: bool,
 }
 
 /// `rename`.
@@ -214,46 +236,6 @@ pub(crate) struct Delete {
     /// Do not ask
     #[arg(long)]
     pub(crate) yes: bool,
-}
-
-/// `setup`.
-#[derive(Debug, Args)]
-pub(crate) struct Setup {
-    /// What opens the vault; without it as config.toml says
-    #[arg(long, value_name = "KIND")]
-    pub(crate) vault_key: Option<VaultKeyKind>,
-    /// Whether unlocking asks for something
-    #[arg(long, value_name = "MODE")]
-    pub(crate) unlock: Option<UnlockKind>,
-    /// Read the passphrase from standard input, one line
-    #[arg(long)]
-    pub(crate) passphrase_stdin: bool,
-}
-
-/// What opens the vault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum VaultKeyKind {
-    /// A key in the session's keyring
-    SecretService,
-    /// A passphrase that you type
-    Passphrase,
-}
-
-/// Whether unlocking asks for something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum UnlockKind {
-    /// A PIN or passphrase is asked for
-    Pin,
-    /// Open while the session's keyring is open
-    Session,
-}
-
-/// `unlock`.
-#[derive(Debug, Args)]
-pub(crate) struct Unlock {
-    /// Read the passphrase from standard input, one line
-    #[arg(long)]
-    pub(crate) passphrase_stdin: bool,
 }
 
 /// `log`.
@@ -318,6 +300,24 @@ mod tests {
             "countersign setup --vault-key passphrase --passphrase-stdin",
             "countersign setup --unlock session",
             "countersign unlock --passphrase-stdin",
+            "countersign unlock --recovery --passphrase-stdin",
+            "countersign setup --vault-key tpm --unlock pin --passphrase-stdin --recovery-code",
+            "countersign setup --vault-key credential",
+            "countersign enroll --yes --pin-stdin -",
+            "countersign pin change",
+            "countersign pin change Work --pin-stdin --json",
+            "countersign pin ask Work every-time",
+            "countersign pin ask Work once-per-unlock --pin-stdin",
+            "countersign biometric on",
+            "countersign biometric off Work",
+            "countersign biometric on Work --pin-stdin",
+            "countersign vault slot list --json",
+            "countersign vault slot add recovery-code --recovery",
+            "countersign vault slot add secret-service",
+            "countersign vault slot add passphrase --passphrase-stdin",
+            "countersign vault slot add credential",
+            "countersign vault slot add tpm",
+            "countersign vault slot remove 3 --passphrase-stdin --yes",
             "countersign lock",
             "countersign autosend on",
             "countersign autosend off Work",
@@ -346,6 +346,17 @@ mod tests {
             "countersign list --timeout NaN",
             "countersign setup --passphrase secret",
             "countersign code Work --pin 1234",
+            "countersign pin",
+            "countersign pin change Work --pin 1234",
+            "countersign pin ask Work",
+            "countersign pin ask Work sometimes",
+            "countersign biometric",
+            "countersign biometric maybe",
+            "countersign vault",
+            "countersign vault slot",
+            "countersign vault slot add",
+            "countersign vault slot add floppy",
+            "countersign vault slot remove",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

@@ -4,7 +4,10 @@
 //! of our own, so that no other program sees it change. Questions go to standard error. What is typed
 //! unseen is wiped, and the terminal is put back on every way out.
 
-use std::io::{self, IsTerminal as _};
+use std::{
+    io::{self, IsTerminal as _},
+    os::fd::{AsFd, OwnedFd},
+};
 
 use countersign_proto::agent::v1::Reason;
 use rustix::{
@@ -68,6 +71,16 @@ impl Terminal {
         Ok(answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes"))
     }
 
+    /// Offers something that most take; only a no is no.
+    ///
+    /// # Errors
+    ///
+    /// The terminal is gone, or the user ends the input.
+    pub(crate) async fn offer(&self, question: &str) -> Result<bool, Failure> {
+        let answer = self.ask(&format!("{question} [Y/n] ")).await?;
+        Ok(!answer.eq_ignore_ascii_case("n") && !answer.eq_ignore_ascii_case("no"))
+    }
+
     /// Asks for a secret, not shown as it is typed, of at most `max` bytes. What was typed ahead is
     /// thrown away: it was shown.
     ///
@@ -80,12 +93,8 @@ impl Terminal {
         question: &str,
         max: usize,
     ) -> Result<Secret, Failure> {
-        let quiet = Quiet::begin(&self.tty)?;
-        output::note(&format!("{question}: "));
-        let line = self.line(max).await;
-        drop(quiet);
-        output::note("\n");
-        secret_line::finish(what, line?, max)
+        let line = self.hidden_line(question, max).await?;
+        secret_line::finish(what, line, max)
     }
 
     /// Asks for a new secret twice, until both are the same.
@@ -94,8 +103,40 @@ impl Terminal {
     ///
     /// As [`Terminal::ask_hidden`], or the two differ every time.
     pub(crate) async fn ask_new(&self, what: &str, max: usize) -> Result<Secret, Failure> {
-        for _ in 0..ATTEMPTS {
-            let first = self.ask_hidden(what, &format!("New {what}"), max).await?;
+        let question = format!("New {what}");
+        let first = self.ask_hidden(what, &question, max).await?;
+        self.repeated(first, what, &question, max).await
+    }
+
+    /// As [`Terminal::ask_new`] with another first question; an empty line chooses none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Terminal::ask_new`].
+    pub(crate) async fn ask_new_or_none(
+        &self,
+        what: &str,
+        question: &str,
+        max: usize,
+    ) -> Result<Option<Secret>, Failure> {
+        let line = self.hidden_line(question, max).await?;
+        let first = secret_line::finish_or_empty(what, line, max)?;
+        if first.is_empty() {
+            return Ok(None);
+        }
+        let again = format!("New {what}");
+        self.repeated(first, what, &again, max).await.map(Some)
+    }
+
+    /// The same secret again; if it is another one, both are asked for again.
+    async fn repeated(
+        &self,
+        mut first: Secret,
+        what: &str,
+        question: &str,
+        max: usize,
+    ) -> Result<Secret, Failure> {
+        for attempt in 1..=ATTEMPTS {
             let second = self
                 .ask_hidden(what, &format!("The same {what} again"), max)
                 .await?;
@@ -103,10 +144,23 @@ impl Terminal {
                 return Ok(first);
             }
             output::note("These are not the same.\n");
+            if attempt < ATTEMPTS {
+                first = self.ask_hidden(what, question, max).await?;
+            }
         }
         Err(Failure::cancelled(format!(
             "The {what} was not typed twice the same."
         )))
+    }
+
+    /// One line that is not shown as it is typed.
+    async fn hidden_line(&self, question: &str, max: usize) -> Result<Secret, Failure> {
+        let quiet = Quiet::begin(&self.tty)?;
+        output::note(&format!("{question}: "));
+        let line = self.line(max).await;
+        drop(quiet);
+        output::note("\n");
+        line
     }
 
     /// One line without its end. Canonical mode: the terminal driver edits, `read` gives whole lines.
@@ -134,6 +188,46 @@ impl Terminal {
             if ended {
                 return Ok(line);
             }
+        }
+    }
+}
+
+/// The modes of the controlling terminal, put back when this is dropped.
+///
+/// The agent's dialog may be drawn on this terminal by another program, which is ended when this one is: then nobody else
+/// puts the modes back that it has changed.
+pub(crate) struct Kept {
+    tty: OwnedFd,
+    before: Termios,
+}
+
+impl Kept {
+    /// Keeps them; `None` if there is no controlling terminal.
+    pub(crate) fn begin(interrupts: &Interrupts) -> Option<Self> {
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let tty = rustix::fs::open("/dev/tty", flags, Mode::empty()).ok()?;
+        let before = rustix::termios::tcgetattr(&tty).ok()?;
+        interrupts.arm().ok()?;
+        Some(Self { tty, before })
+    }
+
+    /// Whether the terminal is ours to change: in the background it is somebody else's, and touching it
+    /// would stop us.
+    fn is_ours(&self) -> bool {
+        rustix::termios::tcgetpgrp(&self.tty)
+            .is_ok_and(|foreground| foreground == rustix::process::getpgrp())
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let changed = rustix::termios::tcgetattr(&self.tty).is_ok_and(|now| {
+            now.local_modes != self.before.local_modes
+                || now.input_modes != self.before.input_modes
+                || now.output_modes != self.before.output_modes
+        });
+        if changed && self.is_ours() {
+            put_back(&self.tty, &self.before);
         }
     }
 }
@@ -175,9 +269,14 @@ impl<'tty> Quiet<'tty> {
 
 impl Drop for Quiet<'_> {
     fn drop(&mut self) {
-        let back = rustix::termios::tcsetattr(self.tty, OptionalActions::Flush, &self.before);
-        if back.is_err() {
-            output::note("The terminal could not be put back; `stty sane` does it.\n");
-        }
+        put_back(self.tty, &self.before);
+    }
+}
+
+/// What was typed in the meantime is thrown away: it was for a question that is over.
+fn put_back(tty: impl AsFd, before: &Termios) {
+    let back = rustix::termios::tcsetattr(tty, OptionalActions::Flush, before);
+    if back.is_err() {
+        output::note("The terminal could not be put back; `stty sane` does it.\n");
     }
 }

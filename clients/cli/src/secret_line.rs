@@ -47,14 +47,27 @@ pub(crate) fn read(what: &str, max: usize) -> Result<Secret, Failure> {
     finish(what, line, max)
 }
 
-/// Reads all of standard input, at most `max` bytes.
+/// Reads all of standard input, at most `max` bytes; white space at its end is left out.
 ///
 /// # Errors
 ///
 /// As [`read`].
 pub(crate) fn read_all(what: &str, max: usize) -> Result<Secret, Failure> {
+    let mut all = read_exactly_all(max.saturating_add(2))?;
+    while all.last().is_some_and(u8::is_ascii_whitespace) {
+        all.pop();
+    }
+    finish(what, all, max)
+}
+
+/// Reads all of standard input as it is; what lies beyond `max` bytes is not read.
+///
+/// # Errors
+///
+/// Standard input cannot be read.
+pub(crate) fn read_exactly_all(max: usize) -> Result<Secret, Failure> {
     hide_process()?;
-    let mut all: Secret = Zeroizing::new(vec![0; max.saturating_add(2)]);
+    let mut all: Secret = Zeroizing::new(vec![0; max]);
     let mut length = 0_usize;
     let input = io::stdin();
     while let Some(rest) = all.get_mut(length..).filter(|rest| !rest.is_empty()) {
@@ -66,22 +79,25 @@ pub(crate) fn read_all(what: &str, max: usize) -> Result<Secret, Failure> {
         }
     }
     all.truncate(length);
-    while all.last().is_some_and(u8::is_ascii_whitespace) {
-        all.pop();
-    }
-    finish(what, all, max)
+    Ok(all)
 }
 
 /// Takes a carriage return off, and refuses what is empty or too long.
-pub(crate) fn finish(what: &str, mut line: Secret, max: usize) -> Result<Secret, Failure> {
-    if line.last() == Some(&b'\r') {
-        line.pop();
-    }
+pub(crate) fn finish(what: &str, line: Secret, max: usize) -> Result<Secret, Failure> {
+    let line = finish_or_empty(what, line, max)?;
     if line.is_empty() {
         return Err(Failure::usage(
             format!("No {what} was given."),
             "It is one line that is not empty.",
         ));
+    }
+    Ok(line)
+}
+
+/// As [`finish`], but an empty line is an answer too.
+pub(crate) fn finish_or_empty(what: &str, mut line: Secret, max: usize) -> Result<Secret, Failure> {
+    if line.last() == Some(&b'\r') {
+        line.pop();
     }
     if line.len() > max {
         return Err(too_long(what, max));

@@ -7,9 +7,11 @@ use countersign_proto::{
     limits::AGENT_MESSAGE,
 };
 use tokio::time::timeout;
-use tonic::{Response, Status, Streaming, transport::Channel};
+use tonic::{
+    Response, Status, Streaming, service::interceptor::InterceptedService, transport::Channel,
+};
 
-use crate::{ClientError, SocketPath, connection};
+use crate::{ClientError, SocketPath, connection, screen::ScreenMetadata};
 
 /// How long answers are waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +37,8 @@ impl Default for Deadlines {
 /// with [`ClientError::Deadline`] when the answer is late, and with [`ClientError::Lost`] when the
 /// connection ends first.
 pub struct AgentClient {
-    stub: Stub<Channel>,
+    channel: Channel,
+    stub: Stub<InterceptedService<Channel, ScreenMetadata>>,
     deadlines: Deadlines,
 }
 
@@ -62,10 +65,20 @@ impl AgentClient {
         let channel = timeout(deadlines.alone, connection::open(path))
             .await
             .map_err(|_elapsed| late(deadlines.alone))??;
-        let stub = Stub::new(channel)
-            .max_decoding_message_size(AGENT_MESSAGE)
-            .max_encoding_message_size(AGENT_MESSAGE);
-        Ok(Self { stub, deadlines })
+        let stub = stub(&channel, &api::CallerScreen::default());
+        Ok(Self {
+            channel,
+            stub,
+            deadlines,
+        })
+    }
+
+    /// Tells the agent with every call from here on where a dialog can be shown to whoever asks. Without
+    /// this nothing is told, and the agent shows dialogs on its own session's screen.
+    #[must_use]
+    pub fn with_screen(mut self, screen: &api::CallerScreen) -> Self {
+        self.stub = stub(&self.channel, screen);
+        self
     }
 
     /// What the agent is doing.
@@ -93,16 +106,16 @@ impl AgentClient {
         within(self.deadlines.with_others, self.stub.setup(request)).await
     }
 
-    /// Unlocks the vault; with an empty passphrase the Secret Service is asked.
+    /// Unlocks the vault; an empty request lets the agent take the key of the machine, and ask in a dialog
+    /// for what else is needed.
     ///
     /// # Errors
     ///
     /// See [`AgentClient`].
-    pub async fn unlock(&mut self, passphrase: Vec<u8>) -> Result<api::UnlockReply, ClientError> {
-        let request = api::UnlockRequest {
-            passphrase,
-            ..api::UnlockRequest::default()
-        };
+    pub async fn unlock(
+        &mut self,
+        request: api::UnlockRequest,
+    ) -> Result<api::UnlockReply, ClientError> {
         within(self.deadlines.with_others, self.stub.unlock(request)).await
     }
 
@@ -208,6 +221,84 @@ impl AgentClient {
         .await
     }
 
+    /// Changes the PIN of a token, or with an empty name the agent's own; secrets that are left empty are
+    /// asked for in a dialog.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn change_pin(
+        &mut self,
+        request: api::ChangePinRequest,
+    ) -> Result<api::ChangePinReply, ClientError> {
+        within(self.deadlines.with_others, self.stub.change_pin(request)).await
+    }
+
+    /// Says whether a finger may stand for the PIN of a token, or with an empty name for unlocking and
+    /// approvals.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn set_biometric(
+        &mut self,
+        request: api::SetBiometricRequest,
+    ) -> Result<api::SetBiometricReply, ClientError> {
+        within(self.deadlines.with_others, self.stub.set_biometric(request)).await
+    }
+
+    /// Says how often the PIN of a token is asked for.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn set_pin_asking(
+        &mut self,
+        request: api::SetPinAskingRequest,
+    ) -> Result<api::SetPinAskingReply, ClientError> {
+        within(
+            self.deadlines.with_others,
+            self.stub.set_pin_asking(request),
+        )
+        .await
+    }
+
+    /// The ways in which the vault opens.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn list_slots(&mut self) -> Result<api::ListSlotsReply, ClientError> {
+        let request = api::ListSlotsRequest {};
+        within(self.deadlines.alone, self.stub.list_slots(request)).await
+    }
+
+    /// Adds a way in which the vault opens.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn add_slot(
+        &mut self,
+        request: api::AddSlotRequest,
+    ) -> Result<api::AddSlotReply, ClientError> {
+        within(self.deadlines.with_others, self.stub.add_slot(request)).await
+    }
+
+    /// Takes a way away in which the vault opens; the last one stays.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn remove_slot(
+        &mut self,
+        request: api::RemoveSlotRequest,
+    ) -> Result<(), ClientError> {
+        within(self.deadlines.with_others, self.stub.remove_slot(request))
+            .await
+            .map(|api::RemoveSlotReply {}| ())
+    }
+
     /// Login requests, newest first.
     ///
     /// # Errors
@@ -305,6 +396,15 @@ impl LoginRequestWatch {
             .await
             .map_err(|status| ClientError::from_status(&status))
     }
+}
+
+fn stub(
+    channel: &Channel,
+    screen: &api::CallerScreen,
+) -> Stub<InterceptedService<Channel, ScreenMetadata>> {
+    Stub::with_interceptor(channel.clone(), ScreenMetadata::new(screen))
+        .max_decoding_message_size(AGENT_MESSAGE)
+        .max_encoding_message_size(AGENT_MESSAGE)
 }
 
 async fn within<T>(

@@ -1,7 +1,7 @@
 //! The only code that dials the Countersign agent.
 //!
 //! [`SocketPath`] says where the agent listens, [`AgentClient::connect`] dials it and checks who is at the
-//! other end, and every call of `countersign.agent.v1` is one method with a deadline. What can go wrong is
+//! other end, [`AgentClient::with_screen`] tells it where the caller sits, and every call of `countersign.agent.v1` is one method with a deadline. What can go wrong is
 //! one [`ClientError`], which knows its [`Reason`](countersign_proto::agent::v1::Reason), and so its exit
 //! code, and what to do next.
 //!
@@ -11,8 +11,10 @@
 mod client;
 mod connection;
 mod error;
+mod screen;
 mod socket;
 
 pub use client::{AgentClient, Deadlines, LoginRequestWatch};
 pub use error::ClientError;
+pub use screen::SCREEN_METADATA;
 pub use socket::{SocketPath, SocketProblem};

@@ -8,7 +8,10 @@ use countersign_client::AgentClient;
 use countersign_proto::agent::v1::{self as api, LoginRequestState, Reason, Verdict};
 use serde::Serialize;
 
-use super::session::{PinSource, Session};
+use super::{
+    secrets::{Secrets, Wanted},
+    session::Session,
+};
 use crate::{
     exit::Failure,
     output::{
@@ -31,7 +34,8 @@ pub(crate) struct Wish {
 
 /// Finds the request, answers it and shows what became of it.
 pub(crate) async fn run(wish: Wish, session: &Session) -> Result<(), Failure> {
-    let mut pins = PinSource::new(wish.pin_stdin)?;
+    let wanted = Wanted::pin_of("the token");
+    let mut secrets = Secrets::begin(wish.pin_stdin, &wanted)?;
     let mut agent = session.agent().await?;
     let mut request = api::AnswerLoginRequestRequest {
         id: wish.id.unwrap_or_default(),
@@ -43,15 +47,14 @@ pub(crate) async fn run(wish: Wish, session: &Session) -> Result<(), Failure> {
     if let Some(terminal) = session.terminal() {
         look_first(&mut request, wish.verdict, &terminal, &mut agent, session).await?;
     }
-    let mut pin = pins.first();
     let reply = loop {
         let attempt = api::AnswerLoginRequestRequest {
-            pin: core::mem::take(&mut *pin),
+            pin: secrets.current(),
             ..request.clone()
         };
         match session.patiently(agent.answer_login_request(attempt)).await {
             Ok(reply) => break reply,
-            Err(refusal) => pin = pins.after(refusal, "the token", session).await?,
+            Err(refusal) => secrets.after(refusal, &wanted, session).await?,
         }
     };
     let outcome = Outcome {

@@ -5,7 +5,10 @@ use countersign_proto::agent::v1::{self as api, OtpMode, PasscodeRequestKind};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::session::{PinSource, Session};
+use super::{
+    secrets::{Secrets, Wanted},
+    session::Session,
+};
 use crate::{
     cli,
     exit::Failure,
@@ -30,17 +33,17 @@ pub(crate) async fn generate(
     pin_stdin: bool,
     session: &Session,
 ) -> Result<(), Failure> {
-    let mut pins = PinSource::new(pin_stdin)?;
-    let mut pin = pins.first();
+    let wanted = Wanted::pin_of(&request.token);
+    let mut secrets = Secrets::begin(pin_stdin, &wanted)?;
     let mut agent: AgentClient = session.agent().await?;
     let reply = loop {
         let attempt = api::GeneratePasscodeRequest {
-            pin: core::mem::take(&mut *pin),
+            pin: secrets.current(),
             ..request.clone()
         };
         match session.patiently(agent.generate_passcode(attempt)).await {
             Ok(reply) => break reply,
-            Err(refusal) => pin = pins.after(refusal, &request.token, session).await?,
+            Err(refusal) => secrets.after(refusal, &wanted, session).await?,
         }
     };
     session.output.answer(&Passcode::from(reply))

@@ -7,12 +7,15 @@ use std::io::{self, IsTerminal as _};
 
 use countersign_proto::{
     agent::v1::{self as api, EnrollmentKind, OtpMode, PinType, Reason},
-    limits::ENROLLMENT_TEXT,
+    limits::{ENROLLMENT_TEXT, PASSPHRASE},
 };
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::session::Session;
+use super::{
+    secrets::{Rules, Secrets, Wanted},
+    session::Session,
+};
 use crate::{
     cli,
     exit::Failure,
@@ -32,7 +35,12 @@ const WHAT: &str = "activation string";
 
 /// Reads the text, shows the host, enrolls.
 pub(crate) async fn run(arguments: cli::Enroll, session: &Session) -> Result<(), Failure> {
-    let mut secret = read(arguments.text, session).await?;
+    let (secret, mut secrets) = read(arguments.text, arguments.pin_stdin, session).await?;
+    let wanted = Wanted {
+        new: Some("PIN"),
+        rules: Rules::Said,
+        ..Wanted::default()
+    };
     let mut agent = session.agent().await?;
     let offer = agent.inspect_enrollment(secret.to_vec()).await?;
     let name = arguments
@@ -41,21 +49,31 @@ pub(crate) async fn run(arguments: cli::Enroll, session: &Session) -> Result<(),
     if !arguments.yes {
         confirm(&offer, &name, session).await?;
     }
-    let request = api::EnrollRequest {
-        text: core::mem::take(&mut *secret),
-        name,
-        confirmed_host: offer.host,
-        pin: Vec::new(),
+    let reply = loop {
+        let attempt = api::EnrollRequest {
+            text: secret.to_vec(),
+            name: name.clone(),
+            confirmed_host: offer.host.clone(),
+            pin: secrets.new_one(),
+        };
+        match session.patiently(agent.enroll(attempt)).await {
+            Ok(reply) => break reply,
+            Err(refusal) => secrets.after(refusal, &wanted, session).await?,
+        }
     };
-    let reply = session.patiently(agent.enroll(request)).await?;
     session.output.answer(&Enrolled {
         token: reply.token.unwrap_or_default().into(),
         vault_created: reply.vault_created,
     })
 }
 
-/// The text from where the user put it: the argument, standard input, or typed unseen.
-async fn read(argument: Option<String>, session: &Session) -> Result<Secret, Failure> {
+/// The text from where the user put it (the argument, standard input, or typed unseen), and the PIN that
+/// standard input may hold as well.
+async fn read(
+    argument: Option<String>,
+    pin_stdin: bool,
+    session: &Session,
+) -> Result<(Secret, Secrets), Failure> {
     match argument {
         Some(argument) if argument != "-" => {
             session.output.warn(
@@ -63,7 +81,13 @@ async fn read(argument: Option<String>, session: &Session) -> Result<Secret, Fai
                  keep them. Next time give the string on standard input, or to the prompt.",
             );
             let argument = Zeroizing::new(argument.into_bytes());
-            secret_line::finish(WHAT, argument, ENROLLMENT_TEXT)
+            let text = secret_line::finish(WHAT, argument, ENROLLMENT_TEXT)?;
+            let secrets = if pin_stdin {
+                Secrets::given(secret_line::read("PIN", PASSPHRASE)?)
+            } else {
+                Secrets::default()
+            };
+            Ok((text, secrets))
         }
         None if io::stdin().is_terminal() => {
             let terminal = prompt::or_refuse(
@@ -72,11 +96,45 @@ async fn read(argument: Option<String>, session: &Session) -> Result<Secret, Fai
                 "There is no activation string, and no terminal to ask for it on.",
                 "Give it on standard input: `countersign enroll --yes < FILE`.",
             )?;
+            if pin_stdin {
+                return Err(Failure::usage(
+                    "Standard input is the terminal, so no PIN is read from it.",
+                    "Leave --pin-stdin out: the PIN is asked for.",
+                ));
+            }
             let question = "Activation string, enrollment link or otpauth URI (not shown)";
-            terminal.ask_hidden(WHAT, question, ENROLLMENT_TEXT).await
+            let text = terminal.ask_hidden(WHAT, question, ENROLLMENT_TEXT).await?;
+            Ok((text, Secrets::default()))
         }
-        Some(_) | None => secret_line::read_all(WHAT, ENROLLMENT_TEXT),
+        Some(_) | None if pin_stdin => {
+            // Two line ends, and a byte more, so that what is too long is seen to be.
+            let most = ENROLLMENT_TEXT.saturating_add(PASSPHRASE).saturating_add(5);
+            let (text, pin) = parted(&secret_line::read_exactly_all(most)?)?;
+            Ok((text, Secrets::given(pin)))
+        }
+        Some(_) | None => {
+            let text = secret_line::read_all(WHAT, ENROLLMENT_TEXT)?;
+            Ok((text, Secrets::default()))
+        }
     }
+}
+
+/// The last line is the PIN, all before it the text: an activation string may have several lines.
+fn parted(input: &Secret) -> Result<(Secret, Secret), Failure> {
+    let owned = |bytes: &[u8]| Zeroizing::new(bytes.to_vec());
+    let input = input.strip_suffix(b"\n").unwrap_or(input);
+    let end = input.iter().rposition(|byte| *byte == b'\n');
+    let Some((text, rest)) = end.and_then(|end| input.split_at_checked(end)) else {
+        return Err(Failure::usage(
+            "Standard input holds one line, so the activation string or the PIN is missing.",
+            "With --pin-stdin the PIN is the last line, behind the string.",
+        ));
+    };
+    let pin = rest.strip_prefix(b"\n").unwrap_or(rest);
+    Ok((
+        secret_line::finish(WHAT, owned(text.trim_ascii_end()), ENROLLMENT_TEXT)?,
+        secret_line::finish("PIN", owned(pin), PASSPHRASE)?,
+    ))
 }
 
 /// Shows whom the enrollment would contact and asks whether that is right.
@@ -215,6 +273,22 @@ mod tests {
         assert_eq!(quoted("Work VPN"), "'Work VPN'");
         assert_eq!(quoted("$(x)'"), "'$(x)'\\'''");
         assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn the_last_line_is_the_pin_and_the_rest_the_text() {
+        let text = |input: &str| parted(&Zeroizing::new(input.as_bytes().to_vec())).unwrap();
+        for (input, string, pin) in [
+            ("string\n1234", "string", "1234"),
+            ("one\r\ntwo\r\n1234", "one\r\ntwo", "1234"),
+            ("string\n\n 12 34 \r\n", "string", " 12 34 "),
+        ] {
+            let (found, typed) = text(input);
+            assert_eq!(found.as_slice(), string.as_bytes());
+            assert_eq!(typed.as_slice(), pin.as_bytes());
+        }
+        let missing = parted(&Zeroizing::new(b"string".to_vec())).err().unwrap();
+        assert_eq!(missing.reason(), Reason::Usage);
     }
 
     #[test]

@@ -135,6 +135,7 @@ mod tests {
             exportable: false,
             created: 1_795_487_907,
             service: "gateway.example:8443".to_owned(),
+            biometric: api::BiometricState::Refused.into(),
             ..api::Token::default()
         }
     }
@@ -155,7 +156,8 @@ mod tests {
                 r#""mode":"time","issuer":"Example","user":"alice","algorithm":"SHA256","digits":6,"#,
                 r#""period":30,"suite":null,"pin_type":"none","push":true,"push_verification":"click","#,
                 r#""policy_name":null,"policy_level":null,"exportable":false,"created":1795487907,"#,
-                r#""service":"gateway.example:8443"}]}"#,
+                r#""service":"gateway.example:8443","tries_left":null,"biometric":"refused","#,
+                r#""pin_asking":null,"pin_rules":null}]}"#,
                 "\n"
             )
         );
@@ -178,7 +180,8 @@ mod tests {
                 r#"{"tokens":[{"id":"7","name":"Work","serial":"CS01","state":"active","autosend":true,"#,
                 r#""mode":null,"issuer":null,"user":null,"algorithm":null,"digits":null,"period":null,"#,
                 r#""suite":null,"pin_type":null,"push":null,"push_verification":null,"policy_name":null,"#,
-                r#""policy_level":null,"exportable":null,"created":null,"service":null}]}"#,
+                r#""policy_level":null,"exportable":null,"created":null,"service":null,"#,
+                r#""tries_left":null,"biometric":null,"pin_asking":null,"pin_rules":null}]}"#,
                 "\n"
             )
         );

@@ -3,6 +3,7 @@
 mod answer;
 mod approve;
 mod autosend;
+mod biometric;
 mod code;
 mod completions;
 mod delete;
@@ -13,10 +14,16 @@ mod list;
 mod lock;
 mod log;
 mod next;
+mod pin_asking;
+mod pin_change;
 mod rename;
 mod requests;
+mod secrets;
 mod session;
 mod setup;
+mod slot_add;
+mod slot_list;
+mod slot_remove;
 mod status;
 mod unlock;
 
@@ -24,7 +31,7 @@ use std::process::ExitCode;
 
 use self::session::Session;
 use crate::{
-    cli::{Cli, Command},
+    cli::{Cli, Command, Pin, Slot, Vault},
     environment::Environment,
     exit::Failure,
     interrupts::Interrupts,
@@ -70,10 +77,20 @@ async fn dispatch(command: Command, session: &Session) -> Result<(), Failure> {
         Command::Enroll(arguments) => enroll::run(arguments, session).await,
         Command::Rename(arguments) => rename::run(arguments, session).await,
         Command::Delete(arguments) => delete::run(arguments, session).await,
+        Command::Pin(Pin::Change(arguments)) => pin_change::run(arguments, session).await,
+        Command::Pin(Pin::Ask(arguments)) => pin_asking::run(arguments, session).await,
+        Command::Biometric(arguments) => biometric::run(arguments, session).await,
         Command::Status => status::run(session).await,
         Command::Setup(arguments) => setup::run(&arguments, session).await,
         Command::Unlock(arguments) => unlock::run(&arguments, session).await,
         Command::Lock => lock::run(session).await,
+        Command::Vault(Vault::Slot(Slot::List)) => slot_list::run(session).await,
+        Command::Vault(Vault::Slot(Slot::Add(arguments))) => {
+            slot_add::run(&arguments, session).await
+        }
+        Command::Vault(Vault::Slot(Slot::Remove(arguments))) => {
+            slot_remove::run(arguments, session).await
+        }
         Command::Log(arguments) => log::run(&arguments, session).await,
         Command::Completions(arguments) => completions::run(&arguments),
     }

@@ -2,19 +2,16 @@
 
 use std::{pin::pin, time::Duration};
 
-use countersign_client::{AgentClient, ClientError, Deadlines, SocketPath};
-use countersign_proto::{agent::v1::Reason, limits::PASSPHRASE};
+use countersign_client::{AgentClient, Deadlines, SocketPath};
+use countersign_proto::agent::v1::Reason;
 use tokio::time::timeout;
-use zeroize::Zeroizing;
 
 use crate::{
     environment::Environment,
     exit::Failure,
     interrupts::Interrupts,
-    output::{self, Output},
-    prompt::Terminal,
-    secret_line::{self, Secret},
-    text,
+    output::Output,
+    prompt::{Kept, Terminal},
 };
 
 /// How long a person is left without a word while the agent is busy.
@@ -62,11 +59,21 @@ impl Session {
                 with_others: limit,
             });
         let path = SocketPath::in_runtime_folder(folder);
-        Ok(AgentClient::connect_within(&path, deadlines).await?)
+        let agent = AgentClient::connect_within(&path, deadlines).await?;
+        Ok(agent.with_screen(&self.environment.screen))
     }
 
     /// Waits for a call that may need a PIN, a finger or a service, and says so when it takes long.
     pub(crate) async fn patiently<T>(&self, call: impl Future<Output = T>) -> T {
+        let screen = &self.environment.screen;
+        let windows = !screen.display.is_empty() || !screen.wayland_display.is_empty();
+        if !windows && !screen.tty.is_empty() {
+            // The agent's dialog, if there is one, is drawn on this terminal: a word would spoil it.
+            let kept = Kept::begin(&self.interrupts);
+            let done = call.await;
+            drop(kept);
+            return done;
+        }
         let mut call = pin!(call);
         if let Ok(done) = timeout(SILENCE, call.as_mut()).await {
             return done;
@@ -80,59 +87,4 @@ impl Session {
     pub(crate) fn terminal(&self) -> Option<Terminal> {
         Terminal::open(&self.interrupts)
     }
-}
-
-/// Where a PIN comes from, over the tries that one command makes.
-#[derive(Debug)]
-pub(crate) struct PinSource {
-    first: Option<Secret>,
-    from_stdin: bool,
-}
-
-impl PinSource {
-    /// With `from_stdin` the PIN is read now, before the agent is asked for anything.
-    pub(crate) fn new(from_stdin: bool) -> Result<Self, Failure> {
-        let first = from_stdin
-            .then(|| secret_line::read("PIN", PASSPHRASE))
-            .transpose()?;
-        Ok(Self { first, from_stdin })
-    }
-
-    /// The PIN to send with the first try; empty lets the agent ask for it.
-    pub(crate) fn first(&mut self) -> Secret {
-        self.first
-            .take()
-            .unwrap_or_else(|| Zeroizing::new(Vec::new()))
-    }
-
-    /// The PIN to send after `refusal`, asked for on the terminal; gives the refusal back if it is not
-    /// about the PIN or nobody can be asked.
-    pub(crate) async fn after(
-        &self,
-        refusal: ClientError,
-        what_for: &str,
-        session: &Session,
-    ) -> Result<Secret, Failure> {
-        let reason = refusal.reason();
-        if self.from_stdin || !matches!(reason, Reason::PinRequired | Reason::PinWrong) {
-            return Err(refusal.into());
-        }
-        let Some(terminal) = session.terminal() else {
-            return Err(refusal.into());
-        };
-        if reason == Reason::PinWrong {
-            output::note(&wrong_pin(&refusal));
-        }
-        let question = format!("PIN of {}", text::short(what_for));
-        terminal.ask_hidden("PIN", &question, PASSPHRASE).await
-    }
-}
-
-fn wrong_pin(refusal: &ClientError) -> String {
-    let message = text::polished(&refusal.to_string());
-    let message = match refusal.tries_left() {
-        Some(tries) => output::with_tries(&message, tries),
-        None => message,
-    };
-    format!("{message}\n")
 }

@@ -1,107 +1,184 @@
 //! `countersign setup`: makes the vault.
+//!
+//! With words on the command line it does what they say. A person who gives none chooses here whether the
+//! vault asks for a PIN, and whether a recovery code is printed.
 
-use countersign_client::AgentClient;
+use countersign_client::{AgentClient, ClientError};
 use countersign_proto::{
-    agent::v1::{self as api, Reason, UnlockMode, VaultKey},
+    agent::v1::{self as api, Reason, UnlockMode, VaultKey, VaultState},
     limits::PASSPHRASE,
 };
 use serde::Serialize;
 
-use super::session::Session;
+use super::{secrets::is_of_the_machine, session::Session};
 use crate::{
     cli::{self, UnlockKind, VaultKeyKind},
     exit::Failure,
     output::{
         self, Answer, Paint, Style,
+        recovery_code::RecoveryCode,
         words::{self, Word as _},
     },
     prompt::Terminal,
-    secret_line,
+    secret_line::{self, Secret},
+    text,
 };
 
 /// Makes it with the key that was asked for, or the one that config.toml names.
 pub(crate) async fn run(arguments: &cli::Setup, session: &Session) -> Result<(), Failure> {
-    let key = match arguments.vault_key {
-        Some(VaultKeyKind::SecretService) => VaultKey::SecretService,
-        Some(VaultKeyKind::Passphrase) => VaultKey::Passphrase,
-        None if arguments.passphrase_stdin => VaultKey::Passphrase,
-        None => VaultKey::Unspecified,
-    };
-    let unlock = match arguments.unlock {
-        Some(UnlockKind::Pin) => UnlockMode::Pin,
-        Some(UnlockKind::Session) => UnlockMode::Session,
-        None => UnlockMode::Unspecified,
-    };
+    let mut wish = Wish::new(arguments);
     let reply = if arguments.passphrase_stdin {
-        let mut passphrase = secret_line::read("passphrase", PASSPHRASE)?;
+        wish.secret = Some(secret_line::read(wish.word(), PASSPHRASE)?);
         let mut agent = session.agent().await?;
-        let request = request(key, unlock, core::mem::take(&mut *passphrase));
-        agent.setup(request).await?
+        session.patiently(agent.setup(wish.request())).await?
     } else {
         let mut agent = session.agent().await?;
-        interactive(&mut agent, key, unlock, session).await?
+        interactive(&mut agent, wish, session).await?
     };
     session.output.answer(&Vault::from(reply))
 }
 
-/// Without `--passphrase-stdin`: a passphrase is asked for where one is needed.
-async fn interactive(
-    agent: &mut AgentClient,
+/// What the vault shall be.
+#[derive(Debug)]
+struct Wish {
     key: VaultKey,
     unlock: UnlockMode,
+    secret: Option<Secret>,
+    recovery_code: bool,
+}
+
+impl Wish {
+    /// As the command line has it.
+    fn new(arguments: &cli::Setup) -> Self {
+        let key = match arguments.vault_key {
+            Some(VaultKeyKind::SecretService) => VaultKey::SecretService,
+            Some(VaultKeyKind::Passphrase) => VaultKey::Passphrase,
+            Some(VaultKeyKind::Credential) => VaultKey::Credential,
+            Some(VaultKeyKind::Tpm) => VaultKey::Tpm,
+            // A passphrase and no other word: it is what opens the vault.
+            None if arguments.passphrase_stdin && arguments.unlock.is_none() => {
+                VaultKey::Passphrase
+            }
+            None => VaultKey::Unspecified,
+        };
+        let unlock = match arguments.unlock {
+            Some(UnlockKind::Pin) => UnlockMode::Pin,
+            Some(UnlockKind::Session) => UnlockMode::Session,
+            // A secret beside a key of the machine is there to be asked for.
+            None if arguments.passphrase_stdin && is_of_the_machine(key) => UnlockMode::Pin,
+            None => UnlockMode::Unspecified,
+        };
+        Self {
+            key,
+            unlock,
+            secret: None,
+            recovery_code: arguments.recovery_code,
+        }
+    }
+
+    /// How its secret is called.
+    fn word(&self) -> &'static str {
+        if self.key == VaultKey::Passphrase {
+            "passphrase"
+        } else {
+            "PIN"
+        }
+    }
+
+    fn request(&self) -> api::SetupRequest {
+        api::SetupRequest {
+            key: self.key.into(),
+            unlock: self.unlock.into(),
+            passphrase: self
+                .secret
+                .as_ref()
+                .map(|secret| secret.to_vec())
+                .unwrap_or_default(),
+            recovery_code: self.recovery_code,
+        }
+    }
+}
+
+/// Without `--passphrase-stdin`: a person is asked for what the words leave open.
+async fn interactive(
+    agent: &mut AgentClient,
+    mut wish: Wish,
     session: &Session,
 ) -> Result<api::SetupReply, Failure> {
-    if key == VaultKey::Passphrase {
-        let Some(terminal) = session.terminal() else {
+    let Some(terminal) = session.terminal() else {
+        if wish.key == VaultKey::Passphrase {
             return Err(Failure::usage(
                 "There is no terminal to ask for the passphrase on.",
                 "Give it on standard input: `countersign setup --passphrase-stdin`.",
             ));
+        }
+        return Ok(session.patiently(agent.setup(wish.request())).await?);
+    };
+    // A vault that is there already is refused before anything is asked.
+    if agent.status().await?.vault() == VaultState::Absent {
+        choose(&mut wish, &terminal).await?;
+    }
+    loop {
+        let refusal = match session.patiently(agent.setup(wish.request())).await {
+            Ok(reply) => return Ok(reply),
+            Err(refusal) => refusal,
         };
-        return with_passphrase(agent, key, unlock, &terminal).await;
+        after(refusal, &mut wish, &terminal).await?;
     }
-    let refusal = match agent.setup(request(key, unlock, Vec::new())).await {
-        Ok(reply) => return Ok(reply),
-        Err(refusal) => refusal,
-    };
-    // Only where the choice was left open may another key be offered.
-    let no_keyring = key == VaultKey::Unspecified && refusal.reason() == Reason::KeySourceAbsent;
-    let wants_passphrase = matches!(
-        refusal.reason(),
-        Reason::WrongPassphrase | Reason::PinRequired
-    );
-    if !no_keyring && !wants_passphrase {
-        return Err(refusal.into());
+}
+
+/// Asks for what the words on the command line leave open.
+async fn choose(wish: &mut Wish, terminal: &Terminal) -> Result<(), Failure> {
+    match (wish.key, wish.unlock) {
+        (VaultKey::Passphrase, _) | (_, UnlockMode::Pin) => {
+            wish.secret = Some(terminal.ask_new(wish.word(), PASSPHRASE).await?);
+        }
+        (_, UnlockMode::Session) => return Ok(()),
+        (_, UnlockMode::Unspecified) => {
+            output::note(
+                "A PIN keeps your tokens from whoever finds your session open. Without one the\n\
+                 vault opens with your session and asks for nothing.\n",
+            );
+            let question = "Choose a PIN that unlocks the vault (6 characters or more; empty: it opens with your session)";
+            wish.secret = terminal
+                .ask_new_or_none(wish.word(), question, PASSPHRASE)
+                .await?;
+            wish.unlock = if wish.secret.is_some() {
+                UnlockMode::Pin
+            } else {
+                UnlockMode::Session
+            };
+        }
     }
-    let Some(terminal) = session.terminal() else {
-        return Err(refusal.into());
-    };
-    let mut offer = key;
-    if no_keyring {
-        offer = VaultKey::Passphrase;
+    if !wish.recovery_code {
+        wish.recovery_code = terminal.offer("Print a recovery code now?").await?;
+    }
+    Ok(())
+}
+
+/// What a person can still do about a refusal.
+async fn after(refusal: ClientError, wish: &mut Wish, terminal: &Terminal) -> Result<(), Failure> {
+    let reason = refusal.reason();
+    if reason == Reason::KeySourceAbsent && wish.key == VaultKey::Unspecified {
+        // Only where the choice was left open may another key be offered.
         output::note("No Secret Service answers, so a passphrase will protect the vault.\n");
+        wish.key = VaultKey::Passphrase;
+        wish.unlock = UnlockMode::Unspecified;
+    } else if reason == Reason::PinMalformed && wish.secret.is_some() {
+        output::note(&format!("{}\n", text::polished(&refusal.to_string())));
+    } else if matches!(reason, Reason::WrongPassphrase | Reason::PinRequired)
+        && wish.secret.is_none()
+    {
+        // config.toml asks for a passphrase.
+        if wish.key == VaultKey::Unspecified {
+            wish.key = VaultKey::Passphrase;
+        }
+        wish.unlock = UnlockMode::Unspecified;
+    } else {
+        return Err(refusal.into());
     }
-    with_passphrase(agent, offer, unlock, &terminal).await
-}
-
-async fn with_passphrase(
-    agent: &mut AgentClient,
-    key: VaultKey,
-    unlock: UnlockMode,
-    terminal: &Terminal,
-) -> Result<api::SetupReply, Failure> {
-    let mut passphrase = terminal.ask_new("passphrase", PASSPHRASE).await?;
-    let request = request(key, unlock, core::mem::take(&mut *passphrase));
-    Ok(agent.setup(request).await?)
-}
-
-fn request(key: VaultKey, unlock: UnlockMode, passphrase: Vec<u8>) -> api::SetupRequest {
-    api::SetupRequest {
-        key: key.into(),
-        unlock: unlock.into(),
-        passphrase,
-        ..api::SetupRequest::default()
-    }
+    wish.secret = Some(terminal.ask_new(wish.word(), PASSPHRASE).await?);
+    Ok(())
 }
 
 /// What was made.
@@ -113,6 +190,7 @@ fn request(key: VaultKey, unlock: UnlockMode, passphrase: Vec<u8>) -> api::Setup
 struct Vault {
     vault_key: Option<String>,
     unlock: Option<String>,
+    recovery_code: Option<RecoveryCode>,
     #[serde(skip)]
     kind: (VaultKey, UnlockMode),
 }
@@ -123,6 +201,7 @@ impl From<api::SetupReply> for Vault {
         Self {
             vault_key: kind.0.word(),
             unlock: kind.1.word(),
+            recovery_code: RecoveryCode::of(reply.recovery_code),
             kind,
         }
     }
@@ -131,19 +210,28 @@ impl From<api::SetupReply> for Vault {
 impl Answer for Vault {
     fn friendly(&self, style: &Style) -> String {
         let (key, unlock) = self.kind;
-        let opens = match unlock {
-            UnlockMode::Session => "It is open while the session's keyring is open.",
-            UnlockMode::Pin => "`countersign unlock` opens it.",
-            UnlockMode::Unspecified => "",
+        let opens = match (unlock, is_of_the_machine(key)) {
+            (UnlockMode::Session, _) => "It opens with your session; no PIN is asked.",
+            (UnlockMode::Pin, true) => "`countersign unlock` opens it with your PIN.",
+            (UnlockMode::Pin, false) => "`countersign unlock` opens it with your passphrase.",
+            (UnlockMode::Unspecified, _) => "",
         };
+        let code = self
+            .recovery_code
+            .as_ref()
+            .map(|code| format!("{}\n", code.friendly(style)))
+            .unwrap_or_default();
         format!(
-            "{} Its key: {}. {opens}\nNext: `countersign enroll` adds a token.\n",
+            "{} Its key: {}. {opens}\n{code}Next: `countersign enroll` adds a token.\n",
             style.paint(Paint::Good, "The vault is made."),
             words::vault_key(key),
         )
     }
 
     fn bare(&self) -> String {
-        String::new()
+        self.recovery_code
+            .as_ref()
+            .map(RecoveryCode::bare)
+            .unwrap_or_default()
     }
 }

@@ -1,16 +1,18 @@
 //! `countersign status`: what the agent is doing.
 
-use countersign_proto::agent::v1::{self as api, UnlockMode, VaultKey, VaultState};
+use countersign_proto::agent::v1::{
+    self as api, BiometricState, SessionState, UnlockMode, VaultKey, VaultState,
+};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::session::Session;
+use super::{secrets::word_for_the_vault, session::Session};
 use crate::{
     clock,
     exit::Failure,
     output::{
         Answer, Paint, Style,
-        table::{Cell, pairs, tabbed},
+        table::{Cell, pairs, paragraph, tabbed},
         words::{self, Word as _},
     },
     text,
@@ -36,6 +38,11 @@ struct Status {
     services: Vec<Service>,
     notification_server: String,
     locks_at: Option<i64>,
+    session: Option<String>,
+    pinentry: String,
+    biometric: Option<String>,
+    fingerprint: String,
+    protection: Vec<String>,
     #[serde(skip)]
     kind: Kind,
 }
@@ -46,6 +53,10 @@ struct Kind {
     vault: VaultState,
     unlock: UnlockMode,
     slots: Vec<VaultKey>,
+    session: SessionState,
+    biometric: BiometricState,
+    /// How the secret is called that a person types to unlock.
+    secret: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -66,6 +77,9 @@ impl From<api::StatusReply> for Status {
             vault: reply.vault(),
             unlock: reply.unlock(),
             slots: reply.slots().collect(),
+            session: reply.session(),
+            biometric: reply.biometric(),
+            secret: word_for_the_vault(&reply),
         };
         Self {
             vault: kind.vault.word(),
@@ -79,6 +93,11 @@ impl From<api::StatusReply> for Status {
             services: reply.services.into_iter().map(Service::from).collect(),
             notification_server: reply.notification_server,
             locks_at: reply.locks_at,
+            session: kind.session.word(),
+            pinentry: reply.pinentry,
+            biometric: kind.biometric.word(),
+            fingerprint: reply.fingerprint,
+            protection: reply.protection,
             version: reply.version,
             kind,
         }
@@ -133,15 +152,68 @@ impl Status {
             .iter()
             .map(|slot| words::vault_key(*slot))
             .collect();
-        let unlock = match self.kind.unlock {
-            UnlockMode::Session => "; open while the session's keyring is",
-            UnlockMode::Pin | UnlockMode::Unspecified => "",
-        };
-        if keys.is_empty() {
-            String::new()
-        } else {
-            format!("{}{unlock}", keys.join(", "))
+        keys.join(", ")
+    }
+
+    /// What unlocking asks for.
+    fn unlocking(&self) -> Cell {
+        match self.kind.unlock {
+            UnlockMode::Session => {
+                Cell::new(Paint::Attention, "opens with your session; no PIN is asked")
+            }
+            UnlockMode::Pin => Cell::plain(&format!("asks for the {}", self.kind.secret)),
+            UnlockMode::Unspecified => Cell::default(),
         }
+    }
+
+    /// What a finger may do, and whether one can be asked for.
+    fn finger(&self) -> Cell {
+        let (paint, may) = match self.kind.biometric {
+            BiometricState::Unspecified => (Paint::Plain, ""),
+            BiometricState::Refused => (Paint::Plain, "does not unlock"),
+            BiometricState::Off => (Paint::Plain, "off (`countersign biometric on`)"),
+            BiometricState::Ready => (Paint::Good, "unlocks"),
+            BiometricState::PinDue => (Paint::Attention, "unlocks once the PIN was typed again"),
+        };
+        let words = match (may, self.fingerprint.as_str()) {
+            (may, "") => may.to_owned(),
+            ("", found) => found.to_owned(),
+            (may, found) => format!("{may}; {found}"),
+        };
+        Cell::painted_long(paint, &words)
+    }
+
+    fn session(&self) -> Cell {
+        match self.kind.session {
+            SessionState::Unspecified => Cell::default(),
+            SessionState::Unknown => Cell::plain("unknown: logind does not answer"),
+            SessionState::Open => Cell::plain("open"),
+            SessionState::Locked => Cell::new(Paint::Attention, "locked"),
+        }
+    }
+
+    fn dialogs(&self) -> Cell {
+        // An agent that tells of no session is one of before there were dialogs.
+        match (self.pinentry.as_str(), self.kind.session) {
+            ("", SessionState::Unspecified) => Cell::default(),
+            ("", _) => Cell::painted_long(
+                Paint::Attention,
+                "none: pinentry is not installed, PINs are asked for on the terminal",
+            ),
+            (program, _) => Cell::painted_long(Paint::Plain, program),
+        }
+    }
+
+    /// The lines about what protects the agent, broken where the terminal ends.
+    fn protection(&self, style: &Style) -> String {
+        if self.protection.is_empty() {
+            return String::new();
+        }
+        let mut lines = format!("\n{}\n", style.paint(Paint::Faint, "Protection"));
+        for sentence in &self.protection {
+            lines.push_str(&paragraph(sentence, "  ", style.width()));
+        }
+        lines
     }
 }
 
@@ -205,17 +277,19 @@ impl Answer for Status {
         } else {
             Cell::plain(&self.notification_server)
         };
-        let opened_by = self.opened_by();
         let mut rows = vec![
             (
                 "Agent",
                 Cell::plain(&format!("countersignd {}", self.version)),
             ),
             ("Vault", self.vault(now)),
+            ("Opened by", Cell::long(&self.opened_by())),
+            ("Unlocking", self.unlocking()),
+            ("Fingerprint", self.finger()),
+            ("Session", self.session()),
+            ("PIN dialog", self.dialogs()),
         ];
-        if !opened_by.is_empty() {
-            rows.push(("Opened by", Cell::long(&opened_by)));
-        }
+        rows.retain(|(_, cell)| !cell.is_empty());
         rows.extend([
             ("Tokens", Cell::plain(&self.tokens.to_string())),
             ("Requests", pending),
@@ -229,6 +303,7 @@ impl Answer for Status {
             lines.push('\n');
             lines.push_str(&pairs(&[(" ", service.cell(now))], style));
         }
+        lines.push_str(&self.protection(style));
         lines
     }
 
@@ -247,10 +322,17 @@ impl Answer for Status {
             ("pending", self.pending.to_string()),
             ("notification_server", self.notification_server.clone()),
             ("locks_at", number(self.locks_at)),
+            ("session", text(&self.session)),
+            ("pinentry", self.pinentry.clone()),
+            ("biometric", text(&self.biometric)),
+            ("fingerprint", self.fingerprint.clone()),
         ]
         .iter()
         .map(|(key, word)| tabbed(&[key, word]))
         .collect();
+        for sentence in &self.protection {
+            lines.push_str(&tabbed(&["protection", sentence]));
+        }
         for service in &self.services {
             let connected = words::yes(service.connected);
             lines.push_str(&tabbed(&[
@@ -293,7 +375,11 @@ mod tests {
             }],
             notification_server: "dunst 1.9.0".to_owned(),
             locks_at: None,
-            ..api::StatusReply::default()
+            session: SessionState::Open.into(),
+            pinentry: "/usr/bin/pinentry-gnome3".to_owned(),
+            biometric: BiometricState::Ready.into(),
+            fingerprint: "2 fingers enrolled".to_owned(),
+            protection: vec!["Memory is locked.".to_owned()],
         })
     }
 
@@ -307,7 +393,9 @@ mod tests {
                 r#""tokens":2,"pending":1,"services":[{"name":"Example","#,
                 r#""host":"gateway.example:8443","connected":true,"connected_since":1795487000,"#,
                 r#""last_contact":1795487900,"clock_offset_ms":-12,"trouble":"","retry_in_ms":null}],"#,
-                r#""notification_server":"dunst 1.9.0","locks_at":null}"#,
+                r#""notification_server":"dunst 1.9.0","locks_at":null,"session":"open","#,
+                r#""pinentry":"/usr/bin/pinentry-gnome3","biometric":"ready","#,
+                r#""fingerprint":"2 fingers enrolled","protection":["Memory is locked."]}"#,
                 "\n"
             )
         );
@@ -317,6 +405,10 @@ mod tests {
     fn piped_there_is_a_key_and_a_value_a_line() {
         let bare = status().bare();
         assert!(bare.starts_with("version\t0.1.0\nvault\tunlocked\n"));
+        assert!(bare.contains("\nlocks_at\t\nsession\topen\npinentry\t/usr/bin/pinentry-gnome3\n"));
+        assert!(
+            bare.contains("\nfingerprint\t2 fingers enrolled\nprotection\tMemory is locked.\n")
+        );
         assert!(bare.ends_with("service\tExample\tgateway.example:8443\tyes\t\n"));
     }
 

@@ -1,33 +1,27 @@
 //! `countersign unlock`: opens the vault.
 
 use countersign_client::AgentClient;
-use countersign_proto::{
-    agent::v1::{Reason, StatusReply, UnlockMode, VaultKey, VaultState},
-    limits::PASSPHRASE,
-};
+use countersign_proto::agent::v1::{Reason, StatusReply, UnlockRequest, VaultKey};
 use serde::Serialize;
 
-use super::session::Session;
+use super::{
+    secrets::{Question, Secrets, Wanted},
+    session::Session,
+};
 use crate::{
     cli,
     exit::Failure,
     output::{Answer, Style},
-    prompt::Terminal,
-    secret_line::{self, Secret},
+    prompt,
 };
 
-/// Unlocks with a line of standard input, with what a person types, or with the session's keyring.
+/// Unlocks with a line of standard input or with the recovery code, if the command line says so; else with
+/// what the agent has and asks for, and last with what is typed here.
 pub(crate) async fn run(arguments: &cli::Unlock, session: &Session) -> Result<(), Failure> {
-    let was_unlocked = if arguments.passphrase_stdin {
-        let mut passphrase = secret_line::read("passphrase", PASSPHRASE)?;
-        let mut agent = session.agent().await?;
-        unlock(&mut agent, &mut passphrase).await?
-    } else if let Some(terminal) = session.terminal() {
-        let mut agent = session.agent().await?;
-        with_terminal(&mut agent, &terminal).await?
+    let was_unlocked = if arguments.recovery || arguments.passphrase_stdin {
+        with_given(arguments, session).await?
     } else {
-        let mut agent = session.agent().await?;
-        agent.unlock(Vec::new()).await?.was_unlocked
+        by_agent(session).await?
     };
     session.output.answer(&Unlocked {
         vault: "unlocked",
@@ -35,46 +29,111 @@ pub(crate) async fn run(arguments: &cli::Unlock, session: &Session) -> Result<()
     })
 }
 
-async fn unlock(agent: &mut AgentClient, passphrase: &mut Secret) -> Result<bool, Failure> {
-    let reply = agent.unlock(core::mem::take(&mut **passphrase)).await?;
-    Ok(reply.was_unlocked)
+/// With what the user brings.
+async fn with_given(arguments: &cli::Unlock, session: &Session) -> Result<bool, Failure> {
+    let question = if arguments.recovery {
+        Question::recovery()
+    } else {
+        Question::new("passphrase", "Passphrase of the vault")
+    };
+    let wanted = wanting(question);
+    let mut secrets = Secrets::begin(arguments.passphrase_stdin, &wanted)?;
+    if !arguments.passphrase_stdin {
+        let terminal = prompt::or_refuse(
+            session.terminal(),
+            Reason::Usage,
+            "There is no terminal to ask for the recovery code on.",
+            "Give it on standard input: `countersign unlock --recovery --passphrase-stdin`.",
+        )?;
+        secrets.complete(&wanted, &terminal).await?;
+    }
+    let mut agent = session.agent().await?;
+    let kind = if arguments.recovery {
+        Kind::RecoveryCode
+    } else {
+        Kind::Passphrase
+    };
+    open(&mut agent, kind, secrets, &wanted, session).await
 }
 
-/// Asks for the passphrase where the vault wants one, and where the keyring does not help.
-async fn with_terminal(agent: &mut AgentClient, terminal: &Terminal) -> Result<bool, Failure> {
+/// By the agent, with the keyring, a finger or its dialog; where it can ask nobody, a person is asked here.
+async fn by_agent(session: &Session) -> Result<bool, Failure> {
+    let mut agent = session.agent().await?;
+    let request = UnlockRequest::default();
+    let refusal = match session.patiently(agent.unlock(request)).await {
+        Ok(reply) => return Ok(reply.was_unlocked),
+        Err(refusal) => refusal,
+    };
+    let keyless = is_about_the_key(refusal.reason());
+    if !keyless && !is_unasked(refusal.reason()) {
+        return Err(refusal.into());
+    }
+    let Some(terminal) = session.terminal() else {
+        return Err(refusal.into());
+    };
     let status = agent.status().await?;
-    if !wants_passphrase(&status) {
-        match agent.unlock(Vec::new()).await {
+    if keyless && !has_passphrase(&status) {
+        return Err(refusal.into());
+    }
+    let wanted = wanting(Question::of_the_vault(&status));
+    let mut secrets = Secrets::default();
+    secrets.complete(&wanted, &terminal).await?;
+    open(&mut agent, Kind::Passphrase, secrets, &wanted, session).await
+}
+
+/// What is sent to open the vault.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// The PIN or the passphrase.
+    Passphrase,
+    RecoveryCode,
+}
+
+/// Sends it until it is right.
+async fn open(
+    agent: &mut AgentClient,
+    kind: Kind,
+    mut secrets: Secrets,
+    wanted: &Wanted,
+    session: &Session,
+) -> Result<bool, Failure> {
+    loop {
+        let mut request = UnlockRequest::default();
+        match kind {
+            Kind::Passphrase => request.passphrase = secrets.current(),
+            Kind::RecoveryCode => request.recovery_code = secrets.current(),
+        }
+        match session.patiently(agent.unlock(request)).await {
             Ok(reply) => return Ok(reply.was_unlocked),
-            Err(refusal) if has_passphrase(&status) && is_about_the_key(refusal.reason()) => {}
-            Err(refusal) => return Err(refusal.into()),
+            Err(refusal) => secrets.after(refusal, wanted, session).await?,
         }
     }
-    let mut passphrase = terminal
-        .ask_hidden("passphrase", "Passphrase of the vault", PASSPHRASE)
-        .await?;
-    unlock(agent, &mut passphrase).await
 }
 
-/// A locked vault that a person opens by typing.
-fn wants_passphrase(status: &StatusReply) -> bool {
-    status.vault() == VaultState::Locked
-        && has_passphrase(status)
-        && (status.unlock() == UnlockMode::Pin || status.slots.len() == 1)
+fn wanting(question: Question) -> Wanted {
+    Wanted {
+        current: Some(question),
+        ..Wanted::default()
+    }
 }
 
 fn has_passphrase(status: &StatusReply) -> bool {
     status.slots().any(|slot| slot == VaultKey::Passphrase)
 }
 
-/// The keyring did not open it; a passphrase may.
+/// The key of the machine did not open it; a passphrase may.
 fn is_about_the_key(reason: Reason) -> bool {
     matches!(
         reason,
-        Reason::KeySourceAbsent
-            | Reason::KeySourceLocked
-            | Reason::WrongPassphrase
-            | Reason::PinRequired
+        Reason::KeySourceAbsent | Reason::KeySourceLocked | Reason::TpmUnavailable
+    )
+}
+
+/// The agent can ask nobody.
+fn is_unasked(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::PinRequired | Reason::VerificationUnavailable
     )
 }
 
@@ -95,35 +154,5 @@ impl Answer for Unlocked {
 
     fn bare(&self) -> String {
         String::new()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn status(vault: VaultState, slots: &[VaultKey], unlock: UnlockMode) -> StatusReply {
-        StatusReply {
-            vault: vault.into(),
-            slots: slots.iter().map(|slot| i32::from(*slot)).collect(),
-            unlock: unlock.into(),
-            ..StatusReply::default()
-        }
-    }
-
-    #[test]
-    fn a_passphrase_is_asked_for_only_where_it_can_help() {
-        use UnlockMode::{Pin, Session};
-        use VaultKey::{Passphrase, SecretService};
-        use VaultState::{Locked, Unlocked};
-        assert!(wants_passphrase(&status(Locked, &[Passphrase], Pin)));
-        assert!(wants_passphrase(&status(Locked, &[Passphrase], Session)));
-        assert!(!wants_passphrase(&status(Locked, &[SecretService], Pin)));
-        assert!(!wants_passphrase(&status(
-            Locked,
-            &[SecretService, Passphrase],
-            Session
-        )));
-        assert!(!wants_passphrase(&status(Unlocked, &[Passphrase], Pin)));
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod colour;
 pub(crate) mod json;
 pub(crate) mod login_request;
+pub(crate) mod recovery_code;
 pub(crate) mod table;
 pub(crate) mod token;
 pub(crate) mod words;

@@ -57,6 +57,11 @@ impl Cell {
         }
     }
 
+    /// Whether it shows nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.width() == 0
+    }
+
     fn width(&self) -> usize {
         match &self.drawn {
             Some((_, columns)) => *columns,
@@ -177,6 +182,28 @@ pub(crate) fn pairs(rows: &[(&str, Cell)], style: &Style) -> String {
     lines
 }
 
+/// `words` in lines of at most `columns`, broken between words where that is possible, each after `indent`.
+pub(crate) fn paragraph(words: &str, indent: &str, columns: usize) -> String {
+    let mut lines = String::new();
+    let mut used = 0_usize;
+    for word in text::sentence(words).split(' ') {
+        let with_it = used.saturating_add(word.width()).saturating_add(1);
+        if lines.is_empty() || with_it > columns {
+            if !lines.is_empty() {
+                lines.push('\n');
+            }
+            lines.push_str(indent);
+            used = indent.width().saturating_add(word.width());
+        } else {
+            lines.push(' ');
+            used = with_it;
+        }
+        lines.push_str(word);
+    }
+    lines.push('\n');
+    lines
+}
+
 /// One row for scripts: safe fields with a tab between them.
 pub(crate) fn tabbed(fields: &[&str]) -> String {
     let mut line = fields
@@ -205,6 +232,13 @@ mod tests {
             table(&["NAME", "GAP", "LAST"], &rows, &Style::new(false, 80)),
             "NAME      LAST\n重要      x\nWork VPN\n"
         );
+    }
+
+    #[test]
+    fn sentences_break_between_words() {
+        assert_eq!(paragraph("one two three", " ", 8), " one two\n three\n");
+        assert_eq!(paragraph("extraordinary x", "", 4), "extraordinary\nx\n");
+        assert_eq!(paragraph("", "", 4), "\n");
     }
 
     #[test]

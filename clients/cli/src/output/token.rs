@@ -33,6 +33,10 @@ pub(crate) struct Token {
     pub(crate) exportable: Option<bool>,
     pub(crate) created: Option<i64>,
     pub(crate) service: Option<String>,
+    pub(crate) tries_left: Option<u32>,
+    pub(crate) biometric: Option<String>,
+    pub(crate) pin_asking: Option<String>,
+    pub(crate) pin_rules: Option<String>,
     #[serde(skip)]
     pub(crate) kind: Kind,
 }
@@ -43,6 +47,8 @@ pub(crate) struct Kind {
     pub(crate) mode: OtpMode,
     pub(crate) state: TokenState,
     pub(crate) pin: api::PinType,
+    pub(crate) biometric: api::BiometricState,
+    pub(crate) asking: api::PinAsking,
 }
 
 impl From<api::Token> for Token {
@@ -51,6 +57,8 @@ impl From<api::Token> for Token {
             mode: token.mode(),
             state: token.state(),
             pin: token.pin_type(),
+            biometric: token.biometric(),
+            asking: token.pin_asking(),
         };
         let push_verification = token.push_verification();
         let sealed = kind.mode == OtpMode::Unspecified;
@@ -76,10 +84,17 @@ impl From<api::Token> for Token {
             exportable: (!sealed).then_some(token.exportable),
             created: (!sealed && token.created != 0).then_some(token.created),
             service: text(token.service),
+            tries_left: token.tries_left.filter(|_| !sealed),
+            biometric: kind.biometric.word(),
+            pin_asking: kind.asking.word(),
+            pin_rules: text(token.pin_rules),
             kind,
         }
     }
 }
+
+/// How many fields are about the PIN, the last ones for scripts.
+const PIN_FIELDS: usize = 4;
 
 /// Why most of a token is not shown.
 pub(crate) fn sealed(style: &Style) -> String {
@@ -152,7 +167,23 @@ impl Token {
                 "created",
                 self.created.map(|at| at.to_string()).unwrap_or_default(),
             ),
+            ("Tries left", "tries_left", number(self.tries_left)),
+            ("Finger", "biometric", text(&self.biometric)),
+            ("PIN asked", "pin_asking", text(&self.pin_asking)),
+            ("PIN rules", "pin_rules", text(&self.pin_rules)),
         ]
+    }
+
+    /// The same in the order for people: all about the PIN stands together.
+    fn fields_for_people(&self) -> Vec<(&'static str, &'static str, String)> {
+        let mut fields = self.fields();
+        let about_the_pin = fields.split_off(fields.len().saturating_sub(PIN_FIELDS));
+        let behind = fields
+            .iter()
+            .position(|(_, key, _)| *key == "pin_type")
+            .map_or(fields.len(), |at| at.saturating_add(1));
+        fields.splice(behind..behind, about_the_pin);
+        fields
     }
 
     /// What a person reads for a key where it differs from what a script reads.
@@ -161,6 +192,10 @@ impl Token {
             "mode" => words::mode(self.kind.mode).to_owned(),
             "state" => words::spaced(self.state.as_deref()),
             "pin_type" => words::pin(self.kind.pin).to_owned(),
+            // Without a PIN there is nothing that a finger could stand for.
+            "biometric" if self.kind.pin == api::PinType::None => String::new(),
+            "biometric" => words::biometric(self.kind.biometric).to_owned(),
+            "pin_asking" => words::pin_asking(self.kind.asking).to_owned(),
             "period" if !word.is_empty() => format!("{word} s"),
             "push_verification" if self.push != Some(true) => String::new(),
             "created" => self
@@ -176,7 +211,7 @@ impl Token {
 impl Answer for Token {
     fn friendly(&self, style: &Style) -> String {
         let mut rows = Vec::new();
-        for (label, key, word) in self.fields() {
+        for (label, key, word) in self.fields_for_people() {
             let words = self.said(key, word);
             let paint = match key {
                 "name" => Paint::Name,

@@ -1,8 +1,8 @@
 //! The closed lists of the interface as words: one for scripts, some for people.
 
 use countersign_proto::agent::v1::{
-    EventKind, LoginRequestState, OtpMode, PinType, Reason, TokenState, UnlockMode, VaultKey,
-    VaultState, Verification,
+    BiometricState, EventKind, LoginRequestState, OtpMode, PinAsking, PinType, Reason,
+    SessionState, TokenState, UnlockMode, VaultKey, VaultState, Verification,
 };
 
 use super::Paint;
@@ -35,11 +35,14 @@ macro_rules! words {
 }
 
 words! {
+    BiometricState = "BIOMETRIC_STATE_",
     EventKind = "EVENT_KIND_",
     LoginRequestState = "LOGIN_REQUEST_STATE_",
     OtpMode = "OTP_MODE_",
+    PinAsking = "PIN_ASKING_",
     PinType = "PIN_TYPE_",
     Reason = "REASON_",
+    SessionState = "SESSION_STATE_",
     TokenState = "TOKEN_STATE_",
     UnlockMode = "UNLOCK_MODE_",
     VaultKey = "VAULT_KEY_",
@@ -88,6 +91,26 @@ pub(crate) const fn pin(pin: PinType) -> &'static str {
         PinType::None => "none",
         PinType::Token => "token PIN, checked on this machine",
         PinType::Server => "server PIN, checked by the service",
+    }
+}
+
+/// How often a PIN is asked for, to people.
+pub(crate) const fn pin_asking(asking: PinAsking) -> &'static str {
+    match asking {
+        PinAsking::Unspecified => "",
+        PinAsking::EveryTime => "every time",
+        PinAsking::OncePerUnlock => "once after each unlocking",
+    }
+}
+
+/// Whether a finger stands for a PIN, to people.
+pub(crate) const fn biometric(state: BiometricState) -> &'static str {
+    match state {
+        BiometricState::Unspecified => "",
+        BiometricState::Refused => "not allowed",
+        BiometricState::Off => "off",
+        BiometricState::Ready => "stands for the PIN",
+        BiometricState::PinDue => "stands for the PIN again once that was typed",
     }
 }
 

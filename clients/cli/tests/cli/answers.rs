@@ -167,7 +167,7 @@ fn json_is_one_object_with_the_documented_fields() {
     );
     assert_eq!(
         object(&["setup", "--passphrase-stdin"], "some words\n"),
-        json!({"vault_key": "passphrase", "unlock": "pin"})
+        json!({"vault_key": "passphrase", "unlock": "pin", "recovery_code": null})
     );
     assert_eq!(
         object(&["unlock"], ""),

@@ -9,31 +9,14 @@ use countersign_proto::{
     agent::v1::{self as api, Reason, agent_server::Agent},
     reason::detail_status,
 };
+use prost::Message as _;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
-use crate::samples::{login_request, token};
-
-/// What the agent says next, and what it was asked so far.
-#[derive(Debug)]
-pub(crate) struct Script {
-    /// Refuse every call with this.
-    pub(crate) refusal: Option<api::ErrorDetail>,
-    /// Never answer.
-    pub(crate) hangs: bool,
-    /// Passcodes and approvals need this PIN; two tries.
-    pub(crate) pin: Option<&'static str>,
-    /// Needed to unlock.
-    pub(crate) passphrase: Option<&'static str>,
-    pub(crate) status: api::StatusReply,
-    pub(crate) tokens: Vec<api::Token>,
-    pub(crate) requests: Vec<api::LoginRequest>,
-    /// What becomes of an answer.
-    pub(crate) outcome: api::LoginRequestState,
-    pub(crate) mode: api::OtpMode,
-    /// `call field field`, secrets included: tests compare them.
-    pub(crate) calls: Vec<String>,
-}
+use crate::{
+    samples::{login_request, token},
+    script::{Script, refusal, slot},
+};
 
 /// The service; clones share one script.
 #[derive(Clone, Debug)]
@@ -41,30 +24,26 @@ pub(crate) struct FakeAgent(Arc<Mutex<Script>>);
 
 impl FakeAgent {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Mutex::new(Script {
-            refusal: None,
-            hangs: false,
-            pin: None,
-            passphrase: None,
-            status: api::StatusReply {
-                version: "0.1.0".to_owned(),
-                vault: api::VaultState::Unlocked.into(),
-                slots: vec![api::VaultKey::Passphrase.into()],
-                unlock: api::UnlockMode::Pin.into(),
-                autosend: true,
-                tokens: 1,
-                ..api::StatusReply::default()
-            },
-            tokens: vec![token("Work")],
-            requests: Vec::new(),
-            outcome: api::LoginRequestState::LoggedIn,
-            mode: api::OtpMode::Time,
-            calls: Vec::new(),
-        })))
+        Self(Arc::new(Mutex::new(Script::new())))
     }
 
     pub(crate) fn script(&self) -> MutexGuard<'_, Script> {
         self.0.lock().unwrap()
+    }
+
+    /// As [`FakeAgent::begin`], of a call that may need a person.
+    async fn ask(&self, call: String) -> Result<(), Status> {
+        self.begin(call).await?;
+        let refusal = self.script().refusals.pop_front();
+        refusal.map_or(Ok(()), |detail| Err(detail_status(&detail)))
+    }
+
+    /// Writes the screen down that came with a call.
+    pub(crate) fn see(&self, metadata: &tonic::metadata::MetadataMap) {
+        let screen = metadata.get_bin("countersign-screen-bin");
+        let bytes = screen.expect("each call tells a screen").to_bytes();
+        let screen = api::CallerScreen::decode(bytes.unwrap()).unwrap();
+        self.script().screens.push(screen);
     }
 
     /// Writes the call down; then refuses, hangs, or lets it go on.
@@ -72,6 +51,9 @@ impl FakeAgent {
         let (refusal, hangs) = {
             let mut script = self.script();
             script.calls.push(call);
+            if let Some(arrival) = script.arrival.take() {
+                arrival.send(()).unwrap_or_default();
+            }
             (script.refusal.clone(), script.hangs)
         };
         if hangs {
@@ -127,15 +109,35 @@ impl Agent for FakeAgent {
         let request = request.into_inner();
         let (key, unlock) = (request.key(), request.unlock());
         let passphrase = text(&request.passphrase);
-        self.begin(format!("setup {key:?} {unlock:?} {passphrase}"))
+        let code = if request.recovery_code {
+            " recovery-code"
+        } else {
+            ""
+        };
+        self.ask(format!("setup {key:?} {unlock:?} {passphrase}{code}"))
             .await?;
-        if key == api::VaultKey::Unspecified && passphrase.is_empty() {
+        let script = self.script();
+        if key == api::VaultKey::Unspecified && !script.keyring {
             return Err(Reason::KeySourceAbsent.status("No Secret Service answers.", ""));
         }
+        let made = if key == api::VaultKey::Unspecified {
+            api::VaultKey::SecretService
+        } else {
+            key
+        };
+        let session = passphrase.is_empty() && made != api::VaultKey::Passphrase;
         Ok(Response::new(api::SetupReply {
-            key: api::VaultKey::Passphrase.into(),
-            unlock: api::UnlockMode::Pin.into(),
-            ..api::SetupReply::default()
+            key: made.into(),
+            unlock: if session {
+                api::UnlockMode::Session.into()
+            } else {
+                api::UnlockMode::Pin.into()
+            },
+            recovery_code: if request.recovery_code {
+                script.recovery_code.to_owned()
+            } else {
+                String::new()
+            },
         }))
     }
 
@@ -143,14 +145,26 @@ impl Agent for FakeAgent {
         &self,
         request: Request<api::UnlockRequest>,
     ) -> Result<Response<api::UnlockReply>, Status> {
-        let passphrase = text(&request.into_inner().passphrase);
-        self.begin(format!("unlock {passphrase}")).await?;
-        if self
-            .script()
-            .passphrase
-            .is_some_and(|right| right != passphrase)
-        {
-            return Err(Reason::WrongPassphrase.status("The passphrase is wrong.", ""));
+        let request = request.into_inner();
+        let passphrase = text(&request.passphrase);
+        let code = text(&request.recovery_code);
+        if code.is_empty() {
+            self.ask(format!("unlock {passphrase}")).await?;
+        } else {
+            self.ask(format!("unlock-recovery {code}")).await?;
+        }
+        match self.script().passphrase {
+            Some(_) if passphrase.is_empty() && code.is_empty() => {
+                return Err(Reason::PinRequired.status("The vault asks for its passphrase.", ""));
+            }
+            Some(right) if right != passphrase && right != code => {
+                return Err(detail_status(&refusal(
+                    Reason::WrongPassphrase,
+                    "The passphrase is wrong.",
+                    Some(4),
+                )));
+            }
+            _ => {}
         }
         Ok(Response::new(api::UnlockReply {
             was_unlocked: false,
@@ -183,8 +197,12 @@ impl Agent for FakeAgent {
         request: Request<api::EnrollRequest>,
     ) -> Result<Response<api::EnrollReply>, Status> {
         let request = request.into_inner();
-        self.begin(format!(
-            "enroll {} {} {}",
+        let pin = match text(&request.pin) {
+            pin if pin.is_empty() => pin,
+            pin => format!(" {pin}"),
+        };
+        self.ask(format!(
+            "enroll {} {} {}{pin}",
             text(&request.text),
             request.name,
             request.confirmed_host
@@ -245,7 +263,7 @@ impl Agent for FakeAgent {
         request: Request<api::GeneratePasscodeRequest>,
     ) -> Result<Response<api::GeneratePasscodeReply>, Status> {
         let request = request.into_inner();
-        self.begin(format!(
+        self.ask(format!(
             "passcode {} {:?} {} {}",
             request.token,
             request.kind(),
@@ -267,44 +285,100 @@ impl Agent for FakeAgent {
 
     async fn change_pin(
         &self,
-        _request: Request<api::ChangePinRequest>,
+        request: Request<api::ChangePinRequest>,
     ) -> Result<Response<api::ChangePinReply>, Status> {
-        Err(Status::unimplemented("not in this double"))
+        let request = request.into_inner();
+        let (current, new) = (text(&request.current), text(&request.new));
+        self.ask(format!("change {} [{current}] [{new}]", request.token))
+            .await?;
+        Ok(Response::new(api::ChangePinReply {
+            name: request.token,
+        }))
     }
 
     async fn set_biometric(
         &self,
-        _request: Request<api::SetBiometricRequest>,
+        request: Request<api::SetBiometricRequest>,
     ) -> Result<Response<api::SetBiometricReply>, Status> {
-        Err(Status::unimplemented("not in this double"))
+        let request = request.into_inner();
+        let pin = text(&request.pin);
+        self.ask(format!(
+            "biometric {} {} [{pin}]",
+            request.on, request.token
+        ))
+        .await?;
+        if request.on {
+            self.check_pin(&request.pin)?;
+        }
+        Ok(Response::new(api::SetBiometricReply {
+            name: request.token,
+        }))
     }
 
     async fn set_pin_asking(
         &self,
-        _request: Request<api::SetPinAskingRequest>,
+        request: Request<api::SetPinAskingRequest>,
     ) -> Result<Response<api::SetPinAskingReply>, Status> {
-        Err(Status::unimplemented("not in this double"))
+        let request = request.into_inner();
+        let pin = text(&request.pin);
+        let asking = request.asking();
+        self.ask(format!("asking {} {asking:?} [{pin}]", request.token))
+            .await?;
+        if asking == api::PinAsking::OncePerUnlock {
+            self.check_pin(&request.pin)?;
+        }
+        Ok(Response::new(api::SetPinAskingReply {
+            name: request.token,
+        }))
     }
 
     async fn list_slots(
         &self,
-        _request: Request<api::ListSlotsRequest>,
+        _: Request<api::ListSlotsRequest>,
     ) -> Result<Response<api::ListSlotsReply>, Status> {
-        Err(Status::unimplemented("not in this double"))
+        self.begin("slots".to_owned()).await?;
+        Ok(Response::new(api::ListSlotsReply {
+            slots: self.script().slots.clone(),
+        }))
     }
 
     async fn add_slot(
         &self,
-        _request: Request<api::AddSlotRequest>,
+        request: Request<api::AddSlotRequest>,
     ) -> Result<Response<api::AddSlotReply>, Status> {
-        Err(Status::unimplemented("not in this double"))
+        let request = request.into_inner();
+        let kind = request.kind();
+        self.ask(format!(
+            "add {kind:?} [{}] [{}] [{}]",
+            text(&request.current),
+            text(&request.recovery_code),
+            text(&request.new)
+        ))
+        .await?;
+        let code = if kind == api::VaultKey::RecoveryCode {
+            self.script().recovery_code
+        } else {
+            ""
+        };
+        Ok(Response::new(api::AddSlotReply {
+            slot: Some(slot("4", kind, false)),
+            recovery_code: code.to_owned(),
+        }))
     }
 
     async fn remove_slot(
         &self,
-        _request: Request<api::RemoveSlotRequest>,
+        request: Request<api::RemoveSlotRequest>,
     ) -> Result<Response<api::RemoveSlotReply>, Status> {
-        Err(Status::unimplemented("not in this double"))
+        let request = request.into_inner();
+        self.ask(format!(
+            "remove {} [{}] [{}]",
+            request.id,
+            text(&request.current),
+            text(&request.recovery_code)
+        ))
+        .await?;
+        Ok(Response::new(api::RemoveSlotReply {}))
     }
 
     async fn list_login_requests(
@@ -354,7 +428,7 @@ impl Agent for FakeAgent {
         request: Request<api::AnswerLoginRequestRequest>,
     ) -> Result<Response<api::AnswerLoginRequestReply>, Status> {
         let request = request.into_inner();
-        self.begin(format!(
+        self.ask(format!(
             "answer {} {:?} {} {} newest={}",
             request.id,
             request.verdict(),

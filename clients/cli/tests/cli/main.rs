@@ -11,10 +11,19 @@
 
 mod answers;
 mod connection;
+mod enrolling;
 mod fake_agent;
+mod pins;
+mod pins_typed;
 mod refusals;
 mod samples;
+mod screen;
+mod script;
 mod secrets;
+mod setup;
+mod slots;
 mod stage;
+mod status;
 mod terminal;
 mod typist;
+mod unlock;

@@ -62,6 +62,13 @@ fn every_command_passes_a_refusal_on() {
         &["unlock"],
         &["lock"],
         &["log"],
+        &["pin", "change"],
+        &["pin", "change", "Work"],
+        &["pin", "ask", "Work", "every-time"],
+        &["biometric", "on"],
+        &["vault", "slot", "list"],
+        &["vault", "slot", "add", "tpm"],
+        &["vault", "slot", "remove", "3", "--yes"],
     ] {
         let stage = refusing(Reason::VaultDamaged, None);
         let said = stage.run_with(arguments, "words\n");

@@ -42,13 +42,29 @@ fn no_secret_is_said_again() {
         &["code", "Work", "--pin-stdin"],
         &["enroll", "--yes", "-"],
         &["enroll", "-"],
+        &["unlock", "--passphrase-stdin", "--recovery"],
+        &["setup", "--unlock", "pin", "--passphrase-stdin"],
+        &["pin", "change", "--pin-stdin"],
+        &["pin", "change", "Work", "--pin-stdin"],
+        &["pin", "ask", "Work", "once-per-unlock", "--pin-stdin"],
+        &["biometric", "on", "--pin-stdin"],
+        &["enroll", "--yes", "--pin-stdin", "-"],
+        &["vault", "slot", "add", "passphrase", "--passphrase-stdin"],
+        &[
+            "vault",
+            "slot",
+            "remove",
+            "3",
+            "--yes",
+            "--passphrase-stdin",
+        ],
     ] {
         for json in [false, true] {
             let mut arguments = arguments.to_vec();
             if json {
                 arguments.push("--json");
             }
-            let said = stage.run_with(&arguments, &format!("{SECRET}\n"));
+            let said = stage.run_with(&arguments, &format!("{SECRET}\n{SECRET}\n"));
             assert!(!said.out.contains(SECRET), "{arguments:?}");
             assert!(!said.err.contains(SECRET), "{arguments:?}");
         }

@@ -6,15 +6,19 @@ use std::{
     os::unix::{fs::PermissionsExt as _, net::UnixListener},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::mpsc::channel,
+    time::Duration,
 };
 
-use countersign_proto::agent::v1::agent_server::AgentServer;
+use countersign_proto::agent::v1::{Reason, agent_server::AgentServer};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_stream::wrappers::UnixListenerStream;
 
-use crate::fake_agent::FakeAgent;
+use crate::{fake_agent::FakeAgent, script::refusal};
 
+/// How long something is waited for that must come.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_countersign");
 
@@ -55,8 +59,15 @@ impl Stage {
             let _inside = runtime.enter();
             tokio::net::UnixListener::from_std(listener).unwrap()
         };
+        let seen = agent.clone();
         let server = tonic::transport::Server::builder()
-            .add_service(AgentServer::new(agent.clone()))
+            .add_service(AgentServer::with_interceptor(
+                agent.clone(),
+                move |request: tonic::Request<()>| {
+                    seen.see(request.metadata());
+                    Ok(request)
+                },
+            ))
             .serve_with_incoming(UnixListenerStream::new(listener));
         runtime.spawn(server);
         Self {
@@ -79,6 +90,31 @@ impl Stage {
     /// What the agent was asked.
     pub(crate) fn calls(&self) -> Vec<String> {
         self.agent.script().calls.clone()
+    }
+
+    /// Waits until the agent was asked for something.
+    pub(crate) fn is_asked(&self) {
+        let (sender, asked) = channel();
+        self.agent.script().arrival = Some(sender);
+        if self.calls().is_empty() {
+            asked.recv_timeout(PATIENCE).unwrap();
+        }
+    }
+
+    /// Says next that nobody can be asked in a dialog, as often as `times`.
+    pub(crate) fn without_dialog(&self, times: usize) {
+        let none = refusal(
+            Reason::VerificationUnavailable,
+            "Nobody can be asked: no pinentry program is installed.",
+            None,
+        );
+        self.agent.script().refusals = vec![none; times].into();
+    }
+
+    /// Refuses the next call that may need a person.
+    pub(crate) fn refuses(&self, reason: Reason, message: &str, tries_left: Option<u32>) {
+        let detail = refusal(reason, message, tries_left);
+        self.agent.script().refusals.push_back(detail);
     }
 }
 

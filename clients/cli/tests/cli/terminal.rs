@@ -1,30 +1,15 @@
 //! The program on a real terminal: colours, questions, secrets that are not shown, Ctrl-C.
 
-use countersign_proto::agent::v1::{LoginRequestState, Reason, VaultState};
+use countersign_proto::agent::v1::{LoginRequestState, Reason};
 
 use crate::{
     samples::{login_request, token},
-    stage::{PROGRAM, Stage},
-    typist::Typist,
+    stage::Stage,
+    typist::{Typist, on_terminal, start, start_plain},
 };
 
 const ID: &str = "00112233445566778899aabbccddeeff";
 const OTHER: &str = "ffeeddccbbaa99887766554433221100";
-
-fn start(stage: &Stage, arguments: &[&str]) -> Typist {
-    let mut command = stage.place.command("/usr/bin/setsid");
-    command.args(["--ctty", "--wait", PROGRAM]).args(arguments);
-    Typist::start(command)
-}
-
-fn start_plain(stage: &Stage, arguments: &[&str]) -> Typist {
-    let mut command = stage.place.command("/usr/bin/setsid");
-    command
-        .args(["--ctty", "--wait", PROGRAM])
-        .args(arguments)
-        .env("NO_COLOR", "1");
-    Typist::start(command)
-}
 
 #[test]
 fn a_passcode_comes_with_the_time_that_it_is_good_for() {
@@ -54,11 +39,7 @@ fn json_on_a_terminal_is_the_same_json() {
 #[test]
 fn a_passphrase_is_asked_for_and_never_shown() {
     let stage = Stage::new();
-    {
-        let mut script = stage.agent.script();
-        script.status.vault = VaultState::Locked.into();
-        script.passphrase = Some("some words");
-    }
+    stage.agent.script().passphrase = Some("some words");
     let mut typist = start(&stage, &["unlock"]);
     typist.sees("Passphrase of the vault: ");
     assert!(!typist.echo());
@@ -66,38 +47,13 @@ fn a_passphrase_is_asked_for_and_never_shown() {
     let screen = typist.sees("The vault is unlocked.");
     assert!(!screen.contains("some words"), "{screen}");
     assert_eq!(typist.ends().0, 0);
-    assert_eq!(stage.calls(), ["status", "unlock some words"]);
-}
-
-#[test]
-fn a_new_passphrase_is_asked_for_twice_and_must_be_the_same() {
-    let stage = Stage::new();
-    let mut typist = start_plain(&stage, &["setup"]);
-    typist.sees("No Secret Service answers");
-    typist.sees("New passphrase: ");
-    typist.types("one\n");
-    typist.sees("The same passphrase again: ");
-    typist.types("two\n");
-    typist.sees("These are not the same.");
-    typist.sees("New passphrase: ");
-    typist.types("some words\n");
-    typist.sees("The same passphrase again: ");
-    typist.types("some words\n");
-    typist.sees("The vault is made.");
-    assert_eq!(typist.ends().0, 0);
-    assert_eq!(
-        stage.calls(),
-        [
-            "setup Unspecified Unspecified ",
-            "setup Passphrase Unspecified some words"
-        ]
-    );
+    assert_eq!(stage.calls(), ["unlock ", "status", "unlock some words"]);
 }
 
 #[test]
 fn control_c_ends_a_question_and_puts_the_terminal_back() {
     let stage = Stage::new();
-    stage.agent.script().status.vault = VaultState::Locked.into();
+    stage.agent.script().passphrase = Some("some words");
     let mut typist = start(&stage, &["unlock"]);
     typist.sees("Passphrase of the vault: ");
     assert!(!typist.echo());
@@ -105,13 +61,13 @@ fn control_c_ends_a_question_and_puts_the_terminal_back() {
     // The terminal is put back before the program ends, so the echo is on once it has.
     let child_echo = typist.echo_after_end();
     assert_eq!(child_echo, (130, true));
-    assert_eq!(stage.calls(), ["status"]);
+    assert_eq!(stage.calls(), ["unlock ", "status"]);
 }
 
 #[test]
 fn control_d_is_a_no() {
     let stage = Stage::new();
-    stage.agent.script().status.vault = VaultState::Locked.into();
+    stage.agent.script().passphrase = Some("some words");
     let mut typist = start(&stage, &["unlock"]);
     typist.sees("Passphrase of the vault: ");
     typist.types("\u{4}");
@@ -275,11 +231,25 @@ fn a_hostile_name_does_not_reach_the_terminal() {
 fn a_long_wait_is_explained_and_control_c_still_ends_it_after_a_question() {
     let stage = Stage::new();
     stage.agent.script().pin = Some("246810");
-    let mut typist = start_plain(&stage, &["code", "Work"]);
+    let mut command = on_terminal(&stage, &["code", "Work"]);
+    command.env("NO_COLOR", "1").env("DISPLAY", ":77");
+    let mut typist = Typist::start(command);
     typist.sees("PIN of Work: ");
     stage.agent.script().hangs = true;
     typist.types("246810\n");
     typist.sees("Waiting.");
+    typist.types("\u{3}");
+    assert_eq!(typist.echo_after_end(), (130, true));
+}
+
+#[test]
+fn on_a_text_terminal_no_word_spoils_the_dialog_and_control_c_puts_the_terminal_back() {
+    let stage = Stage::new();
+    stage.agent.script().hangs = true;
+    let mut typist = start_plain(&stage, &["code", "Work"]);
+    stage.is_asked();
+    typist.hides_what_is_typed();
+    assert!(!typist.echo());
     typist.types("\u{3}");
     assert_eq!(typist.echo_after_end(), (130, true));
 }

@@ -4,22 +4,41 @@ use std::{
     fs::File,
     io::{Read as _, Write as _},
     process::{Child, Command},
-    sync::mpsc::{Receiver, channel},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
-    time::Duration,
 };
 
 use rustix::{
     fs::{Mode, OFlags},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{LocalModes, Winsize},
+    termios::{LocalModes, OptionalActions, Winsize},
 };
 
-/// How long a person waits for the program to show something.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::stage::{PATIENCE, PROGRAM, Stage};
+
+/// The program with a controlling terminal, once a [`Typist`] starts it.
+pub(crate) fn on_terminal(stage: &Stage, arguments: &[&str]) -> Command {
+    let mut command = stage.place.command("/usr/bin/setsid");
+    command.args(["--ctty", "--wait", PROGRAM]).args(arguments);
+    command
+}
+
+/// Starts the program on a terminal.
+pub(crate) fn start(stage: &Stage, arguments: &[&str]) -> Typist {
+    Typist::start(on_terminal(stage, arguments))
+}
+
+/// Starts the program on a terminal without colours.
+pub(crate) fn start_plain(stage: &Stage, arguments: &[&str]) -> Typist {
+    let mut command = on_terminal(stage, arguments);
+    command.env("NO_COLOR", "1");
+    Typist::start(command)
+}
 
 /// A program on a terminal of 80 columns.
 pub(crate) struct Typist {
+    /// The path of the terminal.
+    pub(crate) terminal: String,
     keyboard: File,
     screen: Receiver<Vec<u8>>,
     seen: String,
@@ -34,6 +53,7 @@ impl Typist {
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
         let name = ptsname(&master, Vec::new()).unwrap();
+        let path = name.to_str().unwrap().to_owned();
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let terminal = File::from(rustix::fs::open(name, flags, Mode::empty()).unwrap());
         let size = Winsize {
@@ -63,6 +83,7 @@ impl Typist {
             }
         });
         Self {
+            terminal: path,
             keyboard,
             screen,
             seen: String::new(),
@@ -94,6 +115,15 @@ impl Typist {
         modes.local_modes.contains(LocalModes::ECHO)
     }
 
+    /// Changes the terminal as a dialog program does that is drawn on it.
+    pub(crate) fn hides_what_is_typed(&self) {
+        let mut modes = rustix::termios::tcgetattr(&self.keyboard).unwrap();
+        modes
+            .local_modes
+            .remove(LocalModes::ECHO | LocalModes::ICANON);
+        rustix::termios::tcsetattr(&self.keyboard, OptionalActions::Now, &modes).unwrap();
+    }
+
     /// Waits for the end; gives the exit code and whether what is typed is shown again.
     ///
     /// A copy of the terminal's side stays open, so that its state outlives the program.
@@ -104,10 +134,17 @@ impl Typist {
 
     /// Waits for the end; gives the exit code and the rest of the screen.
     pub(crate) fn ends(mut self) -> (i32, String) {
-        let code = self.child.wait().unwrap().code().unwrap();
-        while let Ok(part) = self.screen.recv_timeout(PATIENCE) {
-            self.seen.push_str(&String::from_utf8_lossy(&part));
+        loop {
+            match self.screen.recv_timeout(PATIENCE) {
+                Ok(part) => self.seen.push_str(&String::from_utf8_lossy(&part)),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.child.kill().unwrap();
+                    panic!("the program does not end; the screen shows {:?}", self.seen);
+                }
+            }
         }
+        let code = self.child.wait().unwrap().code().unwrap();
         (code, self.seen)
     }
 }
