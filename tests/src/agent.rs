@@ -51,6 +51,13 @@ impl Session {
         self
     }
 
+    /// The same session with one more variable.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.variables.push((name.into(), value.into()));
+        self
+    }
+
     /// A program in this session.
     #[must_use]
     pub fn command(&self, program: PathBuf) -> Command {

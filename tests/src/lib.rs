@@ -35,6 +35,7 @@ pub mod system_bus;
 pub mod systemd_logind;
 pub mod terminal;
 pub mod tpm;
+pub mod user_manager;
 pub mod workspace;
 
 use core::time::Duration;

@@ -126,10 +126,10 @@ impl SystemdLogind {
 
 /// A folder that has to be there to mount something on it; taken away again if it was not there before.
 #[derive(Debug)]
-struct Made(Option<&'static str>);
+pub(crate) struct Made(Option<&'static str>);
 
 impl Made {
-    fn new(folder: &'static str) -> Result<Self> {
+    pub(crate) fn new(folder: &'static str) -> Result<Self> {
         if fs::exists(folder)? {
             return Ok(Self(None));
         }

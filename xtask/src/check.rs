@@ -158,7 +158,7 @@ fn tests(tree: &Tree) -> Result<()> {
 fn tpm(tree: &Tree) -> Result<()> {
     tree::run(
         tree.cargo(["test", "--workspace", "--features", layers::TPM])
-            .args(["--test", "tpm", "--locked"])
+            .args(["--test", "tpm", "--test", "tpm_agent", "--locked"])
             .env("COUNTERSIGN_SKIPPED", skipped_list(tree)),
     )
 }

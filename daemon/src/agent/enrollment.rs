@@ -14,7 +14,7 @@ use countersign_core::{
     pskc::{BiometricPin, PinPolicy, TokenPin},
     secret::SecretBytes,
     text,
-    token::{KeyHolder, PinAsking, PushPolicy, TokenKeys, TokenSecrets},
+    token::{KeyHolder, NewPin, PinAsking, PushPolicy, TokenKeys, TokenSecrets},
 };
 use countersign_proto::{agent::v1::Reason, limits};
 
@@ -354,7 +354,7 @@ impl Agent {
             mode: uri.mode,
         };
         let pin = match self.first_pin(policy, name, caller).await? {
-            Some(pin) => Some(self.new_token_pin(&pin, &secrets).await?),
+            Some(pin) => Some(self.draft_token_pin(&pin, policy).await?),
             None => None,
         };
         let counter = if matches!(secrets.mode, OtpMode::Event { .. }) {
@@ -365,7 +365,12 @@ impl Agent {
         let event = self.event(EventKind::Enrolled, name, "from an otpauth link");
         let name = name.to_owned();
         let add = move |vault: &mut Vault| {
-            vault.add_token(&name, &secrets, pin.as_ref(), counter, None, &event)
+            let mut add =
+                |pin: Option<&NewPin>| vault.add_token(&name, &secrets, pin, counter, None, &event);
+            match pin {
+                Some(pin) => pin.write(|pin| add(Some(pin))),
+                None => add(None),
+            }
         };
         Ok(self.vault.call(add).await?)
     }

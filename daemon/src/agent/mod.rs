@@ -13,6 +13,7 @@ pub mod explain;
 pub mod login_request;
 pub mod passcode;
 pub mod pin;
+mod pin_draft;
 pub mod ports;
 pub mod run;
 pub mod services;

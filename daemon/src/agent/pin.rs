@@ -3,10 +3,10 @@
 use countersign_core::{
     pin::{PinRules, can_be_held},
     pskc::{BiometricPin, PinPolicy},
-    seal::slot::{Argon2Cost, PinKey, Salt},
+    seal::slot::PinKey,
     secret::SecretBytes,
     text,
-    token::{NewPin, PinAsking, TokenSecrets, TpmPart},
+    token::PinAsking,
 };
 use countersign_proto::{agent::v1::Reason, push::v1 as push};
 use prost::Message as _;
@@ -24,8 +24,7 @@ use super::{
 use crate::{
     config::VaultKey,
     vault::{
-        EventKind, FingerUnlock, KeyPlace, SlotSource, TokenRow, UnlockMode, Vault, VaultError,
-        prepare_slot,
+        EventKind, FingerUnlock, SlotSource, TokenRow, UnlockMode, Vault, VaultError, prepare_slot,
     },
 };
 
@@ -155,10 +154,12 @@ impl Agent {
                 let about = About::new(&format!("A new PIN for the token {}", row.name));
                 let pin = self.new_pin(rules, "PIN", about, new, caller).await?;
                 let old = secrets.keys.lock().cloned();
-                let new = self.new_token_pin(&pin, &secrets).await?;
+                let new = self.draft_token_pin(&pin, secrets.pin).await?;
                 let event = self.event(EventKind::PinChanged, &row.name, "");
                 let id = row.id;
-                let change = move |vault: &mut Vault| vault.change_pin(id, &keys, &new, &event);
+                let change = move |vault: &mut Vault| {
+                    new.write(|pin| vault.change_pin(id, &keys, pin, &event))
+                };
                 self.vault.call(change).await?;
                 // A finger stood for the PIN before.
                 self.disarm(FingerFor::Token(id)).await;
@@ -216,45 +217,6 @@ impl Agent {
                 tried => return Ok(tried?),
             }
         }
-    }
-
-    /// A PIN that was chosen becomes what stands before a token's keys; with the TPM's count where the vault's key
-    /// is the TPM's.
-    pub(super) async fn new_token_pin(
-        &self,
-        pin: &SecretBytes,
-        secrets: &TokenSecrets,
-    ) -> Result<NewPin, PinError> {
-        let salt = Salt(self.random()?);
-        let cost = Argon2Cost::RECOMMENDED;
-        let typed = pin.clone();
-        let derived = tokio::task::spawn_blocking(move || PinKey::derive(&typed, &salt, cost));
-        let key = derived.await.map_err(|_panicked| VaultError::Stopped)?;
-        let key = key.map_err(VaultError::from)?;
-        let slots = self.vault.call(Vault::slots).await?;
-        let counts = slots
-            .iter()
-            .any(|slot| matches!(slot.place(), Some(KeyPlace::Tpm(_))));
-        let tpm = match (counts, secrets.tries_allowed()) {
-            (true, Some(tries)) => {
-                let secret = SlotSource::new_key()?;
-                let auth = key.tpm_authorization().map_err(VaultError::from)?;
-                let guarded = self.ports.tpm.guard(&secret, &auth, tries).await;
-                let guard = guarded.map_err(SessionError::from)?;
-                let part = TpmPart {
-                    index: guard.index,
-                    blob: guard.blob,
-                };
-                Some((part, secret))
-            }
-            (false, _) | (_, None) => None,
-        };
-        Ok(NewPin {
-            salt,
-            cost,
-            key,
-            tpm,
-        })
     }
 
     /// The PIN for a token that is being enrolled, as its policy asks; `None` where there is none to choose.

@@ -213,8 +213,14 @@ impl Agent {
         let id = token.id;
         self.state.facts().open_tokens.remove(&id);
         let event = self.event(EventKind::Revoked, &token.name, "by its service");
+        let lock = self.pin_lock(id).await;
         match self.vault.call(move |vault| vault.revoke(id, &event)).await {
-            Ok(()) => info!(token = %token.name, "revoked by its service; its secrets are erased"),
+            Ok(()) => {
+                info!(token = %token.name, "revoked by its service; its secrets are erased");
+                if let Some(lock) = lock {
+                    self.forget_tpm_guard(&lock).await;
+                }
+            }
             Err(error) => warn!(%error, token = %token.name, "a revoked token could not be erased"),
         }
     }

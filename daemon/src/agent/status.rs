@@ -1,5 +1,7 @@
 //! What the agent is doing, in one look.
 
+use core::time::Duration;
+
 use countersign_core::time::{BootTime, UnixMillis};
 
 use super::{
@@ -9,6 +11,9 @@ use super::{
     verification::Biometric,
 };
 use crate::vault::{ServiceRow, Slot, UnlockMode, Vault, VaultState};
+
+/// How long a look at the status waits for the TPM.
+const TPM_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The answer to `countersign status`.
 #[derive(Debug)]
@@ -39,6 +44,8 @@ pub struct Status {
     pub biometric: Biometric,
     /// The reader and the fingers, or why none can be asked for.
     pub fingerprint: String,
+    /// The maker of the TPM, if one can be used.
+    pub tpm: Option<String>,
 }
 
 /// The desktop session, as far as it is known.
@@ -130,6 +137,7 @@ impl Agent {
             pinentry: self.ports.pin_entry.program(),
             biometric: self.biometric_unlock().await,
             fingerprint: self.fingerprint_words().await,
+            tpm: self.tpm_maker().await,
         }
     }
 
@@ -152,6 +160,13 @@ impl Agent {
             Ok(fingers) => format!("{} fingers are enrolled", fingers.len()),
             Err(error) => error.to_string(),
         }
+    }
+
+    /// A TPM that is busy or hangs is none for a look at the status.
+    async fn tpm_maker(&self) -> Option<String> {
+        tokio::time::timeout(TPM_PATIENCE, self.ports.tpm.maker())
+            .await
+            .ok()?
     }
 
     /// Time from now until `then`, in milliseconds.

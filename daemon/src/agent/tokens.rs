@@ -1,6 +1,10 @@
 //! Tokens: which one is meant, list, describe, rename, delete.
 
-use countersign_core::{ids::TokenId, text, token::TokenSecrets};
+use countersign_core::{
+    ids::TokenId,
+    text,
+    token::{PinLock, TokenSecrets},
+};
 use countersign_proto::{agent::v1::Reason, limits};
 
 use super::{Agent, explain::Explain, status::host_of};
@@ -179,15 +183,21 @@ impl Agent {
         let row = self.token(selector).await?;
         let event = self.event(EventKind::Deleted, &row.name, &row.serial);
         let id = row.id;
-        let guard = self.vault.call(move |vault| vault.token_secrets(id)).await;
+        let lock = self.pin_lock(id).await;
         self.vault
             .call(move |vault| vault.delete(id, &event))
             .await?;
         self.state.facts().open_tokens.remove(&id);
-        if let Some(lock) = guard.ok().as_ref().and_then(|secrets| secrets.keys.lock()) {
-            self.forget_tpm_guard(lock).await;
+        if let Some(lock) = lock {
+            self.forget_tpm_guard(&lock).await;
         }
         Ok(row.name)
+    }
+
+    /// The PIN before a token's keys, as far as it can be read now; for what has to be tidied up after the token.
+    pub(super) async fn pin_lock(&self, id: TokenId) -> Option<PinLock> {
+        let secrets = self.vault.call(move |vault| vault.token_secrets(id)).await;
+        secrets.ok()?.keys.lock().cloned()
     }
 
     /// host:port of a token's service; empty if it has none.

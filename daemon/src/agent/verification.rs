@@ -17,6 +17,7 @@ use super::{
     asking::{FingerFor, FingerUse, Given, Unasked},
     caller::{About, Caller},
     explain::Explain,
+    pin_draft,
     ports::{FingerprintError, PinDialog, PinEntryError, TpmError, TpmGuard},
     session::SessionError,
     unlocking::Opening,
@@ -136,7 +137,12 @@ impl Explain for VerificationError {
                 "`countersign pin change` sets one; until then type a passcode on the login page"
                     .to_owned()
             }
-            Self::NotGiven(_) | Self::PinLength | Self::Tpm(_) => String::new(),
+            Self::Tpm(TpmError::Foreign) => {
+                "the keys of this token are lost: ask its service for a new activation string and enroll again"
+                    .to_owned()
+            }
+            Self::Tpm(_) => "no try was lost; try again when the TPM can be used".to_owned(),
+            Self::NotGiven(_) | Self::PinLength => String::new(),
             Self::Session(error) => error.hint(),
             Self::Vault(error) => Explain::hint(error),
         }
@@ -360,17 +366,35 @@ impl Agent {
         let exhausted = self.event(EventKind::PinExhausted, &row.name, "too many wrong PINs");
         let wrong = self.event(EventKind::PinWrong, &row.name, "");
         let gone = exhausted.clone();
+        let present = self.pin_lock(id).await;
         let begin = move |vault: &mut Vault| vault.begin_pin_attempt(id, &gone);
         let PinAttempt { lock, left } = match self.vault.call(begin).await {
             Err(VaultError::PinExhausted) => {
+                if let Some(lock) = present {
+                    self.forget_tpm_guard(&lock).await;
+                }
                 return Err(VerificationError::Exhausted(row.name.clone()));
             }
             attempt => attempt?,
         };
         let key = derive(pin.clone(), &lock).await?;
         let tpm = match self.tpm_secret(&lock, &key).await {
-            Err(VerificationError::Tpm(TpmError::WrongAuth | TpmError::Exhausted)) => None,
-            secret => secret?,
+            Err(VerificationError::Tpm(TpmError::WrongAuth)) => None,
+            // Whatever the vault's own count says, an older copy of it may be back: the keys never open again.
+            Err(VerificationError::Tpm(TpmError::Exhausted)) => {
+                let exhaust = move |vault: &mut Vault| vault.exhaust_pin(id, &exhausted);
+                self.vault.call(exhaust).await?;
+                self.disarm(FingerFor::Token(id)).await;
+                self.forget_tpm_guard(&lock).await;
+                return Err(VerificationError::Exhausted(row.name.clone()));
+            }
+            // No PIN was looked at. The TPM counts by itself whatever it did look at.
+            Err(error) => {
+                let put_back = move |vault: &mut Vault| vault.put_back_pin_attempt(id);
+                self.vault.call(put_back).await?;
+                return Err(error);
+            }
+            Ok(secret) => secret,
         };
         let known = key.clone();
         let finish = move |vault: &mut Vault| {
@@ -419,9 +443,7 @@ impl Agent {
             index: part.index,
             blob: part.blob.clone(),
         };
-        if let Err(error) = self.ports.tpm.forget(&guard).await {
-            tracing::warn!(%error, "an index of the TPM stays in use");
-        }
+        pin_draft::forget(&*self.ports.tpm, &guard).await;
     }
 
     async fn open_with_finger_of(&self, row: &TokenRow) -> Result<TokenKeys, VerificationError> {

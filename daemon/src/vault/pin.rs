@@ -119,6 +119,40 @@ impl Vault {
         })
     }
 
+    /// Takes back what [`Vault::begin_pin_attempt`] counted: the TPM, which counts by itself, did not look at the
+    /// PIN. A PIN that the vault alone counts has no such tries.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vault::finish_pin_attempt`]; [`VaultError::NoPin`] where no TPM counts. The try stays counted.
+    pub fn put_back_pin_attempt(&mut self, id: TokenId) -> Result<(), VaultError> {
+        let opened = self.opened_mut()?;
+        let decision = opened.decision()?;
+        let key = &opened.channel()?.columns;
+        let transaction = opened.begin()?;
+        let mut columns = Columns::load(&transaction, key, id)?.active()?;
+        let secrets = columns.secrets(decision)?;
+        let counted_twice = secrets.keys.lock().is_some_and(|lock| lock.tpm.is_some());
+        let (true, Some(left), Some(most)) =
+            (counted_twice, columns.tries_left, secrets.tries_allowed())
+        else {
+            return Err(VaultError::NoPin);
+        };
+        columns.tries_left = Some(left.saturating_add(1).min(i64::from(most)));
+        columns.store(&transaction, key)?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// The TPM has counted the last try: the secrets are erased, whatever the vault's own count says.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::Locked`], [`VaultError::Damaged`], storage errors.
+    pub fn exhaust_pin(&mut self, id: TokenId, exhausted: &NewEvent) -> Result<(), VaultError> {
+        self.erase(id, TokenState::PinExhausted, exhausted)
+    }
+
     /// The key that the PIN gave when a finger was switched on for this token.
     ///
     /// # Errors

@@ -14,11 +14,14 @@ use countersign_core::{
     time::{BootTime, UnixMillis},
 };
 use countersign_proto::push::v1 as push;
-use countersignd::agent::ports::{
-    CallerScreen, ChannelProfile, Clock, CredentialError, Credentials, Delivery,
-    EnrollmentTransport, FingerHint, Fingerprint, FingerprintError, Keyring, KeyringError,
-    LoginRequestNotice, NotificationError, Notifications, OutcomeNotice, PinDialog, PinEntry,
-    PinEntryError, PushChannels, Random, RandomError, Scan, TransportError,
+use countersignd::{
+    agent::ports::{
+        CallerScreen, ChannelProfile, Clock, CredentialError, Credentials, Delivery,
+        EnrollmentTransport, FingerHint, Fingerprint, FingerprintError, Keyring, KeyringError,
+        LoginRequestNotice, NotificationError, Notifications, OutcomeNotice, PinDialog, PinEntry,
+        PinEntryError, PushChannels, Random, RandomError, Scan, Tpm, TransportError,
+    },
+    tpm::NoTpm,
 };
 use tokio::sync::mpsc;
 
@@ -53,6 +56,8 @@ pub(crate) struct World {
     pub(crate) scans: VecDeque<Scan>,
     pub(crate) fingers: Result<Vec<String>, FingerprintError>,
     pub(crate) credential: Option<SecretBytes>,
+    /// The TPM of agents that start from now on.
+    pub(crate) tpm: Arc<dyn Tpm>,
 }
 
 /// What happens at a dialog.
@@ -80,6 +85,7 @@ impl Outside {
             scans: VecDeque::new(),
             fingers: Err(FingerprintError::NoService),
             credential: None,
+            tpm: Arc::new(NoTpm),
         };
         (
             Self {

@@ -33,7 +33,6 @@ use countersignd::{
     },
     clock::SystemClock,
     config::VaultKey,
-    tpm::NoTpm,
     vault::{
         EventKind, NewEvent, ServiceRegistration, ServiceRow, Vault, VaultError, VaultHandle,
         VaultState,
@@ -76,8 +75,15 @@ impl Stage {
     }
 
     pub(crate) async fn with(lock_after: LockAfter) -> Self {
+        Self::among(Outside::new(), lock_after).await
+    }
+
+    /// In an outside that the test has arranged.
+    pub(crate) async fn among(
+        (outside, done): (Outside, mpsc::UnboundedReceiver<Done>),
+        lock_after: LockAfter,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (outside, done) = Outside::new();
         let (agent, inputs, vault) = started(&folder, &outside, lock_after).await;
         Self {
             agent,
@@ -192,8 +198,13 @@ impl Stage {
             .unwrap();
     }
 
-    /// The agent ends and another one starts on the same vault; the keyring opens it.
+    /// The agent ends and another one starts on the same vault; the machine's key opens it.
     pub(crate) async fn restarted(self) -> Self {
+        self.restarted_after(|_folder| ()).await
+    }
+
+    /// As [`Stage::restarted`], after something was done with the vault's folder while nobody uses it.
+    pub(crate) async fn restarted_after(self, between: impl FnOnce(&Path)) -> Self {
         let Self {
             agent,
             inputs,
@@ -206,6 +217,9 @@ impl Stage {
             folder,
         } = self;
         drop((agent, inputs, vault));
+        let vault_folder = folder.path().join("countersign");
+        drop(free(&vault_folder.join("vault.db")).await);
+        between(&vault_folder);
         let (agent, inputs, vault) = started(&folder, &outside, LockAfter::default()).await;
         agent
             .unlock(UnlockWish::default(), &Caller::default())
@@ -325,7 +339,7 @@ async fn started(
         notifications: Arc::new(outside.clone()),
         keyring: Arc::new(outside.clone()),
         credentials: Arc::new(outside.clone()),
-        tpm: Arc::new(NoTpm),
+        tpm: Arc::clone(&outside.world.lock().unwrap().tpm),
         pin_entry: Arc::new(outside.clone()),
         fingerprint: Arc::new(outside.clone()),
         push: Arc::new(outside.clone()),

@@ -9,6 +9,7 @@
 
 mod activation;
 mod bad_input;
+mod credential;
 mod dbus;
 mod dice;
 mod enrollment;

@@ -12,7 +12,7 @@ use countersign_core::{
     signing::{self, Label},
     text,
     token::{
-        KeyHolder, PinAsking, PushPolicy, ServiceBinding, TokenKeys, TokenSecrets,
+        KeyHolder, NewPin, PinAsking, PushPolicy, ServiceBinding, TokenKeys, TokenSecrets,
         VerificationLevel,
     },
 };
@@ -56,6 +56,11 @@ impl Agent {
         let server_pin = match policy {
             PinPolicy::Server(_) | PinPolicy::InPasscode => pin.as_ref(),
             PinPolicy::None | PinPolicy::Token(_) => None,
+        };
+        let draft = match (policy, &pin) {
+            (PinPolicy::Token(_), Some(pin)) => Some(self.draft_token_pin(pin, policy).await?),
+            (PinPolicy::Token(_), None)
+            | (PinPolicy::None | PinPolicy::Server(_) | PinPolicy::InPasscode, _) => None,
         };
         let mut rng = PortRng::new(&*self.ports.random);
         let device = self.device_at(activation, &mut rng).await?;
@@ -115,25 +120,14 @@ impl Agent {
         };
         let event = self.event(EventKind::Enrolled, name, &secrets.serial);
         let (name, counter) = (name.to_owned(), package.counter);
-        let new_pin = match (policy, pin) {
-            (PinPolicy::Token(_), Some(pin)) => Some(self.new_token_pin(&pin, &secrets).await?),
-            (
-                PinPolicy::Token(_)
-                | PinPolicy::None
-                | PinPolicy::Server(_)
-                | PinPolicy::InPasscode,
-                _,
-            ) => None,
-        };
         let add = move |vault: &mut Vault| {
-            vault.add_token(
-                &name,
-                &secrets,
-                new_pin.as_ref(),
-                counter,
-                Some(&registration),
-                &event,
-            )
+            let mut add = |pin: Option<&NewPin>| {
+                vault.add_token(&name, &secrets, pin, counter, Some(&registration), &event)
+            };
+            match draft {
+                Some(draft) => draft.write(|pin| add(Some(pin))),
+                None => add(None),
+            }
         };
         let id = self.vault.call(add).await?;
         self.ports.push.open(profile).await;

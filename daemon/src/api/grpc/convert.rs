@@ -174,8 +174,14 @@ pub(super) fn status(agent: &Agent, status: AgentStatus) -> wire::StatusReply {
         pinentry: status.pinentry.unwrap_or_default(),
         biometric: biometric(status.biometric).into(),
         fingerprint: status.fingerprint,
-        protection: hardening::protection(),
+        protection: protection(status.tpm.as_deref()),
     }
+}
+
+fn protection(tpm: Option<&str>) -> Vec<String> {
+    let tpm = tpm
+        .map(|maker| format!("a TPM ({maker}) can keep the vault's key and count tries of PINs"));
+    hardening::protection().into_iter().chain(tpm).collect()
 }
 
 fn count(number: usize) -> u32 {
