@@ -126,7 +126,13 @@ impl Shipped {
     }
 
     fn property(&self, name: &str) -> String {
-        let words = ["show", "--value", "--property", name, "countersignd.service"];
+        let words = [
+            "show",
+            "--value",
+            "--property",
+            name,
+            "countersignd.service",
+        ];
         self.manager.systemctl(&words).unwrap()
     }
 
@@ -163,7 +169,9 @@ fn a_user_manager_runs_the_shipped_unit_with_its_credential() {
         key.display()
     ));
     let manager = &shipped.manager;
-    manager.systemctl(&["start", "countersignd.service"]).unwrap();
+    manager
+        .systemctl(&["start", "countersignd.service"])
+        .unwrap();
     assert_eq!(shipped.property("ActiveState"), "active");
     assert_eq!(shipped.property("Type"), "notify");
 
