@@ -41,7 +41,7 @@ impl PinDraft {
     ) -> Result<T, VaultError> {
         let written = write(&self.pin)?;
         if let Some(count) = self.count {
-            count.is_in_use();
+            count.keep();
         }
         Ok(written)
     }
@@ -83,7 +83,8 @@ impl UnusedCount {
         })
     }
 
-    fn is_in_use(mut self) {
+    /// It is in use from now on.
+    fn keep(mut self) {
         self.guard = None;
     }
 }
