@@ -185,7 +185,7 @@ impl Rig {
             .get_capability(CapabilityType::Handles, 0x0180_0000, 64)
             .unwrap();
         let CapabilityData::Handles(handles) = found else {
-            panic!("no handles");
+            unreachable!("handles were asked for");
         };
         let indices = handles.into_inner().into_iter().map(u32::from);
         let ours: Vec<_> = indices
