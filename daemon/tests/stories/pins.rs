@@ -268,18 +268,15 @@ async fn a_finger_stands_for_the_pin_after_the_pin_and_within_its_limits() {
     waits(&stage);
     touch(&stage, &[Scan::NoMatch, Scan::Match]);
     code(&stage, &nobody()).await.unwrap();
-    assert!(
-        stage.outside.dialogs()[0]
-            .0
-            .contains("Touch the fingerprint")
-    );
+    let said = || stage.outside.dialogs().pop().unwrap().0;
+    assert!(said().contains("Touch the fingerprint"), "{}", said());
 
     // Other fingers: the PIN is due.
     fingers(&stage, &["left-thumb", "right-thumb"]);
     touch(&stage, &[Scan::Match]);
     stage.outside.types(&[PIN]);
     code(&stage, &nobody()).await.unwrap();
-    assert!(!stage.outside.dialogs()[1].0.contains("Touch"));
+    assert!(!said().contains("Touch"), "{}", said());
     stage.outside.world.lock().unwrap().scans.clear();
 
     // Five wrong ones: the PIN is due, and the dialog goes on.
