@@ -67,6 +67,16 @@ pub enum SessionError {
     Random(#[from] RandomError),
 }
 
+impl SessionError {
+    /// What was typed is not the PIN or passphrase: it may be typed again.
+    pub(super) const fn is_wrong_secret(&self) -> bool {
+        matches!(
+            self,
+            Self::Vault(VaultError::WrongPassphrase | VaultError::PassphraseInvalid)
+        )
+    }
+}
+
 impl Explain for SessionError {
     fn reason(&self) -> Reason {
         match self {
