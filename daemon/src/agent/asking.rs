@@ -9,6 +9,7 @@ use countersign_core::{
     ids::TokenId,
     secret::SecretBytes,
 };
+use tokio::sync::broadcast::error::RecvError;
 use tracing::info;
 
 use super::{
@@ -62,6 +63,9 @@ pub(super) enum Unasked {
     /// Whoever asked no longer waits.
     #[error("the program that asked has gone")]
     Gone,
+    /// A finger that comes now is meant for the screen lock.
+    #[error("the session is locked")]
+    SessionLocked,
 }
 
 impl Unasked {
@@ -74,6 +78,7 @@ impl Unasked {
             Self::Dialog(PinEntryError::Cancelled | PinEntryError::TimedOut)
             | Self::Finger(_)
             | Self::Misses
+            | Self::SessionLocked
             | Self::Gone => None,
         }
     }
@@ -153,7 +158,12 @@ impl Agent {
             if left.is_zero() {
                 break Err(FingerprintError::TimedOut.into());
             }
-            match self.ports.fingerprint.scan(left, Arc::clone(&hints)).await {
+            let scanned = tokio::select! {
+                biased;
+                () = self.held() => break Err(Unasked::SessionLocked),
+                scanned = self.ports.fingerprint.scan(left, Arc::clone(&hints)) => scanned,
+            };
+            match scanned {
                 Ok(Scan::Match) => {
                     self.finger_was_right(who);
                     break Ok(Given::Finger);
@@ -169,6 +179,16 @@ impl Agent {
         };
         self.ports.notifications.withdraw_hint().await;
         ended
+    }
+
+    /// Ready when the session is locked, away or asleep.
+    async fn held(&self) {
+        let mut changes = self.changes.subscribe();
+        while !self.holds() {
+            if let Err(RecvError::Closed) = changes.recv().await {
+                return never().await;
+            }
+        }
     }
 
     fn finger_was_right(&self, who: FingerFor) {
@@ -227,6 +247,9 @@ impl Agent {
 
     /// May a finger be asked for now? Asks the reader's service which fingers there are.
     pub(super) async fn finger_ready(&self, who: FingerFor) -> Result<(), FingerRefusal> {
+        if self.holds() {
+            return Err(FingerRefusal::SessionLocked);
+        }
         let armed = self.state.facts().armed.get(&who).cloned();
         let armed = armed.ok_or(PinDue::NotYet)?;
         let fingers = self.ports.fingerprint.fingers().await?;
@@ -255,6 +278,9 @@ pub(super) enum FingerRefusal {
     /// The reader.
     #[error(transparent)]
     Reader(#[from] FingerprintError),
+    /// A finger that comes now is meant for the screen lock.
+    #[error("the session is locked")]
+    SessionLocked,
 }
 
 /// A wait that something else ends.

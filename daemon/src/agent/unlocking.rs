@@ -10,7 +10,7 @@ use super::{
     asking::{FingerFor, FingerUse, Given, Unasked},
     caller::{About, Caller},
     ports::PinDialog,
-    session::SessionError,
+    session::{LockedBy, SessionError},
     state::EverOpen,
 };
 use crate::vault::{
@@ -96,8 +96,8 @@ impl Agent {
         self.by_asking(&slots, caller, &about, Then::Unlock).await
     }
 
-    /// Opens a locked vault for a wish that needs it, where somebody can be asked for its PIN. One that opens by
-    /// itself stays as it is: whoever locked it meant that.
+    /// Opens a locked vault for a wish that needs it: with its PIN, where somebody can be asked. One that opens with
+    /// the session is opened again where time, the screen or sleep had locked it; where the user did, it stays.
     ///
     /// # Errors
     ///
@@ -116,7 +116,13 @@ impl Agent {
         }
         let mode = self.vault.call(|vault| vault.unlock_mode()).await?;
         if mode == UnlockMode::Session {
-            return Err(VaultError::Locked.into());
+            return if self.reopens_with_session() {
+                let slots = self.vault.call(Vault::slots).await?;
+                self.open_alone(&slots).await?;
+                Ok(Opening::Machine)
+            } else {
+                Err(VaultError::Locked.into())
+            };
         }
         // What came along is for the token, not for the vault.
         let caller = Caller {
@@ -130,6 +136,23 @@ impl Agent {
             // Nobody could be asked: "locked" is what the caller has to know.
             Err(SessionError::PassphraseRequired(_)) => Err(VaultError::Locked.into()),
             opening => opening,
+        }
+    }
+
+    /// Was a vault that opens with the session locked by itself, and is the user there?
+    fn reopens_with_session(&self) -> bool {
+        let facts = self.state.facts();
+        let by_itself = match facts.locked_by {
+            Some(LockedBy::Time | LockedBy::Screen | LockedBy::Sleep | LockedBy::Switch) => true,
+            Some(LockedBy::Command) | None => false,
+        };
+        by_itself && facts.holds.is_empty()
+    }
+
+    /// The user is back: a vault that opens with the session, and went with it, comes back with it.
+    pub(super) async fn reopen_with_session(&self) {
+        if self.reopens_with_session() {
+            self.unlock_at_start().await;
         }
     }
 

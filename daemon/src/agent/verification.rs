@@ -475,7 +475,10 @@ impl Agent {
         }
         match self.finger_ready(who).await {
             Ok(()) => {}
-            Err(super::asking::FingerRefusal::PinDue(_)) => {
+            Err(
+                super::asking::FingerRefusal::PinDue(_)
+                | super::asking::FingerRefusal::SessionLocked,
+            ) => {
                 return Err(VerificationError::FingerNotReady);
             }
             Err(super::asking::FingerRefusal::Reader(error)) => return Err(error.into()),
