@@ -233,10 +233,6 @@ struct VaultTable {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "the file's own shape: each is a word of its own there"
-)]
 struct LockTable {
     idle_seconds: u32,
     max_seconds: u32,

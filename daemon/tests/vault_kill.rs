@@ -199,20 +199,21 @@ fn no_try_of_a_pin_is_free() {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         for _ in 0..(byte % 3) {
             assert_eq!(lines.next().unwrap().unwrap(), "looked");
-            looked += 1;
+            looked = looked.saturating_add(1);
         }
         child.kill().unwrap();
-        looked += u32::try_from(lines.map_while(Result::ok).count()).unwrap();
+        let more = lines.map_while(Result::ok).count();
+        looked = looked.saturating_add(u32::try_from(more).unwrap());
         child.wait().unwrap();
         let mut vault = Vault::open(path.clone(), HOST);
         vault.unlock(door()).unwrap();
         let left = vault.tokens().unwrap().first().unwrap().tries_left.unwrap();
-        let counted = u32::from(TRIES) - left;
+        let counted = u32::from(TRIES).checked_sub(left).unwrap();
         assert!(
             looked <= counted,
             "round {round}: {looked} looked at, {counted} counted ({random:?})"
         );
-        killed_between += counted - looked;
+        killed_between = killed_between.saturating_add(counted.checked_sub(looked).unwrap());
         if left < u32::from(TRIES) / 2 {
             // The right PIN gives all tries back.
             let exhausted = event(EventKind::PinExhausted);

@@ -9,12 +9,13 @@ use countersign_core::{
     ids::TokenId,
     secret::SecretBytes,
 };
+use tokio::sync::broadcast::error::RecvError;
 use tracing::info;
 
 use super::{
     Agent,
     caller::Caller,
-    ports::{FingerprintError, PinDialog, PinEntryError, Scan},
+    ports::{FingerHint, FingerprintError, PinDialog, PinEntryError, Scan},
 };
 use crate::vault::{EventKind, Vault};
 
@@ -62,6 +63,25 @@ pub(super) enum Unasked {
     /// Whoever asked no longer waits.
     #[error("the program that asked has gone")]
     Gone,
+    /// A finger that comes now is meant for the screen lock.
+    #[error("the session is locked")]
+    SessionLocked,
+}
+
+impl Unasked {
+    /// Why nobody was asked at all; `None` where somebody was and gave nothing.
+    pub(super) fn nobody_asked(&self) -> Option<String> {
+        match self {
+            Self::Dialog(
+                why @ (PinEntryError::Missing | PinEntryError::NoScreen | PinEntryError::Failed(_)),
+            ) => Some(why.to_string()),
+            Self::Dialog(PinEntryError::Cancelled | PinEntryError::TimedOut)
+            | Self::Finger(_)
+            | Self::Misses
+            | Self::SessionLocked
+            | Self::Gone => None,
+        }
+    }
 }
 
 impl Agent {
@@ -117,7 +137,7 @@ impl Agent {
                     }
                 },
                 given = &mut typed, if failed.is_none() => match given {
-                    Err(error) if could_not_ask(&error) => failed = Some(error),
+                    Err(error) if error.nobody_asked().is_some() => failed = Some(error),
                     given => return given,
                 },
                 else => return Err(failed.unwrap_or(Unasked::Misses)),
@@ -129,7 +149,7 @@ impl Agent {
     async fn touched(&self, who: FingerFor, within: Duration) -> Result<Given, Unasked> {
         let until = self.ports.clock.boot().plus(within);
         let notifications = Arc::clone(&self.ports.notifications);
-        let hints = Arc::new(move |hint| {
+        let hints: Arc<dyn Fn(FingerHint) + Send + Sync> = Arc::new(move |hint| {
             let notifications = Arc::clone(&notifications);
             tokio::spawn(async move { notifications.hint(hint).await });
         });
@@ -138,12 +158,12 @@ impl Agent {
             if left.is_zero() {
                 break Err(FingerprintError::TimedOut.into());
             }
-            match self
-                .ports
-                .fingerprint
-                .scan(left, Arc::clone(&hints) as _)
-                .await
-            {
+            let scanned = tokio::select! {
+                biased;
+                () = self.held() => break Err(Unasked::SessionLocked),
+                scanned = self.ports.fingerprint.scan(left, Arc::clone(&hints)) => scanned,
+            };
+            match scanned {
                 Ok(Scan::Match) => {
                     self.finger_was_right(who);
                     break Ok(Given::Finger);
@@ -152,16 +172,23 @@ impl Agent {
                     if self.finger_was_wrong(who).await >= MISSES {
                         break Err(Unasked::Misses);
                     }
-                    self.ports
-                        .notifications
-                        .hint(super::ports::FingerHint::Again)
-                        .await;
+                    self.ports.notifications.hint(FingerHint::Again).await;
                 }
                 Err(error) => break Err(error.into()),
             }
         };
         self.ports.notifications.withdraw_hint().await;
         ended
+    }
+
+    /// Ready when the session is locked, away or asleep.
+    async fn held(&self) {
+        let mut changes = self.changes.subscribe();
+        while !self.holds() {
+            if let Err(RecvError::Closed) = changes.recv().await {
+                return never().await;
+            }
+        }
     }
 
     fn finger_was_right(&self, who: FingerFor) {
@@ -220,6 +247,9 @@ impl Agent {
 
     /// May a finger be asked for now? Asks the reader's service which fingers there are.
     pub(super) async fn finger_ready(&self, who: FingerFor) -> Result<(), FingerRefusal> {
+        if self.holds() {
+            return Err(FingerRefusal::SessionLocked);
+        }
         let armed = self.state.facts().armed.get(&who).cloned();
         let armed = armed.ok_or(PinDue::NotYet)?;
         let fingers = self.ports.fingerprint.fingers().await?;
@@ -248,16 +278,9 @@ pub(super) enum FingerRefusal {
     /// The reader.
     #[error(transparent)]
     Reader(#[from] FingerprintError),
-}
-
-/// Nobody was asked: the other way may go on.
-const fn could_not_ask(error: &Unasked) -> bool {
-    matches!(
-        error,
-        Unasked::Dialog(
-            PinEntryError::Missing | PinEntryError::NoScreen | PinEntryError::Failed(_)
-        )
-    )
+    /// A finger that comes now is meant for the screen lock.
+    #[error("the session is locked")]
+    SessionLocked,
 }
 
 /// A wait that something else ends.

@@ -267,9 +267,10 @@ impl Agent {
             .collect();
         let about = About::new("Change the PIN that unlocks your tokens");
         let (keys, typed) = self.proof(&slots, about, caller).await?;
-        let key = match asking.iter().any(|slot| slot.place().is_some()) {
-            true => VaultKey::SecretService,
-            false => VaultKey::Passphrase,
+        let key = if asking.iter().any(|slot| slot.place().is_some()) {
+            VaultKey::SecretService
+        } else {
+            VaultKey::Passphrase
         };
         let chooser = Caller {
             secret: new.cloned(),

@@ -67,6 +67,16 @@ pub enum SessionError {
     Random(#[from] RandomError),
 }
 
+impl SessionError {
+    /// What was typed is not the PIN or passphrase: it may be typed again.
+    pub(super) const fn is_wrong_secret(&self) -> bool {
+        matches!(
+            self,
+            Self::Vault(VaultError::WrongPassphrase | VaultError::PassphraseInvalid)
+        )
+    }
+}
+
 impl Explain for SessionError {
     fn reason(&self) -> Reason {
         match self {
@@ -122,7 +132,7 @@ impl Explain for SessionError {
 
 /// What locks the vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum LockedBy {
+pub(crate) enum LockedBy {
     Command,
     Time,
     Screen,
@@ -156,7 +166,11 @@ impl Agent {
         }
         // A vault whose thread has ended has no key either.
         drop(self.vault.lock().await);
-        self.state.facts().open = None;
+        {
+            let mut facts = self.state.facts();
+            facts.open = None;
+            facts.locked_by = Some(why);
+        }
         self.tell_watchers(Change::Vault);
         info!("the vault was locked");
         self.record_event(EventKind::Locked, "", why.word()).await;
@@ -246,6 +260,7 @@ impl Agent {
             let mut facts = self.state.facts();
             facts.open = Some(Opened { at: now, used: now });
             facts.ever_open = EverOpen::Yes;
+            facts.locked_by = None;
         }
         self.deadlines.notify_one();
         if let Ok(tokens) = self.rows().await {

@@ -228,7 +228,7 @@ impl Agent {
             match rules.admit(&pin) {
                 Ok(()) => return Ok(pin),
                 Err(malformed) => {
-                    dialog.error = Some(super::explain::sentence(&malformed.to_string()))
+                    dialog.error = Some(super::explain::sentence(&malformed.to_string()));
                 }
             }
         }

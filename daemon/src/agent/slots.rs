@@ -203,9 +203,9 @@ impl Agent {
             };
             match self.check_agent_pin(&typed).await {
                 Ok(()) => return Ok(typed),
-                Err(SessionError::Vault(
-                    VaultError::WrongPassphrase | VaultError::PassphraseInvalid,
-                )) => dialog.error = Some(format!("This {word} is wrong.")),
+                Err(wrong) if wrong.is_wrong_secret() => {
+                    dialog.error = Some(format!("This {word} is wrong."));
+                }
                 Err(error) => return Err(error),
             }
         }

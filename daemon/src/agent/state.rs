@@ -16,7 +16,7 @@ use countersign_core::{
     token::TokenKeys,
 };
 
-use super::asking::FingerFor;
+use super::{asking::FingerFor, session::LockedBy};
 
 /// The owner.
 #[derive(Debug, Default)]
@@ -51,6 +51,8 @@ pub(crate) struct Facts {
     pub(crate) last_failed_unlock: Option<BootTime>,
     /// Has the vault been open since the start?
     pub(crate) ever_open: EverOpen,
+    /// What locked it; `None` while it is open, and before it was.
+    pub(crate) locked_by: Option<LockedBy>,
 }
 
 /// Has the vault been open since the start?

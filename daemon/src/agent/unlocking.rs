@@ -10,7 +10,7 @@ use super::{
     asking::{FingerFor, FingerUse, Given, Unasked},
     caller::{About, Caller},
     ports::PinDialog,
-    session::SessionError,
+    session::{LockedBy, SessionError},
     state::EverOpen,
 };
 use crate::vault::{
@@ -93,11 +93,11 @@ impl Agent {
         if !asks {
             return Err(VaultError::NoSlot.into());
         }
-        self.unlock_by_asking(&slots, caller, &about).await
+        self.by_asking(&slots, caller, &about, Then::Unlock).await
     }
 
-    /// Opens a locked vault for a wish that needs it, where somebody can be asked for its PIN. One that opens by
-    /// itself stays as it is: whoever locked it meant that.
+    /// Opens a locked vault for a wish that needs it: with its PIN, where somebody can be asked. One that opens with
+    /// the session is opened again where time, the screen or sleep had locked it; where the user did, it stays.
     ///
     /// # Errors
     ///
@@ -116,7 +116,13 @@ impl Agent {
         }
         let mode = self.vault.call(|vault| vault.unlock_mode()).await?;
         if mode == UnlockMode::Session {
-            return Err(VaultError::Locked.into());
+            return if self.reopens_with_session() {
+                let slots = self.vault.call(Vault::slots).await?;
+                self.open_alone(&slots).await?;
+                Ok(Opening::Machine)
+            } else {
+                Err(VaultError::Locked.into())
+            };
         }
         // What came along is for the token, not for the vault.
         let caller = Caller {
@@ -130,6 +136,23 @@ impl Agent {
             // Nobody could be asked: "locked" is what the caller has to know.
             Err(SessionError::PassphraseRequired(_)) => Err(VaultError::Locked.into()),
             opening => opening,
+        }
+    }
+
+    /// Was a vault that opens with the session locked by itself, and is the user there?
+    fn reopens_with_session(&self) -> bool {
+        let facts = self.state.facts();
+        let by_itself = match facts.locked_by {
+            Some(LockedBy::Time | LockedBy::Screen | LockedBy::Sleep | LockedBy::Switch) => true,
+            Some(LockedBy::Command) | None => false,
+        };
+        by_itself && facts.holds.is_empty()
+    }
+
+    /// The user is back: a vault that opens with the session, and went with it, comes back with it.
+    pub(super) async fn reopen_with_session(&self) {
+        if self.reopens_with_session() {
+            self.unlock_at_start().await;
         }
     }
 
@@ -170,43 +193,6 @@ impl Agent {
         }
     }
 
-    async fn unlock_by_asking(
-        &self,
-        slots: &[Slot],
-        caller: &Caller,
-        about: &About,
-    ) -> Result<Opening, SessionError> {
-        let half = self.vault.call(|vault| vault.finger_half()).await?;
-        let word = Self::word_for(slots);
-        let mut error = None;
-        loop {
-            self.check_delay().await?;
-            let finger = match &half {
-                Some(_) if self.finger_ready(FingerFor::Agent).await.is_ok() => {
-                    FingerUse::Beside(FingerFor::Agent)
-                }
-                _ => FingerUse::No,
-            };
-            let dialog = agent_dialog(about, word, finger, error.take());
-            match self.ask(&dialog, finger, caller).await {
-                Err(unasked) => return Err(unasked.into()),
-                Ok(Given::Finger) => {
-                    self.open_with_finger().await?;
-                    return Ok(Opening::Finger);
-                }
-                Ok(Given::Typed(secret)) => {
-                    match self.try_secret(&secret, slots, Then::Unlock).await {
-                        Ok(()) => return Ok(Opening::Typed),
-                        Err(SessionError::Vault(
-                            VaultError::WrongPassphrase | VaultError::PassphraseInvalid,
-                        )) => error = Some(format!("This {word} is wrong.")),
-                        Err(other) => return Err(other),
-                    }
-                }
-            }
-        }
-    }
-
     /// Asks for the agent's PIN, or a finger, while the vault is open: is it the user?
     ///
     /// # Errors
@@ -218,33 +204,56 @@ impl Agent {
         about: &About,
     ) -> Result<Opening, SessionError> {
         let slots = self.vault.call(Vault::slots).await?;
-        let word = Self::word_for(&slots);
+        self.by_asking(&slots, caller, about, Then::Know).await
+    }
+
+    async fn by_asking(
+        &self,
+        slots: &[Slot],
+        caller: &Caller,
+        about: &About,
+        then: Then,
+    ) -> Result<Opening, SessionError> {
+        let word = Self::word_for(slots);
         let mut error = None;
         loop {
             self.check_delay().await?;
-            let finger = self.finger_for_agent().await;
+            let finger = self.finger_for_agent(then).await;
             let dialog = agent_dialog(about, word, finger, error.take());
-            match self.ask(&dialog, finger, caller).await {
-                Err(unasked) => return Err(unasked.into()),
-                Ok(Given::Finger) => return Ok(Opening::Finger),
-                Ok(Given::Typed(secret)) => {
-                    match self.try_secret(&secret, &slots, Then::Know).await {
-                        Ok(()) => return Ok(Opening::Typed),
-                        Err(SessionError::Vault(
-                            VaultError::WrongPassphrase | VaultError::PassphraseInvalid,
-                        )) => error = Some(format!("This {word} is wrong.")),
-                        Err(other) => return Err(other),
+            let typed = match self.ask(&dialog, finger, caller).await {
+                Ok(Given::Typed(typed)) => typed,
+                Ok(Given::Finger) => {
+                    if then == Then::Unlock {
+                        self.open_with_finger().await?;
                     }
+                    return Ok(Opening::Finger);
                 }
+                Err(unasked) => return Err(unasked.into()),
+            };
+            match self.try_secret(&typed, slots, then).await {
+                Ok(()) => return Ok(Opening::Typed),
+                Err(wrong) if wrong.is_wrong_secret() => {
+                    error = Some(format!("This {word} is wrong."));
+                }
+                Err(other) => return Err(other),
             }
         }
     }
 
     /// Is a finger asked for beside the agent's PIN?
-    pub(super) async fn finger_for_agent(&self) -> FingerUse {
+    async fn finger_for_agent(&self, then: Then) -> FingerUse {
         let choice = self.vault.call(|vault| vault.finger_unlock()).await;
-        if choice == Ok(FingerUnlock::On) && self.finger_ready(FingerFor::Agent).await.is_ok() {
-            FingerUse::Beside(FingerFor::Agent)
+        // A locked vault opens by a finger only with what the last PIN gave.
+        let has_half = match then {
+            Then::Know => true,
+            Then::Unlock => {
+                let half = self.vault.call(|vault| vault.finger_half()).await;
+                matches!(half, Ok(Some(_)))
+            }
+        };
+        let who = FingerFor::Agent;
+        if choice == Ok(FingerUnlock::On) && has_half && self.finger_ready(who).await.is_ok() {
+            FingerUse::Beside(who)
         } else {
             FingerUse::No
         }
@@ -420,12 +429,9 @@ impl Agent {
 
 impl From<Unasked> for SessionError {
     fn from(unasked: Unasked) -> Self {
-        use super::ports::PinEntryError;
-        match unasked {
-            Unasked::Dialog(
-                why @ (PinEntryError::Missing | PinEntryError::NoScreen | PinEntryError::Failed(_)),
-            ) => Self::PassphraseRequired(why.to_string()),
-            other => Self::NotGiven(other.to_string()),
+        match unasked.nobody_asked() {
+            Some(why) => Self::PassphraseRequired(why),
+            None => Self::NotGiven(unasked.to_string()),
         }
     }
 }

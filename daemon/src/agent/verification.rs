@@ -18,7 +18,7 @@ use super::{
     caller::{About, Caller},
     explain::Explain,
     pin_draft,
-    ports::{FingerprintError, PinDialog, PinEntryError, TpmError, TpmGuard},
+    ports::{FingerprintError, PinDialog, TpmError, TpmGuard},
     session::SessionError,
     unlocking::Opening,
 };
@@ -290,7 +290,7 @@ impl Agent {
         };
         let who = FingerFor::Token(row.id);
         if !verification::pin_reaches(least) {
-            if self.finger_choice(secrets) == FingerChoice::Off {
+            if Self::finger_choice(secrets) == FingerChoice::Off {
                 return Err(VerificationError::FingerOff);
             }
             self.finger_alone(who, &about, caller).await?;
@@ -303,7 +303,7 @@ impl Agent {
         }
         // A finger is no PIN that the TPM has checked.
         let finger_may =
-            self.finger_choice(secrets) == FingerChoice::On && least != VerificationLevel::Tpm;
+            Self::finger_choice(secrets) == FingerChoice::On && least != VerificationLevel::Tpm;
         let mut error = None;
         loop {
             let finger = if finger_may && self.finger_ready(who).await.is_ok() {
@@ -320,7 +320,7 @@ impl Agent {
             };
             let dialog = pin_dialog(&about, &what, error.take());
             match self.ask(&dialog, finger, caller).await {
-                Err(unasked) => return Err(not_given(unasked, &row.name)),
+                Err(unasked) => return Err(not_given(&unasked, &row.name)),
                 Ok(Given::Finger) => {
                     let keys = self.open_with_finger_of(row).await?;
                     return Ok(verified(keys, VerificationLevel::Finger));
@@ -497,7 +497,10 @@ impl Agent {
         }
         match self.finger_ready(who).await {
             Ok(()) => {}
-            Err(super::asking::FingerRefusal::PinDue(_)) => {
+            Err(
+                super::asking::FingerRefusal::PinDue(_)
+                | super::asking::FingerRefusal::SessionLocked,
+            ) => {
                 return Err(VerificationError::FingerNotReady);
             }
             Err(super::asking::FingerRefusal::Reader(error)) => return Err(error.into()),
@@ -535,7 +538,7 @@ impl Agent {
             {
                 Ok(Given::Typed(pin)) => pin,
                 Ok(Given::Finger) => return Err(VerificationError::PinLength),
-                Err(unasked) => return Err(not_given(unasked, &row.name)),
+                Err(unasked) => return Err(not_given(&unasked, &row.name)),
             }
         };
         if pin.is_empty() || pin.len() > limits::PASSPHRASE {
@@ -547,7 +550,7 @@ impl Agent {
     }
 
     /// Has the user let a finger stand for this token's PIN, and does its policy still allow that?
-    fn finger_choice(&self, secrets: &TokenSecrets) -> FingerChoice {
+    fn finger_choice(secrets: &TokenSecrets) -> FingerChoice {
         let allowed = matches!(
             secrets.pin,
             PinPolicy::Token(limits) if limits.biometric == BiometricPin::Allowed
@@ -625,14 +628,12 @@ fn pin_dialog(about: &About, what: &str, error: Option<String>) -> PinDialog {
     }
 }
 
-fn not_given(unasked: Unasked, name: &str) -> VerificationError {
-    match unasked {
-        Unasked::Dialog(
-            why @ (PinEntryError::Missing | PinEntryError::NoScreen | PinEntryError::Failed(_)),
-        ) => VerificationError::PinRequired {
+fn not_given(unasked: &Unasked, name: &str) -> VerificationError {
+    match unasked.nobody_asked() {
+        Some(why) => VerificationError::PinRequired {
             name: name.to_owned(),
-            why: why.to_string(),
+            why,
         },
-        other => VerificationError::NotGiven(other.to_string()),
+        None => VerificationError::NotGiven(unasked.to_string()),
     }
 }

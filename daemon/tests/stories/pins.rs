@@ -268,18 +268,15 @@ async fn a_finger_stands_for_the_pin_after_the_pin_and_within_its_limits() {
     waits(&stage);
     touch(&stage, &[Scan::NoMatch, Scan::Match]);
     code(&stage, &nobody()).await.unwrap();
-    assert!(
-        stage.outside.dialogs()[0]
-            .0
-            .contains("Touch the fingerprint")
-    );
+    let said = || stage.outside.dialogs().pop().unwrap().0;
+    assert!(said().contains("Touch the fingerprint"), "{}", said());
 
     // Other fingers: the PIN is due.
     fingers(&stage, &["left-thumb", "right-thumb"]);
     touch(&stage, &[Scan::Match]);
     stage.outside.types(&[PIN]);
     code(&stage, &nobody()).await.unwrap();
-    assert!(!stage.outside.dialogs()[1].0.contains("Touch"));
+    assert!(!said().contains("Touch"), "{}", said());
     stage.outside.world.lock().unwrap().scans.clear();
 
     // Five wrong ones: the PIN is due, and the dialog goes on.
@@ -750,7 +747,7 @@ async fn while_the_screen_is_locked_a_request_is_held_without_its_text() {
                 }
             }
             Done::Asked(notice) => {
-                assert_eq!(notice.approval, Approval::VaultLocked);
+                assert_eq!(notice.approval, Approval::Click);
                 assert_eq!(notice.resource, "Example Portal");
             }
             _ => {}
@@ -791,6 +788,65 @@ async fn a_locked_screen_ends_an_approval_that_is_being_verified() {
     stage.session(SessionEvent::Suspending(done)).await;
     locked.await.unwrap();
     assert!(!stage.agent.is_unlocked().await);
+}
+
+#[tokio::test]
+async fn a_vault_that_opens_with_the_session_goes_and_comes_with_it() {
+    let stage = Stage::enrolled().await;
+    stage.session(SessionEvent::ScreenLocked).await;
+    let (done, locked) = tokio::sync::oneshot::channel();
+    stage.session(SessionEvent::Suspending(done)).await;
+    locked.await.unwrap();
+    let refused = code(&stage, &nobody()).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::VaultLocked, "nobody is there");
+    stage.session(SessionEvent::Resumed).await;
+    stage.session(SessionEvent::ScreenUnlocked).await;
+    while !stage.agent.is_unlocked().await {
+        tokio::task::yield_now().await;
+    }
+    code(&stage, &nobody()).await.unwrap();
+    // What the user has locked does not come back by itself.
+    stage.agent.lock().await;
+    stage.session(SessionEvent::ScreenLocked).await;
+    stage.session(SessionEvent::ScreenUnlocked).await;
+    let (done, seen) = tokio::sync::oneshot::channel();
+    stage.session(SessionEvent::Suspending(done)).await;
+    seen.await.unwrap();
+    stage.session(SessionEvent::Resumed).await;
+    let refused = code(&stage, &nobody()).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::VaultLocked);
+}
+
+#[tokio::test]
+async fn a_finger_for_the_screen_lock_is_not_taken_for_ours() {
+    let stage = with_token_pin(BiometricPin::Allowed).await;
+    fingers(&stage, &["left-thumb"]);
+    stage
+        .agent
+        .set_token_biometric("work", FingerUnlock::On, &giving(PIN))
+        .await
+        .unwrap();
+    // The reader waits for a finger, then the screen is locked, then a finger comes.
+    let caller = nobody();
+    let asked = code(&stage, &caller);
+    waits(&stage);
+    tokio::pin!(asked);
+    tokio::select! {
+        _ = &mut asked => unreachable!("nobody has touched the reader"),
+        () = async { while stage.outside.dialogs().is_empty() { tokio::task::yield_now().await } } => {}
+    }
+    stage.session(SessionEvent::ScreenLocked).await;
+    let (done, locked) = tokio::sync::oneshot::channel();
+    stage.session(SessionEvent::Suspending(done)).await;
+    locked.await.unwrap();
+    touch(&stage, &[Scan::Match]);
+    tokio::select! {
+        _ = &mut asked => unreachable!("the finger was not for this"),
+        () = async { for _ in 0..100 { tokio::task::yield_now().await } } => {}
+    }
+    caller.gone.cancel();
+    assert_eq!(asked.await.unwrap_err().reason(), Reason::Cancelled);
+    assert_eq!(stage.outside.world.lock().unwrap().scans.len(), 1);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use countersign_core::{
     login_request::Phase,
 };
 
-use crate::agent::{Agent, state::Hold};
+use crate::agent::{Agent, Change, state::Hold};
 
 impl Agent {
     /// Is a request held if it comes now?
@@ -30,6 +30,8 @@ impl Agent {
             }
             (first, held)
         };
+        // A reader that waits for a finger is let go: the next finger is the screen lock's.
+        self.tell_watchers(Change::Session);
         for (id, token) in held {
             self.changed(id);
             self.show_again(id, token).await;
@@ -57,6 +59,7 @@ impl Agent {
             }
             released
         };
+        self.reopen_with_session().await;
         for request in released {
             self.changed(request.id);
             self.show_again(request.id, request.token).await;

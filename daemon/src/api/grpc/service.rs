@@ -359,7 +359,10 @@ impl agent_server::Agent for AgentService {
         let new = match kind {
             wire::VaultKey::Passphrase => NewSlot::Passphrase(secret(request.new)?),
             wire::VaultKey::RecoveryCode => NewSlot::RecoveryCode,
-            kind => match requested_vault_key(kind)? {
+            kind @ (wire::VaultKey::Unspecified
+            | wire::VaultKey::SecretService
+            | wire::VaultKey::Credential
+            | wire::VaultKey::Tpm) => match requested_vault_key(kind)? {
                 Some(key) => NewSlot::Machine(key),
                 None => return Err(Reason::Usage.status("which way to unlock?", "")),
             },

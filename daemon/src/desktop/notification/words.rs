@@ -105,30 +105,25 @@ pub(super) fn question(
     let approve = format!("countersign approve {which}");
     // Said in words as well: a server may take actions and show no buttons.
     let offered: &[Action] = match notice.approval {
-        Approval::Click if features.actions => {
-            body.own("Approve only if you are logging in right now.");
-            body.command("Answer here, or run", &approve);
-            &[Action::Deny, Action::Approve]
-        }
-        Approval::Click => {
+        Approval::Click | Approval::Verified | Approval::Unlocked if !features.actions => {
             body.command("If you are logging in right now, run", &approve);
             body.command("If not, run", &format!("countersign deny {which}"));
             &[]
+        }
+        Approval::Click => {
+            body.own("Approve only if you are logging in right now.");
+            body.command("Answer here, or run", &approve);
+            &[Action::Deny, Action::Approve]
         }
         Approval::Number => {
             body.own("The page that you log in to shows a number.");
             body.command("To approve, run", &format!("{approve} --number N"));
             &[Action::Deny, Action::Later]
         }
-        Approval::Verified | Approval::Unlocked if features.actions => {
-            body.own("Approve only if you are logging in right now: you are asked for your finger or PIN next.");
+        Approval::Verified | Approval::Unlocked => {
+            body.own("Approve only if you are logging in right now. Your finger or PIN is asked for next.");
             body.command("Answer here, or run", &approve);
             &[Action::Deny, Action::Approve]
-        }
-        Approval::Verified | Approval::Unlocked => {
-            body.command("If you are logging in right now, run", &approve);
-            body.command("If not, run", &format!("countersign deny {which}"));
-            &[]
         }
         Approval::SessionLocked => &[],
         Approval::VaultLocked => {
