@@ -56,12 +56,16 @@ pub(crate) enum Then {
 }
 
 /// Where the machine's TPM is plugged in.
-#[derive(Clone)]
-pub(crate) struct Socket(Arc<Mutex<(Arc<dyn Tpm>, Then)>>);
+pub(crate) struct Socket {
+    plugged: Mutex<Arc<dyn Tpm>>,
+    then: Mutex<Then>,
+    /// A count was freed, or could not be.
+    forgotten: Notify,
+}
 
 impl Socket {
     fn plugged(&self) -> Arc<dyn Tpm> {
-        Arc::clone(&self.0.lock().unwrap().0)
+        Arc::clone(&self.plugged.lock().unwrap())
     }
 }
 
@@ -82,7 +86,7 @@ impl Tpm for Socket {
         tries: u8,
     ) -> Result<TpmGuard, TpmError> {
         let guard = self.plugged().guard(secret, auth, tries).await?;
-        let then = core::mem::replace(&mut self.0.lock().unwrap().1, Then::Nothing);
+        let then = core::mem::replace(&mut *self.then.lock().unwrap(), Then::Nothing);
         match then {
             Then::Nothing => {}
             Then::Lock(vault) => vault.lock().await.unwrap(),
@@ -100,7 +104,9 @@ impl Tpm for Socket {
     }
 
     async fn forget(&self, guard: &TpmGuard) -> Result<(), TpmError> {
-        self.plugged().forget(guard).await
+        let forgotten = self.plugged().forget(guard).await;
+        self.forgotten.notify_one();
+        forgotten
     }
 
     async fn maker(&self) -> Option<String> {
@@ -112,7 +118,7 @@ impl Tpm for Socket {
 pub(crate) struct Rig {
     own: SoftwareTpm,
     other: SoftwareTpm,
-    socket: Socket,
+    socket: Arc<Socket>,
     _workspace: Workspace,
 }
 
@@ -125,7 +131,11 @@ impl Rig {
         let workspace = Workspace::new().unwrap();
         let start = |name| SoftwareTpm::start(workspace.join(name), workspace.logs()).unwrap();
         let (own, other) = (start("own"), start("other"));
-        let socket = Socket(Arc::new(Mutex::new((device(&own), Then::Nothing))));
+        let socket = Arc::new(Socket {
+            plugged: Mutex::new(device(&own)),
+            then: Mutex::new(Then::Nothing),
+            forgotten: Notify::new(),
+        });
         Some(Self {
             own,
             other,
@@ -137,7 +147,7 @@ impl Rig {
     /// An agent on this machine, without a vault.
     pub(crate) async fn stage(&self) -> Stage {
         let (outside, done) = Outside::new();
-        outside.world.lock().unwrap().tpm = Arc::new(self.socket.clone());
+        outside.world.lock().unwrap().tpm = Arc::<Socket>::clone(&self.socket);
         Stage::among((outside, done), LockAfter::default()).await
     }
 
@@ -169,12 +179,12 @@ impl Rig {
     }
 
     fn plug(&self, tpm: Arc<dyn Tpm>) {
-        self.socket.0.lock().unwrap().0 = tpm;
+        *self.socket.plugged.lock().unwrap() = tpm;
     }
 
     /// When the next count has been made.
     pub(crate) fn then(&self, then: Then) {
-        self.socket.0.lock().unwrap().1 = then;
+        *self.socket.then.lock().unwrap() = then;
     }
 
     /// Wrong tries and their limit, of each count in the machine's TPM. Blocks the thread for a moment.
@@ -209,7 +219,7 @@ impl Rig {
     pub(crate) fn wait_for_counts(&self, many: usize) {
         patiently("the counts in the TPM", async {
             while self.counts().len() != many {
-                tokio::task::yield_now().await;
+                self.socket.forgotten.notified().await;
             }
         })
         .unwrap();
