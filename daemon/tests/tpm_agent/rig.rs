@@ -205,7 +205,10 @@ impl Rig {
         for index in ours {
             let index = TpmHandle::NvIndex(NvIndexTpmHandle::new(index).unwrap());
             context.clear_sessions();
-            let handle = context.tr_from_tpm_public(index).unwrap();
+            // The agent may be freeing it just now.
+            let Ok(handle) = context.tr_from_tpm_public(index) else {
+                continue;
+            };
             context.set_sessions((Some(AuthSession::Password), None, None));
             let read = context.nv_read(NvAuth::Owner, handle.into(), 8, 0).unwrap();
             let (count, limit) = read.value().split_at(4);

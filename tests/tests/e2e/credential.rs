@@ -105,9 +105,9 @@ impl Shipped {
         let manager = UserManager::start(&workspace).unwrap();
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd");
         for unit in ["countersignd.service", "countersignd.socket"] {
-            let text = fs::read_to_string(source.join(unit)).unwrap();
-            let text = text.replace("/usr/bin/", &format!("{}/", bin.display()));
-            manager.write_unit(unit, &text).unwrap();
+            let shipped = fs::read_to_string(source.join(unit)).unwrap();
+            let placed = shipped.replace("/usr/bin/", &format!("{}/", bin.display()));
+            manager.write_unit(unit, &placed).unwrap();
         }
         Some(Self {
             manager,
