@@ -599,7 +599,7 @@ async fn derive(pin: SecretBytes, lock: &PinLock) -> Result<PinKey, Verification
 
 fn pin_dialog(about: &About, what: &str, error: Option<String>) -> PinDialog {
     PinDialog {
-        title: "Countersign".to_owned(),
+        title: "PIN of a token".to_owned(),
         description: about.description(what),
         prompt: "PIN:".to_owned(),
         error,
