@@ -51,6 +51,12 @@ impl Armed {
         }
     }
 
+    /// When the PIN is due, whatever comes.
+    #[must_use]
+    pub const fn ends(&self) -> BootTime {
+        self.at.plus(AGE)
+    }
+
     /// May a finger stand for the PIN now?
     ///
     /// # Errors

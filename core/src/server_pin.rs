@@ -1,4 +1,5 @@
-//! A server PIN: chosen by the user at enrollment, checked by the service, never stored by the agent.
+//! A server PIN: chosen by the user at enrollment, checked by the service. The agent keeps it nowhere but in the
+//! sealed frame that waits for the service's word.
 //!
 //! Pure: the rules that agent and service both hold to, and where the PIN stands in what the user types.
 

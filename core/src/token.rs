@@ -297,6 +297,9 @@ impl TokenSecrets {
             Some((&ENCODING_VERSION, json)) => {
                 serde_json::from_slice(json).map_err(|_content| TokenSecretsError::Damaged)
             }
+            Some((&FIRST_VERSION, json)) => serde_json::from_slice::<FirstTokenSecrets>(json)
+                .map_err(|_content| TokenSecretsError::Damaged)?
+                .try_into(),
             Some(_) => Err(TokenSecretsError::UnknownVersion),
             None => Err(TokenSecretsError::Damaged),
         }
@@ -304,6 +307,52 @@ impl TokenSecrets {
 }
 
 const ENCODING_VERSION: u8 = 2;
+const FIRST_VERSION: u8 = 1;
+
+/// A token as the first version kept it: no PIN, its keys beside the rest.
+#[derive(Deserialize)]
+struct FirstTokenSecrets {
+    mode: OtpMode,
+    issuer: String,
+    user: String,
+    serial: String,
+    pin: PinType,
+    push: PushPolicy,
+    service: Option<ServiceBinding>,
+    #[serde(flatten)]
+    keys: TokenKeys,
+    exportable: bool,
+    policy_name: String,
+    policy_level: String,
+    #[serde(with = "millis")]
+    created: UnixMillis,
+}
+
+impl TryFrom<FirstTokenSecrets> for TokenSecrets {
+    type Error = TokenSecretsError;
+
+    fn try_from(first: FirstTokenSecrets) -> Result<Self, TokenSecretsError> {
+        // The first version enrolled no token with a PIN.
+        if first.pin != PinType::None {
+            return Err(TokenSecretsError::Damaged);
+        }
+        Ok(Self {
+            mode: first.mode,
+            issuer: first.issuer,
+            user: first.user,
+            serial: first.serial,
+            pin: PinPolicy::None,
+            asking: PinAsking::EveryTime,
+            push: first.push,
+            service: first.service,
+            keys: KeyHolder::Open(first.keys),
+            exportable: first.exportable,
+            policy_name: first.policy_name,
+            policy_level: first.policy_level,
+            created: first.created,
+        })
+    }
+}
 
 /// Why a token's content could not be written or read. Says nothing of the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -610,6 +659,28 @@ mod tests {
         }
     }
 
+    /// As the first version wrote it: such a vault opens with this one.
+    #[test]
+    fn a_token_of_the_first_version_is_read() {
+        let json = r#"{"mode":MODE,"seed":"c2VlZCBvZiB0aGUgdGVzdA==","issuer":"Example","user":"alice","serial":"CS1","pin":"none","pin_tries":null,"push":{"allowed":"click"},"service":null,"decision_key":null,"exportable":true,"policy_name":"","policy_level":"","created":7}"#;
+        let mode = serde_json::to_string(&token().mode).unwrap();
+        let mut bytes = vec![1];
+        bytes.extend(json.replace("MODE", &mode).into_bytes());
+        let read = TokenSecrets::from_bytes(&bytes.clone().into()).unwrap();
+        assert_eq!(read.pin, PinPolicy::None);
+        assert_eq!(
+            read.keys.open().unwrap().seed,
+            SecretBytes::from(*b"seed of the test")
+        );
+        let with_pin = String::from_utf8(bytes)
+            .unwrap()
+            .replace("\"none\"", "\"token\"");
+        assert_eq!(
+            TokenSecrets::from_bytes(&with_pin.into_bytes().into()),
+            Err(TokenSecretsError::Damaged)
+        );
+    }
+
     #[test]
     fn keys_behind_a_pin_open_with_it_for_their_token_only() {
         let lock = PinLock::seal(TokenId(7), &keys(), &new_pin(b"246802", None), &[3; 24]).unwrap();
@@ -648,7 +719,7 @@ mod tests {
     #[test]
     fn other_versions_and_other_bytes_are_refused() {
         let mut bytes = token().to_bytes().unwrap().expose().to_vec();
-        bytes[0] = 1;
+        bytes[0] = 3;
         assert_eq!(
             TokenSecrets::from_bytes(&bytes.clone().into()),
             Err(TokenSecretsError::UnknownVersion)

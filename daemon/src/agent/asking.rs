@@ -245,6 +245,19 @@ impl Agent {
         }
     }
 
+    /// Wipes what fingers stand for when their time is over.
+    pub(super) async fn expire_fingers(&self) {
+        let now = self.ports.clock.boot();
+        let over: Vec<_> = {
+            let facts = self.state.facts();
+            let over = facts.armed.iter().filter(|(_, armed)| armed.ends() <= now);
+            over.map(|(who, _)| *who).collect()
+        };
+        for who in over {
+            self.disarm(who).await;
+        }
+    }
+
     /// May a finger be asked for now? Asks the reader's service which fingers there are.
     pub(super) async fn finger_ready(&self, who: FingerFor) -> Result<(), FingerRefusal> {
         if self.holds() {

@@ -196,7 +196,7 @@ impl Agent {
         }
         let about = About::new(&format!("Token {}", row.name)).and(what_for);
         let mut dialog = PinDialog {
-            title: "Countersign".to_owned(),
+            title: "The present PIN".to_owned(),
             description: about.description("Its present PIN:"),
             prompt: "PIN:".to_owned(),
             error: None,
@@ -494,7 +494,7 @@ impl Agent {
         }
         let about = About::new(&format!("Token {}", text::display(&row.name, 64)));
         let dialog = PinDialog {
-            title: "Countersign".to_owned(),
+            title: "The present server PIN".to_owned(),
             description: about.description("Its present server PIN:"),
             prompt: "Server PIN:".to_owned(),
             error: None,

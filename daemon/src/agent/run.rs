@@ -26,6 +26,7 @@ impl Agent {
                 () = self.next_deadline() => {
                     self.expire_login_requests().await;
                     self.lock_when_due().await;
+                    self.expire_fingers().await;
                 }
             }
         }

@@ -211,7 +211,7 @@ impl Agent {
             return Ok(given.clone());
         }
         let mut dialog = PinDialog {
-            title: "Countersign".to_owned(),
+            title: format!("Choose a {word}"),
             description: about.description(&format!("It must have {rules}.")),
             prompt: format!("New {word}:"),
             error: None,

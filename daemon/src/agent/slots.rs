@@ -9,6 +9,7 @@ use super::{
     caller::{About, Caller},
     ports::PinDialog,
     session::SessionError,
+    unlocking::prompt_for,
 };
 use crate::{
     config::VaultKey,
@@ -186,9 +187,9 @@ impl Agent {
     ) -> Result<SecretBytes, SessionError> {
         let word = Self::word_for(slots);
         let mut dialog = PinDialog {
-            title: "Countersign".to_owned(),
+            title: format!("Your present {word}"),
             description: about.description(&format!("Your present {word}:")),
-            prompt: format!("{word}:"),
+            prompt: prompt_for(word),
             error: None,
             repeat: None,
             ok: "OK".to_owned(),

@@ -211,7 +211,8 @@ impl Facts {
             .map(|tracked| tracked.deadline)
             .min();
         let vault = self.open.and_then(|opened| opened.locks_at(lock));
-        [requests, vault].into_iter().flatten().min()
+        let fingers = self.armed.values().map(Armed::ends).min();
+        [requests, vault, fingers].into_iter().flatten().min()
     }
 }
 

@@ -181,7 +181,7 @@ impl Agent {
         slots.iter().any(Slot::asks)
     }
 
-    /// `PIN` where it stands beside a key of the machine, else `Passphrase`.
+    /// `PIN` where it stands beside a key of the machine, else `passphrase`.
     pub(super) fn word_for(slots: &[Slot]) -> &'static str {
         if slots
             .iter()
@@ -189,7 +189,7 @@ impl Agent {
         {
             "PIN"
         } else {
-            "Passphrase"
+            "passphrase"
         }
     }
 
@@ -454,13 +454,22 @@ fn agent_dialog(
         }
     };
     PinDialog {
-        title: "Countersign".to_owned(),
+        title: format!("Your Countersign {word}"),
         description: about.description(what),
-        prompt: format!("{word}:"),
+        prompt: prompt_for(word),
         error,
         repeat: None,
         ok: "Unlock".to_owned(),
         within: about.within,
+    }
+}
+
+/// The label of the field for it.
+pub(super) fn prompt_for(word: &str) -> String {
+    if word == "PIN" {
+        "PIN:".to_owned()
+    } else {
+        "Passphrase:".to_owned()
     }
 }
 

@@ -127,9 +127,12 @@ impl Explain for VerificationError {
             Self::PinRequired { .. } => "run the command in a terminal".to_owned(),
             Self::PinWrong { .. } => "at the last wrong one the token is erased".to_owned(),
             Self::Exhausted(_) => "ask its service for a new activation string and enroll again".to_owned(),
-            Self::FingerOff => "run `countersign biometric on`".to_owned(),
+            Self::FingerOff => {
+                "run `countersign biometric on`, with the token's name if the token has a PIN of its own"
+                    .to_owned()
+            }
             Self::FingerNotReady => {
-                "unlock once with the PIN, for instance with `countersign lock` and `countersign unlock`"
+                "give the PIN once: a token's own with `countersign code`, else with `countersign lock` and `countersign unlock`"
                     .to_owned()
             }
             Self::Finger(_) => "type a passcode on the login page".to_owned(),
@@ -618,7 +621,7 @@ async fn derive(pin: SecretBytes, lock: &PinLock) -> Result<PinKey, Verification
 
 fn pin_dialog(about: &About, what: &str, error: Option<String>) -> PinDialog {
     PinDialog {
-        title: "Countersign".to_owned(),
+        title: "PIN of a token".to_owned(),
         description: about.description(what),
         prompt: "PIN:".to_owned(),
         error,

@@ -4,6 +4,7 @@ use std::{
     io,
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     process::{Child, Command, ExitCode, Stdio},
+    sync::Arc,
 };
 
 use rustix::{
@@ -50,6 +51,9 @@ fn protect() -> io::Result<()> {
     rustix::thread::set_name(c"countersign-dlg")?;
     // No other process of this user takes the socket out of it. A program that it starts is not affected.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    // "Read your configuration again" is for the agent; whoever tells the whole service means no end of this one. A
+    // handler, since only a system call could ignore it, and programs that are started have it reset.
+    signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::default())?;
     // Without a controlling terminal: a dialog on the terminal that the agent was started from by hand is not
     // stopped as a background job, and Ctrl-C there is the agent's to handle. Refused only to a leader of a
     // process group, which has been given one for such a reason.

@@ -13,7 +13,7 @@ use countersignd::{
     launcher::{LaunchError, Launcher, Program, WORD},
 };
 
-use rustix::process::{Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::rig::{Rig, answer, children, dialog, fake, own_program, runs, sockets, typed};
 
@@ -104,6 +104,18 @@ fn a_killed_agent_takes_its_launcher_and_dialogs_with_it() {
         assert_eq!(sockets.len(), 1, "{sockets:?}");
         assert_eq!(fs::read(format!("/proc/{id}/environ")).unwrap(), b"");
     }
+    // "Read your configuration again" to the whole service does not end it.
+    let mask = |name: &str| {
+        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        let digits = line.split_ascii_whitespace().last().unwrap();
+        u64::from_str_radix(digits, 16).unwrap()
+    };
+    wait_for("its handler of SIGHUP", || mask("SigCgt") & 1 == 1);
+    let pid = Pid::from_raw(i32::try_from(id).unwrap()).unwrap();
+    kill_process(pid, Signal::HUP).unwrap();
+    wait_for("SIGHUP to be taken", || mask("ShdPnd") & 1 == 0);
+    assert!(runs(id));
     agent.process().kill().unwrap();
     wait_for("the launcher's end", || !runs(id));
 }
