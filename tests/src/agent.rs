@@ -4,10 +4,13 @@ use std::{ffi::OsString, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result};
 
+use rustix::process::Signal;
+
 use crate::{
-    Workspace,
+    LOOK_EVERY, Workspace,
     bus::PrivateBus,
     notify_socket::NotifySocket,
+    patiently,
     process::{Process, Stdout},
     programs::program,
 };
@@ -48,6 +51,13 @@ impl Session {
         self.variables.retain(|(name, _)| name != SYSTEM_BUS);
         self.variables
             .push((SYSTEM_BUS.into(), bus.address().into()));
+        self
+    }
+
+    /// The same session in front of the display `display` ([`crate::screen`]).
+    #[must_use]
+    pub fn on_display(mut self, display: &str) -> Self {
+        self.variables.push(("DISPLAY".into(), display.into()));
         self
     }
 
@@ -135,6 +145,23 @@ impl AgentProcess {
     #[must_use]
     pub fn log(&self) -> String {
         self.process.log()
+    }
+
+    /// Makes it read config.toml again, and waits until it says `words` that it has not said before.
+    ///
+    /// # Errors
+    ///
+    /// It has ended, or says nothing of the kind.
+    pub fn reload(&self, words: &str) -> Result<()> {
+        let before = self.log().matches(words).count();
+        self.process.signal(Signal::HUP)?;
+        let said = async {
+            let mut looks = tokio::time::interval(LOOK_EVERY);
+            while self.log().matches(words).count() <= before {
+                looks.tick().await;
+            }
+        };
+        patiently(words, said)
     }
 }
 

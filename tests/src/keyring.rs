@@ -1,12 +1,18 @@
 //! The real gnome-keyring as Secret Service.
 
-use std::process::Command;
+use std::{collections::HashMap, path::PathBuf, process::Command};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::UnixStream,
+};
+use zbus::{proxy, zvariant::OwnedObjectPath};
 
 use crate::{
     Workspace,
     bus::PrivateBus,
+    patiently,
     process::{Process, Stdout},
 };
 
@@ -14,7 +20,20 @@ use crate::{
 pub const PROGRAM: &str = "gnome-keyring-daemon";
 
 /// The password of the keyring in a workspace.
-const PASSWORD: &[u8] = b"keyring password";
+pub const PASSWORD: &str = "keyring password";
+
+#[proxy(
+    interface = "org.freedesktop.Secret.Service",
+    default_service = "org.freedesktop.secrets",
+    default_path = "/org/freedesktop/secrets",
+    gen_blocking = false
+)]
+trait Secrets {
+    fn search_items(
+        &self,
+        attributes: HashMap<&str, &str>,
+    ) -> zbus::Result<(Vec<OwnedObjectPath>, Vec<OwnedObjectPath>)>;
+}
 
 /// How the keyring is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +47,7 @@ pub enum KeyringDoor {
 /// `gnome-keyring-daemon` on a private bus. Its files live on in the workspace.
 #[derive(Debug)]
 pub struct KeyringDaemon {
+    control: PathBuf,
     process: Process,
 }
 
@@ -49,7 +69,7 @@ impl KeyringDaemon {
         let input = match door {
             KeyringDoor::Open => {
                 command.arg("--unlock");
-                Some(PASSWORD)
+                Some(PASSWORD.as_bytes())
             }
             KeyringDoor::Locked => None,
         };
@@ -61,7 +81,49 @@ impl KeyringDaemon {
             input,
         )?;
         bus.wait_for_name("org.freedesktop.secrets")?;
-        Ok(Self { process })
+        Ok(Self {
+            control: workspace.join("run/keyring/control"),
+            process,
+        })
+    }
+
+    /// Opens it with its password, as the login does: without any dialog.
+    ///
+    /// # Errors
+    ///
+    /// It does not open.
+    pub fn unlock(&self) -> Result<()> {
+        // Its control protocol: a credentials byte; length of all, operation 1, length of the password, password.
+        // The answer: its length, and 0 for done.
+        let asked = async {
+            let mut stream = UnixStream::connect(&self.control).await?;
+            let length = u32::try_from(PASSWORD.len())?;
+            stream.write_all(&[0]).await?;
+            for number in [length.saturating_add(12), 1, length] {
+                stream.write_u32(number).await?;
+            }
+            stream.write_all(PASSWORD.as_bytes()).await?;
+            ensure!(stream.read_u32().await? == 8, "an answer of another kind");
+            ensure!(stream.read_u32().await? == 0, "the keyring stays locked");
+            Ok(())
+        };
+        patiently("the keyring to be unlocked", asked)?
+    }
+
+    /// How many keys of Countersign it holds, locked or not.
+    ///
+    /// # Errors
+    ///
+    /// It does not answer.
+    pub fn keys(&self, bus: &PrivateBus) -> Result<usize> {
+        let connection = bus.connect()?;
+        let counted = async {
+            let secrets = SecretsProxy::new(&connection).await?;
+            let ours = HashMap::from([("application", "countersign")]);
+            let (open, locked) = secrets.search_items(ours).await?;
+            anyhow::Ok(open.len().saturating_add(locked.len()))
+        };
+        patiently("the items of the keyring", counted)?
     }
 
     /// Ends it, as a logout does.
