@@ -2,12 +2,20 @@
 
 use std::{collections::HashMap, path::PathBuf, process::Command};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use futures_util::StreamExt as _;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::UnixStream,
 };
-use zbus::{proxy, zvariant::OwnedObjectPath};
+use zbus::{
+    Connection, MatchRule, MessageStream,
+    fdo::{DBusProxy, MonitoringProxy},
+    message::Type,
+    names::OwnedUniqueName,
+    proxy,
+    zvariant::OwnedObjectPath,
+};
 
 use crate::{
     Workspace,
@@ -18,6 +26,9 @@ use crate::{
 
 /// What it needs to be installed.
 pub const PROGRAM: &str = "gnome-keyring-daemon";
+
+/// Its name on the session bus.
+const NAME: &str = "org.freedesktop.secrets";
 
 /// The password of the keyring in a workspace.
 pub const PASSWORD: &str = "keyring password";
@@ -80,7 +91,7 @@ impl KeyringDaemon {
             Stdout::Log,
             input,
         )?;
-        bus.wait_for_name("org.freedesktop.secrets")?;
+        bus.wait_for_name(NAME)?;
         Ok(Self {
             control: workspace.join("run/keyring/control"),
             process,
@@ -134,5 +145,75 @@ impl KeyringDaemon {
     pub fn stop(mut self) -> Result<()> {
         self.process.kill()?;
         Ok(())
+    }
+}
+
+/// Counts what is asked of the keyring, by anybody.
+#[derive(Debug)]
+pub struct CallCount {
+    bus: Connection,
+    keyring: OwnedUniqueName,
+    messages: MessageStream,
+}
+
+/// The call that ends a count: nobody else makes it.
+const LAST: &str = "LastOfAll";
+
+impl CallCount {
+    /// From now on.
+    ///
+    /// # Errors
+    ///
+    /// The bus does not let itself be watched, or there is no keyring.
+    pub fn begin(bus: &PrivateBus) -> Result<Self> {
+        let asking = bus.connect()?;
+        let watching = bus.connect()?;
+        let messages = MessageStream::from(&watching);
+        let begun = async {
+            let names = DBusProxy::new(&asking).await?;
+            let keyring = names.get_name_owner(NAME.try_into()?).await?;
+            let calls = MatchRule::builder().msg_type(Type::MethodCall).build();
+            let monitoring = MonitoringProxy::new(&watching).await?;
+            monitoring.become_monitor(&[calls], 0).await?;
+            anyhow::Ok(keyring)
+        };
+        Ok(Self {
+            keyring: patiently("the bus to be watched", begun)??,
+            bus: asking,
+            messages,
+        })
+    }
+
+    /// How many there were.
+    ///
+    /// # Errors
+    ///
+    /// The bus ended.
+    pub fn end(self) -> Result<usize> {
+        let Self {
+            bus,
+            keyring,
+            mut messages,
+        } = self;
+        let counted = async {
+            // It is refused, and by then the monitor has it.
+            drop(
+                bus.call_method(Some(NAME), "/", Some(NAME), LAST, &())
+                    .await,
+            );
+            let mut count = 0_usize;
+            loop {
+                let call = messages.next().await.context("the bus ended")??;
+                let header = call.header();
+                if header.member().is_some_and(|member| member == LAST) {
+                    return Ok(count);
+                }
+                let to = header.destination().map(|to| to.as_str());
+                if to.is_some_and(|to| to == NAME || to == keyring.as_str()) {
+                    count = count.saturating_add(1);
+                }
+            }
+        };
+        patiently("the calls of the keyring", counted)?
     }
 }

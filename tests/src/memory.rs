@@ -6,9 +6,13 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use memchr::memmem::Finder;
 
 /// How much is read at once, in bytes.
-const PART: usize = 1 << 20;
+const PART: u64 = 1 << 20;
+
+/// What is read at once where not all of it can be, in bytes.
+const PAGE: usize = 4 << 10;
 
 /// Where something was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,51 +23,71 @@ pub struct Place {
     pub mapping: String,
 }
 
-/// All places in the writable memory of the process `id` where `wanted` lies. Needs root where the process is
-/// not dumpable.
+/// What is looked for, by name.
+pub type Wanted<'a> = (&'a str, &'a [u8]);
+
+/// All places in the writable memory of the process `id` where something of `wanted` lies, with its name. Needs root
+/// where the process is not dumpable.
 ///
 /// # Errors
 ///
 /// The system does not let it be read.
-pub fn find(id: u32, wanted: &[u8]) -> Result<Vec<Place>> {
+pub fn find<'a>(id: u32, wanted: &[Wanted<'a>]) -> Result<Vec<(&'a str, Place)>> {
     let maps = fs::read_to_string(format!("/proc/{id}/maps"))?;
     let memory = File::open(format!("/proc/{id}/mem"))?;
+    let finders: Vec<_> = wanted
+        .iter()
+        .map(|(name, bytes)| (*name, Finder::new(*bytes)))
+        .collect();
+    let longest = wanted.iter().map(|(_, bytes)| bytes.len()).max();
+    let longest = u64::try_from(longest.unwrap_or_default())?;
     let mut places = Vec::new();
     for line in maps.lines() {
         let mut words = line.split_whitespace();
         let range = words.next().context("a mapping without addresses")?;
-        let rights = words.next().unwrap_or_default();
-        // A page that was writable and is not now cannot be told apart from a program's constants.
-        if !rights.starts_with("rw") {
+        if !words.next().unwrap_or_default().starts_with("rw") {
             continue;
         }
-        let mapping = words.nth(3).unwrap_or_default().to_owned();
+        let mapping = words.nth(3).unwrap_or_default();
         let (begin, end) = range.split_once('-').context("a mapping of another form")?;
-        let (begin, end) = (
+        let (mut from, end) = (
             u64::from_str_radix(begin, 16)?,
             u64::from_str_radix(end, 16)?,
         );
-        let mut from = begin;
         while from < end {
-            let rest = usize::try_from(end.saturating_sub(from))?;
             // Overlapping, so that nothing is cut in two.
-            let length = rest.min(PART.saturating_add(wanted.len()));
-            let mut part = vec![0; length];
-            // What the kernel keeps for itself, and what has just been unmapped, is not read.
-            if memory.read_exact_at(&mut part, from).is_ok() {
-                let found = part
-                    .windows(wanted.len())
-                    .enumerate()
-                    .filter(|(_, window)| *window == wanted);
-                for (offset, _) in found {
-                    let at = from.saturating_add(u64::try_from(offset)?);
-                    let mapping = mapping.clone();
-                    places.push(Place { at, mapping });
+            let until = end.min(from.saturating_add(PART).saturating_add(longest));
+            let part = read(&memory, from, until)?;
+            for (name, finder) in &finders {
+                for offset in finder.find_iter(&part) {
+                    let place = Place {
+                        at: from.saturating_add(u64::try_from(offset)?),
+                        mapping: mapping.to_owned(),
+                    };
+                    if !places.contains(&(*name, place.clone())) {
+                        places.push((*name, place));
+                    }
                 }
             }
-            from = from.saturating_add(u64::try_from(PART)?);
+            from = from.saturating_add(PART);
         }
     }
-    places.dedup();
     Ok(places)
+}
+
+/// What lies there; zeros where a page is not to be had (one of the kernel's own, or just unmapped).
+fn read(memory: &File, from: u64, until: u64) -> Result<Vec<u8>> {
+    let length = usize::try_from(until.saturating_sub(from))?;
+    let mut part = vec![0; length];
+    if memory.read_exact_at(&mut part, from).is_ok() {
+        return Ok(part);
+    }
+    let mut at = from;
+    for page in part.chunks_mut(PAGE) {
+        if memory.read_exact_at(page, at).is_err() {
+            page.fill(0);
+        }
+        at = at.saturating_add(u64::try_from(page.len())?);
+    }
+    Ok(part)
 }

@@ -10,11 +10,13 @@
 mod activation;
 mod bad_input;
 mod dbus;
+mod dialogs;
 mod dice;
 mod enrollment;
 mod finger;
 mod hardening;
 mod harness;
+mod keyring;
 mod kill;
 mod main_job;
 mod memory;

@@ -20,17 +20,10 @@ fn is_root(test: &str) -> bool {
 }
 
 /// Where these lie in the agent, by name.
-fn found(stage: &Stage, secrets: &[(&'static str, &[u8])]) -> Vec<(&'static str, memory::Place)> {
+fn found<'a>(stage: &Stage, secrets: &[memory::Wanted<'a>]) -> Vec<(&'a str, memory::Place)> {
     // With this answer all that was asked before has been answered, and its threads have come to rest.
     stage.cli.ask(&["status"]).unwrap();
-    let id = stage.agent.id().unwrap();
-    let mut found = Vec::new();
-    for (name, secret) in secrets {
-        for place in memory::find(id, secret).unwrap() {
-            found.push((*name, place));
-        }
-    }
-    found
+    memory::find(stage.agent.id().unwrap(), secrets).unwrap()
 }
 
 #[test]
