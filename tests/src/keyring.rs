@@ -1,13 +1,9 @@
 //! The real gnome-keyring as Secret Service.
 
-use std::{collections::HashMap, path::PathBuf, process::Command};
+use std::{collections::HashMap, process::Command};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use futures_util::StreamExt as _;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::UnixStream,
-};
 use zbus::{
     Connection, MatchRule, MessageStream,
     fdo::{DBusProxy, MonitoringProxy},
@@ -44,6 +40,20 @@ trait Secrets {
         &self,
         attributes: HashMap<&str, &str>,
     ) -> zbus::Result<(Vec<OwnedObjectPath>, Vec<OwnedObjectPath>)>;
+    fn read_alias(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
+    fn unlock(
+        &self,
+        objects: Vec<OwnedObjectPath>,
+    ) -> zbus::Result<(Vec<OwnedObjectPath>, OwnedObjectPath)>;
+}
+
+#[proxy(
+    interface = "org.freedesktop.Secret.Prompt",
+    default_service = "org.freedesktop.secrets",
+    gen_blocking = false
+)]
+trait Prompt {
+    fn prompt(&self, window: &str) -> zbus::Result<()>;
 }
 
 /// How the keyring is started.
@@ -58,7 +68,6 @@ pub enum KeyringDoor {
 /// `gnome-keyring-daemon` on a private bus. Its files live on in the workspace.
 #[derive(Debug)]
 pub struct KeyringDaemon {
-    control: PathBuf,
     process: Process,
 }
 
@@ -92,33 +101,29 @@ impl KeyringDaemon {
             input,
         )?;
         bus.wait_for_name(NAME)?;
-        Ok(Self {
-            control: workspace.join("run/keyring/control"),
-            process,
-        })
+        Ok(Self { process })
     }
 
-    /// Opens it with its password, as the login does: without any dialog.
+    /// Another program wants it opened: its dialog is shown as long as the connection lives. (When the login
+    /// opens it, past the bus, it tells nobody.)
     ///
     /// # Errors
     ///
-    /// It does not open.
-    pub fn unlock(&self) -> Result<()> {
-        // Its control protocol: a credentials byte; length of all, operation 1, length of the password, password.
-        // The answer: its length, and 0 for done.
+    /// It does not answer, or is open.
+    pub fn ask_to_unlock(&self, bus: &PrivateBus) -> Result<Connection> {
+        let connection = bus.connect()?;
         let asked = async {
-            let mut stream = UnixStream::connect(&self.control).await?;
-            let length = u32::try_from(PASSWORD.len())?;
-            stream.write_all(&[0]).await?;
-            for number in [length.saturating_add(12), 1, length] {
-                stream.write_u32(number).await?;
-            }
-            stream.write_all(PASSWORD.as_bytes()).await?;
-            ensure!(stream.read_u32().await? == 8, "an answer of another kind");
-            ensure!(stream.read_u32().await? == 0, "the keyring stays locked");
-            Ok(())
+            let secrets = SecretsProxy::new(&connection).await?;
+            let collection = secrets.read_alias("default").await?;
+            let (_, prompt) = secrets.unlock(vec![collection]).await?;
+            let prompt = PromptProxy::builder(&connection)
+                .path(prompt)?
+                .build()
+                .await?;
+            anyhow::Ok(prompt.prompt("").await?)
         };
-        patiently("the keyring to be unlocked", asked)?
+        patiently("the keyring's dialog", asked)??;
+        Ok(connection)
     }
 
     /// How many keys of Countersign it holds, locked or not.

@@ -47,19 +47,38 @@ async fn follow(bus: &Connection, inputs: &mpsc::Sender<Input>) -> zbus::Result<
     let mut owners = daemon
         .receive_name_owner_changed_with_args(&[(0, NAME)])
         .await?;
+    // One that is there already has been asked by whoever starts the vault.
+    let mut come = false;
     loop {
         let mut locked = locked_changes(bus, &daemon).await;
-        let come = tokio::select! {
-            owner = owners.next() => match owner {
-                Some(owner) => owner.args()?.new_owner().is_some(),
-                None => return Ok(()),
-            },
-            open = opened(&mut locked) => open,
-        };
-        if come && inputs.send(Input::KeyringOpened).await.is_err() {
+        // A keyring that can be watched says itself whether it is open.
+        if come && locked.is_none() && inputs.send(Input::KeyringOpened).await.is_err() {
             return Ok(());
         }
+        let mut before = Door::Locked;
+        come = loop {
+            let now = tokio::select! {
+                owner = owners.next() => match owner {
+                    Some(owner) => break owner.args()?.new_owner().is_some(),
+                    None => return Ok(()),
+                },
+                now = next(&mut locked) => now,
+            };
+            // A stream says first what is, and may repeat it: only what was not open before has been opened.
+            let opened = now == Door::Open && before == Door::Locked;
+            before = now;
+            if opened && inputs.send(Input::KeyringOpened).await.is_err() {
+                return Ok(());
+            }
+        };
     }
+}
+
+/// How the default collection stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Door {
+    Open,
+    Locked,
 }
 
 /// The default collection's `Locked`. A look starts no keyring.
@@ -86,16 +105,18 @@ async fn locked_changes(
     Some(collection.receive_locked_changed().await)
 }
 
-/// Ready when the collection is opened; never where there is none to watch.
-async fn opened(locked: &mut Option<PropertyStream<'static, bool>>) -> bool {
+/// How the collection stands, as soon as it is told; never where there is none to watch.
+async fn next(locked: &mut Option<PropertyStream<'static, bool>>) -> Door {
     let Some(stream) = locked else {
         return core::future::pending().await;
     };
-    loop {
-        match stream.next().await {
-            Some(change) if matches!(change.get().await, Ok(false)) => return true,
-            Some(_) => {}
-            None => return core::future::pending().await,
+    while let Some(change) = stream.next().await {
+        match change.get().await {
+            Ok(true) => return Door::Locked,
+            Ok(false) => return Door::Open,
+            // Taken away: what comes next is told.
+            Err(_) => {}
         }
     }
+    core::future::pending().await
 }

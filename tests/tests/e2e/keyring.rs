@@ -91,7 +91,7 @@ fn a_locked_keyring_asks_for_its_password_and_a_no_changes_nothing() {
 }
 
 #[test]
-fn the_vault_opens_by_itself_when_its_keyring_comes_or_is_opened() {
+fn the_vault_opens_by_itself_when_its_keyring_comes() {
     if !parts::are_there("keyring::comes", &["dbus-daemon", keyring::PROGRAM]) {
         return;
     }
@@ -108,14 +108,27 @@ fn the_vault_opens_by_itself_when_its_keyring_comes_or_is_opened() {
     let keyring = home.keyring(KeyringDoor::Open);
     home.is_quiet();
     assert_eq!(home.vault(), "locked");
+}
 
-    home.agent.process().terminate().unwrap();
-    keyring.stop().unwrap();
+#[test]
+fn the_vault_opens_by_itself_when_another_program_has_its_keyring_opened() {
+    let programs = ["dbus-daemon", keyring::PROGRAM, prompter::PROGRAM];
+    let programs = [&programs[..], &screen::PROGRAMS].concat();
+    if !parts::are_there("keyring::opened", &programs) {
+        return;
+    }
+    let mut home = Home::new();
     let keyring = home.keyring(KeyringDoor::Locked);
     home.agent.restart().unwrap();
-    assert_eq!(home.vault(), "locked");
     home.is_quiet();
-    keyring.unlock().unwrap();
+    assert_eq!(home.vault(), "locked");
+    let screen = Screen::start(&home.workspace).unwrap();
+    let _prompter = Prompter::start(&home.workspace, &home.bus, &screen).unwrap();
+    let _other = keyring.ask_to_unlock(&home.bus).unwrap();
+    let dialog = screen.wait_for_window(prompter::WINDOW).unwrap();
+    screen.focus(&dialog).unwrap();
+    screen.type_text(keyring::PASSWORD).unwrap();
+    screen.press("Return").unwrap();
     wait_for_status(&home.cli, "vault", "unlocked").unwrap();
     home.is_quiet();
 }
