@@ -5,10 +5,10 @@ use tokio::sync::mpsc;
 use tracing::debug;
 use zbus::{
     Connection,
-    fdo::DBusProxy,
+    fdo::{DBusProxy, PropertiesChangedStream, PropertiesProxy},
     names::BusName,
     proxy,
-    proxy::{CacheProperties, PropertyStream},
+    proxy::CacheProperties,
     zvariant::OwnedObjectPath,
 };
 
@@ -23,6 +23,8 @@ const NAME: &str = "org.freedesktop.secrets";
 )]
 trait Service {
     fn read_alias(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
+    #[zbus(signal)]
+    fn collection_changed(&self, collection: OwnedObjectPath) -> zbus::Result<()>;
 }
 
 #[proxy(
@@ -50,25 +52,28 @@ async fn follow(bus: &Connection, inputs: &mpsc::Sender<Input>) -> zbus::Result<
     // One that is there already has been asked by whoever starts the vault.
     let mut come = false;
     loop {
-        let mut locked = locked_changes(bus, &daemon).await;
+        let mut watched = Watched::begin(bus, &daemon).await;
         // A keyring that can be watched says itself whether it is open.
-        if come && locked.is_none() && inputs.send(Input::KeyringOpened).await.is_err() {
+        if come && watched.is_none() && inputs.send(Input::KeyringOpened).await.is_err() {
             return Ok(());
         }
         let mut before = Door::Locked;
         come = loop {
-            let now = tokio::select! {
+            if let Some(watched) = &watched {
+                let now = watched.door().await;
+                // Only what was not open before has been opened.
+                let opened = now == Door::Open && before == Door::Locked;
+                before = now;
+                if opened && inputs.send(Input::KeyringOpened).await.is_err() {
+                    return Ok(());
+                }
+            }
+            tokio::select! {
                 owner = owners.next() => match owner {
                     Some(owner) => break owner.args()?.new_owner().is_some(),
                     None => return Ok(()),
                 },
-                now = next(&mut locked) => now,
-            };
-            // A stream says first what is, and may repeat it: only what was not open before has been opened.
-            let opened = now == Door::Open && before == Door::Locked;
-            before = now;
-            if opened && inputs.send(Input::KeyringOpened).await.is_err() {
-                return Ok(());
+                () = changed(&mut watched) => {}
             }
         };
     }
@@ -81,42 +86,69 @@ enum Door {
     Locked,
 }
 
-/// The default collection's `Locked`. A look starts no keyring.
-async fn locked_changes(
-    bus: &Connection,
-    daemon: &DBusProxy<'_>,
-) -> Option<PropertyStream<'static, bool>> {
-    let name = BusName::try_from(NAME).ok()?;
-    if !daemon.name_has_owner(name).await.ok()? {
-        return None;
-    }
-    let service = ServiceProxy::builder(bus)
-        .cache_properties(CacheProperties::No)
-        .build()
-        .await
-        .ok()?;
-    let path = service.read_alias("default").await.ok()?;
-    let collection = CollectionProxy::builder(bus)
-        .path(path)
-        .ok()?
-        .build()
-        .await
-        .ok()?;
-    Some(collection.receive_locked_changed().await)
+/// The default collection of one keyring.
+struct Watched {
+    collection: CollectionProxy<'static>,
+    /// Of its properties, as the specification has it.
+    properties: PropertiesChangedStream,
+    /// Of its contents: GNOME's keyring tells in no other way that it was unlocked.
+    contents: CollectionChangedStream,
 }
 
-/// How the collection stands, as soon as it is told; never where there is none to watch.
-async fn next(locked: &mut Option<PropertyStream<'static, bool>>) -> Door {
-    let Some(stream) = locked else {
-        return core::future::pending().await;
-    };
-    while let Some(change) = stream.next().await {
-        match change.get().await {
-            Ok(true) => return Door::Locked,
-            Ok(false) => return Door::Open,
-            // Taken away: what comes next is told.
-            Err(_) => {}
+impl Watched {
+    /// A look starts no keyring.
+    async fn begin(bus: &Connection, daemon: &DBusProxy<'_>) -> Option<Self> {
+        let name = BusName::try_from(NAME).ok()?;
+        if !daemon.name_has_owner(name).await.ok()? {
+            return None;
+        }
+        let service = ServiceProxy::builder(bus)
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await
+            .ok()?;
+        let contents = service.receive_collection_changed().await.ok()?;
+        let path = service.read_alias("default").await.ok()?;
+        let properties = PropertiesProxy::builder(bus)
+            .destination(NAME)
+            .ok()?
+            .path(path.clone())
+            .ok()?
+            .build()
+            .await
+            .ok()?;
+        let properties = properties.receive_properties_changed().await.ok()?;
+        let collection = CollectionProxy::builder(bus)
+            .path(path)
+            .ok()?
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await
+            .ok()?;
+        Some(Self {
+            collection,
+            properties,
+            contents,
+        })
+    }
+
+    async fn door(&self) -> Door {
+        match self.collection.locked().await {
+            Ok(false) => Door::Open,
+            // What does not say that it is open is not taken for it.
+            Ok(true) | Err(_) => Door::Locked,
         }
     }
-    core::future::pending().await
+}
+
+/// Ready when something has changed; never where there is nothing to watch.
+async fn changed(watched: &mut Option<Watched>) {
+    let Some(watched) = watched else {
+        return core::future::pending().await;
+    };
+    tokio::select! {
+        Some(_) = watched.properties.next() => {}
+        Some(_) = watched.contents.next() => {}
+        else => core::future::pending().await,
+    }
 }
