@@ -213,7 +213,7 @@ impl CallCount {
                 if header.member().is_some_and(|member| member == LAST) {
                     return Ok(count);
                 }
-                let to = header.destination().map(|to| to.as_str());
+                let to = header.destination().map(zbus::names::BusName::as_str);
                 if to.is_some_and(|to| to == NAME || to == keyring.as_str()) {
                     count = count.saturating_add(1);
                 }

@@ -105,7 +105,7 @@ fn the_vault_opens_by_itself_when_its_keyring_comes() {
     // What the user locks stays locked, whatever the keyring does.
     home.cli.ask(&["lock"]).unwrap();
     keyring.stop().unwrap();
-    let keyring = home.keyring(KeyringDoor::Open);
+    let _keyring = home.keyring(KeyringDoor::Open);
     home.is_quiet();
     assert_eq!(home.vault(), "locked");
 }

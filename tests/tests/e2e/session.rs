@@ -45,11 +45,11 @@ impl Seat {
 
 #[test]
 fn a_locked_screen_locks_the_vault_and_hides_what_asks() {
-    let test = "session::locked_screen";
-    if !parts::are_there(test, &desktop::PROGRAMS) {
+    let name = "session::locked_screen";
+    if !parts::are_there(name, &desktop::PROGRAMS) {
         return;
     }
-    let Some(seat) = Seat::new(test, "") else {
+    let Some(seat) = Seat::new(name, "") else {
         return;
     };
     let stage = &seat.stage;
