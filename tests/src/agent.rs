@@ -1,13 +1,16 @@
 //! The real agent, with a session of its own.
 
-use std::{ffi::OsString, path::PathBuf, process::Command};
+use std::{ffi::OsString, fs, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result};
 
+use rustix::process::Signal;
+
 use crate::{
-    Workspace,
+    LOOK_EVERY, Workspace,
     bus::PrivateBus,
     notify_socket::NotifySocket,
+    patiently,
     process::{Process, Stdout},
     programs::program,
 };
@@ -55,6 +58,13 @@ impl Session {
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.variables.push((name.into(), value.into()));
+        self
+    }
+
+    /// The same session in front of the display `display` ([`crate::screen`]).
+    #[must_use]
+    pub fn on_display(mut self, display: &str) -> Self {
+        self.variables.push(("DISPLAY".into(), display.into()));
         self
     }
 
@@ -143,6 +153,45 @@ impl AgentProcess {
     pub fn log(&self) -> String {
         self.process.log()
     }
+
+    /// The programs that show its dialogs now, by process id: they are its launcher's children.
+    #[must_use]
+    pub fn dialogs(&self) -> Vec<u32> {
+        let launchers = self.id().map(children).unwrap_or_default();
+        launchers.into_iter().flat_map(children).collect()
+    }
+
+    /// Waits until a dialog is there, or until none is.
+    ///
+    /// # Errors
+    ///
+    /// It does not come to that in time.
+    pub fn wait_for_dialog(&self, there: bool) -> Result<()> {
+        let come = async {
+            let mut looks = tokio::time::interval(LOOK_EVERY);
+            while self.dialogs().is_empty() == there {
+                looks.tick().await;
+            }
+        };
+        patiently("a dialog to come or go", come)
+    }
+
+    /// Makes it read config.toml again, and waits until it says `words` that it has not said before.
+    ///
+    /// # Errors
+    ///
+    /// It has ended, or says nothing of the kind.
+    pub fn reload(&self, words: &str) -> Result<()> {
+        let before = self.log().matches(words).count();
+        self.process.signal(Signal::HUP)?;
+        let said = async {
+            let mut looks = tokio::time::interval(LOOK_EVERY);
+            while self.log().matches(words).count() <= before {
+                looks.tick().await;
+            }
+        };
+        patiently(words, said)
+    }
 }
 
 fn launch(session: &Session, notify: &NotifySocket, logs: &std::path::Path) -> Result<Process> {
@@ -153,4 +202,24 @@ fn launch(session: &Session, notify: &NotifySocket, logs: &std::path::Path) -> R
     let mut process = Process::spawn("countersignd", command, logs, Stdout::Log, None)?;
     notify.wait_ready(&mut process).context("countersignd")?;
     Ok(process)
+}
+
+/// The children of a process that have not ended.
+fn children(id: u32) -> Vec<u32> {
+    let threads = fs::read_dir(format!("/proc/{id}/task"));
+    threads
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok())
+        .flat_map(|children| {
+            let ids = children.split_whitespace().map(str::parse);
+            ids.flatten().collect::<Vec<u32>>()
+        })
+        .filter(|child| {
+            let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+            let state = stat.rsplit(')').next().unwrap_or_default().trim_start();
+            !state.is_empty() && !state.starts_with('Z')
+        })
+        .collect()
 }

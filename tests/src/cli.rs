@@ -1,10 +1,13 @@
 //! The real command line.
 
+use std::thread::{self, JoinHandle};
+
 use anyhow::{Context as _, Result, bail};
 use countersign_proto::agent::v1::Reason;
 use serde_json::Value;
+use tokio::process::{Child, Command};
 
-use crate::{agent::Session, process, programs::program};
+use crate::{agent::Session, block_on, patiently, process, programs::program, terminal::Terminal};
 
 /// `countersign` in a session.
 #[derive(Clone, Debug)]
@@ -21,6 +24,93 @@ pub struct Said {
     pub stdout: String,
     /// Everything else.
     pub stderr: String,
+}
+
+/// A call that has not ended yet.
+#[derive(Debug)]
+pub struct Begun {
+    words: String,
+    call: JoinHandle<Result<Said>>,
+}
+
+impl Begun {
+    /// Whether it still waits for something.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        !self.call.is_finished()
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cli::say`].
+    pub fn said(self) -> Result<Said> {
+        match self.call.join() {
+            Ok(said) => said,
+            Err(_panicked) => bail!("countersign {} was not heard to its end", self.words),
+        }
+    }
+
+    /// Waits for its bare answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cli::ask`].
+    pub fn answer(self) -> Result<String> {
+        let words = self.words.clone();
+        answer(&words, &self.said()?)
+    }
+
+    /// Waits for its refusal for `reason`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cli::refused`].
+    pub fn refused(self, reason: Reason) -> Result<Said> {
+        let words = self.words.clone();
+        refused(&words, self.said()?, reason)
+    }
+}
+
+/// A call on a terminal. Killed on drop, by its own id.
+#[derive(Debug)]
+pub struct Typing {
+    child: Child,
+}
+
+impl Typing {
+    /// Waits for its exit code.
+    ///
+    /// # Errors
+    ///
+    /// It does not end in time.
+    pub fn code(&mut self) -> Result<Option<i32>> {
+        let ended = patiently("the end of countersign", self.child.wait())??;
+        Ok(ended.code())
+    }
+}
+
+fn answer(words: &str, said: &Said) -> Result<String> {
+    if said.code != Some(0) {
+        bail!(
+            "countersign {words} ended with {:?}: {}",
+            said.code,
+            said.stderr
+        );
+    }
+    Ok(said.stdout.trim_end().to_owned())
+}
+
+fn refused(words: &str, said: Said, reason: Reason) -> Result<Said> {
+    let expected = i32::from(reason.exit_code());
+    if said.code != Some(expected) || said.stderr.trim().is_empty() || !said.stdout.is_empty() {
+        bail!(
+            "countersign {words} should have been refused as {} ({expected}): {said:?}",
+            reason.snake_case()
+        );
+    }
+    Ok(said)
 }
 
 impl Cli {
@@ -72,16 +162,7 @@ impl Cli {
     ///
     /// As [`Cli::ask`].
     pub fn ask_with(&self, words: &[&str], input: &str) -> Result<String> {
-        let said = self.say_with(words, input)?;
-        if said.code != Some(0) {
-            bail!(
-                "countersign {} ended with {:?}: {}",
-                words.join(" "),
-                said.code,
-                said.stderr
-            );
-        }
-        Ok(said.stdout.trim_end().to_owned())
+        answer(&words.join(" "), &self.say_with(words, input)?)
     }
 
     /// Runs it with `--json`.
@@ -103,15 +184,45 @@ impl Cli {
     ///
     /// It said something else.
     pub fn refused(&self, words: &[&str], input: &str, reason: Reason) -> Result<Said> {
-        let said = self.say_with(words, input)?;
-        let expected = i32::from(reason.exit_code());
-        if said.code != Some(expected) || said.stderr.trim().is_empty() || !said.stdout.is_empty() {
-            bail!(
-                "countersign {} should have been refused as {} ({expected}): {said:?}",
-                words.join(" "),
-                reason.snake_case()
-            );
+        refused(&words.join(" "), self.say_with(words, input)?, reason)
+    }
+
+    /// Runs it beside the test, which does meanwhile what it waits for.
+    #[must_use]
+    pub fn begin(&self, words: &[&str]) -> Begun {
+        let (cli, own): (_, Vec<_>) = (
+            self.clone(),
+            words.iter().map(ToString::to_string).collect(),
+        );
+        let call = thread::spawn(move || {
+            let words: Vec<_> = own.iter().map(String::as_str).collect();
+            cli.say(&words)
+        });
+        Begun {
+            words: words.join(" "),
+            call,
         }
-        Ok(said)
+    }
+
+    /// Runs it on `terminal`, which is its controlling terminal and its three streams.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be run.
+    pub fn begin_on(&self, terminal: &Terminal, words: &[&str]) -> Result<Typing> {
+        let mut command = self.session.command("/usr/bin/setsid".into());
+        command
+            .args(["--ctty", "--wait"])
+            .arg(program("countersign")?)
+            .args(words)
+            .env("TERM", "xterm")
+            .env("LC_ALL", "C.UTF-8")
+            .stdin(terminal.device()?)
+            .stdout(terminal.device()?)
+            .stderr(terminal.device()?);
+        let mut command = Command::from(command);
+        command.kill_on_drop(true);
+        let child = block_on(async { command.spawn() })?;
+        Ok(Typing { child })
     }
 }

@@ -209,6 +209,16 @@ impl FingerprintReader {
         self.tell(bus, &format!("SCAN {identity}"))
     }
 
+    /// Waits until somebody asks for a finger.
+    ///
+    /// # Errors
+    ///
+    /// Nobody does in time.
+    pub fn wait_until_needed(&self, bus: &PrivateBus) -> Result<()> {
+        let connection = bus.connect()?;
+        patiently("a finger to be asked for", wait_until_needed(&connection))?
+    }
+
     /// The finger lies badly.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ pub mod forger;
 pub mod gateway;
 pub mod keyring;
 pub mod logind;
+pub mod memory;
 pub mod notices;
 pub mod notify_socket;
 pub mod page;
@@ -45,3 +46,6 @@ pub use workspace::Workspace;
 
 /// The longest that anything is waited for. Generous: it ends a hanging test, it measures nothing.
 pub const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How often a state that nobody announces is looked at.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(20);

@@ -20,6 +20,9 @@ pub const PASSWORD: &str = "correct horse battery staple";
 /// The passphrase of the vault where no keyring is on the stage.
 pub const PASSPHRASE: &str = "a passphrase of many words";
 
+/// What config.toml says where the vault opens with [`PASSPHRASE`].
+pub const PASSPHRASE_KEY: &str = "[vault]\nkey = \"passphrase\"\n";
+
 /// A push token that is approved by a click, as an administrator may allow it.
 pub const CLICK_TOKEN: [&str; 6] = ["--mode", "time", "--push", "on", "--push-level", "click"];
 
@@ -54,10 +57,23 @@ impl Stage {
     ///
     /// A part does not start.
     pub fn without_vault() -> Result<Self> {
-        let workspace = Workspace::new()?;
-        workspace.write_config("[vault]\nkey = \"passphrase\"\n")?;
+        Self::in_session(Workspace::new()?, PASSPHRASE_KEY, |session| session)
+    }
+
+    /// The agent before its vault is made, with this `config.toml`, in a session that `furnish` gives what else
+    /// there is: a system bus, a screen.
+    ///
+    /// # Errors
+    ///
+    /// A part does not start.
+    pub fn in_session(
+        workspace: Workspace,
+        config: &str,
+        furnish: impl FnOnce(Session) -> Session,
+    ) -> Result<Self> {
+        workspace.write_config(config)?;
         let bus = PrivateBus::start(&workspace, &Activation::Nothing)?;
-        let session = Session::new(&workspace, Some(&bus));
+        let session = furnish(Session::new(&workspace, Some(&bus)));
         let agent = AgentProcess::start(&workspace, session)?;
         let cli = Cli::new(agent.session());
         Ok(Self {
@@ -138,6 +154,27 @@ impl Stage {
             .map(drop)
     }
 
+    /// Enrolls what the user brought, whose policy wants a PIN, under `name`.
+    ///
+    /// # Errors
+    ///
+    /// The agent refuses.
+    pub fn enroll_with_pin(&self, name: &str, text: &str, pin: &str) -> Result<()> {
+        let words = ["enroll", "--yes", "--name", name, "--pin-stdin", "-"];
+        self.cli
+            .ask_with(&words, &format!("{text}\n{pin}\n"))
+            .map(drop)
+    }
+
+    /// Waits until `countersign status` says `value` of `field`: there is nothing that tells of it.
+    ///
+    /// # Errors
+    ///
+    /// It does not in time.
+    pub fn wait_for_status(&self, field: &str, value: &str) -> Result<()> {
+        wait_for_status(&self.cli, field, value)
+    }
+
     /// Waits until the agent is connected to every service that it has tokens of.
     ///
     /// # Errors
@@ -145,6 +182,24 @@ impl Stage {
     /// It does not connect.
     pub fn wait_until_connected(&self) -> Result<()> {
         wait_until_connected(&self.cli)
+    }
+}
+
+/// Asks `countersign status` until it says `value` of `field`: there is nothing that tells of it.
+///
+/// # Errors
+///
+/// It does not in time.
+pub fn wait_for_status(cli: &Cli, field: &str, value: &str) -> Result<()> {
+    let begin = now();
+    loop {
+        let status = cli.json(&["status"])?;
+        if status.get(field).and_then(Value::as_str) == Some(value) {
+            return Ok(());
+        }
+        if begin.elapsed() > PATIENCE {
+            bail!("not {value} in time: {status}");
+        }
     }
 }
 

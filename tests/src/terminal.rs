@@ -4,7 +4,6 @@ use std::{
     fs::File,
     io::{Read as _, Write as _},
     os::fd::OwnedFd,
-    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -15,10 +14,7 @@ use rustix::{
 };
 use tokio::sync::watch;
 
-use crate::patiently;
-
-/// How often a state that nobody announces is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+use crate::{LOOK_EVERY, patiently};
 
 /// The terminal. It is nobody's controlling terminal.
 #[derive(Debug)]
@@ -27,7 +23,7 @@ pub struct Terminal {
     keyboard: File,
     shown: watch::Receiver<Vec<u8>>,
     /// As a shell would: the terminal stays when a program closes it.
-    _held_open: OwnedFd,
+    held_open: OwnedFd,
 }
 
 impl Terminal {
@@ -67,7 +63,7 @@ impl Terminal {
             path,
             keyboard: File::from(master),
             shown,
-            _held_open: held_open,
+            held_open,
         })
     }
 
@@ -77,7 +73,31 @@ impl Terminal {
         &self.path
     }
 
-    /// All that was written to it since the last [`Terminal::forget`], with the control sequences.
+    /// Another hold of the side that programs see, for a program's standard streams.
+    ///
+    /// # Errors
+    ///
+    /// The system has none to give.
+    pub fn device(&self) -> Result<OwnedFd> {
+        Ok(self.held_open.try_clone()?)
+    }
+
+    /// Waits until `text` has been written `times` times.
+    ///
+    /// # Errors
+    ///
+    /// It is not, in time; the error says what is shown instead.
+    pub fn wait_for(&mut self, text: &str, times: usize) -> Result<()> {
+        let mut shown = self.shown.clone();
+        let written =
+            shown.wait_for(|shown| String::from_utf8_lossy(shown).matches(text).count() >= times);
+        patiently(text, written)
+            .with_context(|| self.shown())?
+            .map(drop)
+            .context("the terminal was closed")
+    }
+
+    /// All that was written to it, with the control sequences.
     #[must_use]
     pub fn shown(&self) -> String {
         String::from_utf8_lossy(&self.shown.borrow()).into_owned()
@@ -96,13 +116,7 @@ impl Terminal {
     ///
     /// It is not, in time; the error says what is shown instead.
     pub fn wait_for_secret_prompt(&mut self, text: &str, times: usize) -> Result<()> {
-        let mut shown = self.shown.clone();
-        let written =
-            shown.wait_for(|shown| String::from_utf8_lossy(shown).matches(text).count() >= times);
-        patiently(text, written)
-            .with_context(|| self.shown())?
-            .map(drop)
-            .context("the terminal was closed")?;
+        self.wait_for(text, times)?;
         self.wait_until_echo(false)
     }
 

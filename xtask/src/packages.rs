@@ -62,7 +62,11 @@ pub(crate) const TESTS: &[Part] = &[
         "systemd",
         "checks of the unit files, busctl, socket activation",
     ),
-    part("setpriv", "util-linux", "a second user"),
+    part(
+        "setpriv",
+        "util-linux",
+        "a second user, controlling terminals (setsid)",
+    ),
     part("pinentry-tty", "pinentry-tty", "dialogs on a terminal"),
     part(
         "pinentry-curses",
