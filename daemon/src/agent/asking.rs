@@ -13,7 +13,7 @@ use tracing::info;
 
 use super::{
     Agent,
-    caller::Caller,
+    caller::{Caller, UsedUp},
     ports::{FingerprintError, PinDialog, PinEntryError, Scan},
 };
 use crate::vault::{EventKind, Vault};
@@ -62,6 +62,9 @@ pub(super) enum Unasked {
     /// Whoever asked no longer waits.
     #[error("the program that asked has gone")]
     Gone,
+    /// One PIN came along, and it was needed for the vault.
+    #[error("the one that came along has unlocked the vault")]
+    UsedUp,
 }
 
 impl Agent {
@@ -76,6 +79,9 @@ impl Agent {
         finger: FingerUse,
         caller: &Caller,
     ) -> Result<Given, Unasked> {
+        if caller.used_up == UsedUp::ByTheVault && !matches!(finger, FingerUse::Alone(_)) {
+            return Err(Unasked::UsedUp);
+        }
         let asked = async {
             match finger {
                 FingerUse::No => self.typed(dialog, caller).await,

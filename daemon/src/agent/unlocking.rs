@@ -133,6 +133,37 @@ impl Agent {
         }
     }
 
+    /// As [`Agent::unlock_for`], for a wish with one PIN that belongs to whatever is asked for first: to the vault if
+    /// it is locked, else to the token. Returns what is left for the token.
+    ///
+    /// # Errors
+    ///
+    /// As [`Agent::unlock_for`].
+    pub(super) async fn unlock_first(
+        &self,
+        caller: &Caller,
+        about: About,
+    ) -> Result<(Opening, Caller), SessionError> {
+        let locked = self.vault.state().await == VaultState::Locked;
+        if caller.secret.is_none()
+            || !locked
+            || self.vault.call(|vault| vault.unlock_mode()).await? == UnlockMode::Session
+        {
+            let opening = self.unlock_for(caller, about).await?;
+            return Ok((opening, caller.clone()));
+        }
+        Ok(
+            match self
+                .unlock_about(UnlockWish::default(), caller, about)
+                .await?
+            {
+                // Somebody else was faster: the PIN was not looked at.
+                Opening::WasOpen => (Opening::WasOpen, caller.clone()),
+                opening => (opening, caller.used_by_the_vault()),
+            },
+        )
+    }
+
     /// Opens with the machine's key alone. Nobody is asked, but the keyring may ask to be unlocked.
     pub(super) async fn open_alone(&self, slots: &[Slot]) -> Result<(), SessionError> {
         let (keys, trouble) = self.machine_keys(slots, None).await;
@@ -425,6 +456,7 @@ impl From<Unasked> for SessionError {
             Unasked::Dialog(
                 why @ (PinEntryError::Missing | PinEntryError::NoScreen | PinEntryError::Failed(_)),
             ) => Self::PassphraseRequired(why.to_string()),
+            why @ Unasked::UsedUp => Self::PassphraseRequired(why.to_string()),
             other => Self::NotGiven(other.to_string()),
         }
     }

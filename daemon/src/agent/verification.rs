@@ -123,7 +123,7 @@ impl Explain for VerificationError {
                 "type a passcode on the login page, or ask your administrator for another policy"
                     .to_owned()
             }
-            Self::PinRequired { .. } => "run the command in a terminal".to_owned(),
+            Self::PinRequired { .. } => "run it in a terminal, or with `--pin-stdin`".to_owned(),
             Self::PinWrong { .. } => "at the last wrong one the token is erased".to_owned(),
             Self::Exhausted(_) => "ask its service for a new activation string and enroll again".to_owned(),
             Self::FingerOff => "run `countersign biometric on`".to_owned(),
@@ -608,6 +608,10 @@ fn not_given(unasked: Unasked, name: &str) -> VerificationError {
         Unasked::Dialog(
             why @ (PinEntryError::Missing | PinEntryError::NoScreen | PinEntryError::Failed(_)),
         ) => VerificationError::PinRequired {
+            name: name.to_owned(),
+            why: why.to_string(),
+        },
+        why @ Unasked::UsedUp => VerificationError::PinRequired {
             name: name.to_owned(),
             why: why.to_string(),
         },
