@@ -17,5 +17,6 @@ mod harness;
 mod kill;
 mod main_job;
 mod oathtool;
+mod pin_types;
 mod units;
 mod vault;
