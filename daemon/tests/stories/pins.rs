@@ -269,7 +269,11 @@ async fn a_finger_stands_for_the_pin_after_the_pin_and_within_its_limits() {
     touch(&stage, &[Scan::NoMatch, Scan::Match]);
     code(&stage, &nobody()).await.unwrap();
     assert!(
-        stage.outside.dialogs()[0]
+        stage
+            .outside
+            .dialogs()
+            .last()
+            .unwrap()
             .0
             .contains("Touch the fingerprint")
     );
