@@ -152,16 +152,16 @@ impl Agent {
             let opening = self.unlock_for(caller, about).await?;
             return Ok((opening, caller.clone()));
         }
-        Ok(
-            match self
-                .unlock_about(UnlockWish::default(), caller, about)
-                .await?
-            {
-                // Somebody else was faster: the PIN was not looked at.
-                Opening::WasOpen => (Opening::WasOpen, caller.clone()),
-                opening => (opening, caller.used_by_the_vault()),
-            },
-        )
+        let opening = self
+            .unlock_about(UnlockWish::default(), caller, about)
+            .await?;
+        // Somebody else was faster: the PIN was not looked at.
+        let left = if opening == Opening::WasOpen {
+            caller.clone()
+        } else {
+            caller.used_by_the_vault()
+        };
+        Ok((opening, left))
     }
 
     /// Opens with the machine's key alone. Nobody is asked, but the keyring may ask to be unlocked.
