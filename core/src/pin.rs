@@ -1,17 +1,16 @@
 //! PINs: which ones the rules allow, the key that is derived from one, and how often one may be tried.
 
-use core::{fmt, ops::RangeInclusive, time::Duration};
+use core::{fmt, time::Duration};
 
 use crate::{
     pskc::{PinEncoding, TokenPin},
-    secret::SecretBytes,
+    secret::{SecretBytes, SecretText},
+    server_pin,
 };
 
 /// The fewest characters of a PIN or passphrase that the agent itself checks. Without a TPM the limit of tries
 /// is a rule of the agent and not of the mathematics: whoever has the vault's key can guess at leisure.
 pub const SHORTEST: u8 = 6;
-/// The characters of a server PIN, which the service checks: letters and digits.
-pub const SERVER_PIN_LEN: RangeInclusive<usize> = 4..=64;
 /// The longest agent PIN or passphrase, in bytes.
 pub const LONGEST: usize = 1024;
 
@@ -44,10 +43,7 @@ impl PinRules {
                         .chars()
                         .all(|character| limits.encoding.allows(character))
             }
-            Self::Server => {
-                SERVER_PIN_LEN.contains(&length)
-                    && text.chars().all(|found| found.is_ascii_alphanumeric())
-            }
+            Self::Server => server_pin::check(&SecretText::from(text)).is_ok(),
             Self::Agent => {
                 length >= usize::from(SHORTEST)
                     && pin.len() <= LONGEST
@@ -79,7 +75,7 @@ impl fmt::Display for PinRules {
                 })
             }
             Self::Server => {
-                range(f, *SERVER_PIN_LEN.start(), *SERVER_PIN_LEN.end())?;
+                range(f, *server_pin::LENGTH.start(), *server_pin::LENGTH.end())?;
                 f.write_str("letters and digits")
             }
             Self::Agent => write!(f, "{SHORTEST} characters or more"),
@@ -161,11 +157,16 @@ mod tests {
     }
 
     #[test]
-    fn a_server_pin_has_letters_and_digits() {
-        assert!(admitted(PinRules::Server, "1234"));
-        assert!(!admitted(PinRules::Server, "123"));
-        assert!(!admitted(PinRules::Server, "12 4"));
-        assert!(!admitted(PinRules::Server, &"1".repeat(65)));
+    fn a_server_pin_is_what_the_service_takes() {
+        for pin in ["1234", "aB3d", "123", "12 4", "pässe", &"1".repeat(65)] {
+            let taken = server_pin::check(&pin.into()).is_ok();
+            assert_eq!(admitted(PinRules::Server, pin), taken, "{pin}");
+        }
+        assert_eq!(
+            PinRules::Server.to_string(),
+            "4 to 64 letters and digits",
+            "what `server_pin` says in its error"
+        );
     }
 
     #[test]

@@ -10,6 +10,8 @@ use crate::{
     stage::{PASSWORD, USER},
 };
 
+/// Its page that takes a passcode while a login waits.
+const TYPING: &str = "/example/?way=passcode";
 /// Where the sample resource lies at the gateway.
 pub const PATH: &str = "/example/";
 
@@ -76,11 +78,46 @@ impl ExamplePortal {
     /// The page takes none.
     pub fn type_passcode(&mut self, passcode: &str) -> Result<Page> {
         let page = self.enter_password()?;
+        self.type_passcode_on(&page, passcode)
+    }
+
+    /// Name and password unless they were typed before, then the challenge that the page shows. Returns the page
+    /// and the challenge.
+    ///
+    /// # Errors
+    ///
+    /// The page shows none.
+    pub fn ask_for_challenge(&mut self) -> Result<(Page, String)> {
+        let page = self.look()?;
+        if page.form_with("password").is_ok() {
+            let page = self.enter_password()?;
+            let form = page
+                .form_with("challenge")
+                .context("the page offers no challenge")?;
+            self.window
+                .send(&page, &form, &[], Some(("challenge", "1")))?;
+        }
+        let page = self.window.visit(TYPING)?;
+        let shown = page.body.split_once("<output id=\"challenge\"");
+        let challenge = shown
+            .and_then(|(_, rest)| rest.split_once('>'))
+            .and_then(|(_, rest)| rest.split_once('<'))
+            .map(|(challenge, _)| challenge.to_owned())
+            .with_context(|| format!("no challenge on this page:\n{}", page.body))?;
+        Ok((page, challenge))
+    }
+
+    /// On a page that takes a passcode: types one.
+    ///
+    /// # Errors
+    ///
+    /// The page takes none.
+    pub fn type_passcode_on(&mut self, page: &Page, passcode: &str) -> Result<Page> {
         let form = page
             .form_with("passcode")
             .context("the page takes no passcode")?;
         self.window
-            .send(&page, &form, &[("passcode", passcode)], None)
+            .send(page, &form, &[("passcode", passcode)], None)
     }
 
     /// Waits until the login is no longer pending, as the page's own script does. Returns the state's name.

@@ -14,7 +14,7 @@ use tracing::info;
 
 use super::{
     Agent,
-    caller::Caller,
+    caller::{Caller, UsedUp},
     ports::{FingerHint, FingerprintError, PinDialog, PinEntryError, Scan},
 };
 use crate::vault::{EventKind, Vault};
@@ -66,6 +66,9 @@ pub(super) enum Unasked {
     /// A finger that comes now is meant for the screen lock.
     #[error("the session is locked")]
     SessionLocked,
+    /// One PIN came along, and it was needed for the vault.
+    #[error("the one that came along has unlocked the vault")]
+    UsedUp,
 }
 
 impl Unasked {
@@ -75,6 +78,7 @@ impl Unasked {
             Self::Dialog(
                 why @ (PinEntryError::Missing | PinEntryError::NoScreen | PinEntryError::Failed(_)),
             ) => Some(why.to_string()),
+            Self::UsedUp => Some(self.to_string()),
             Self::Dialog(PinEntryError::Cancelled | PinEntryError::TimedOut)
             | Self::Finger(_)
             | Self::Misses
@@ -96,6 +100,9 @@ impl Agent {
         finger: FingerUse,
         caller: &Caller,
     ) -> Result<Given, Unasked> {
+        if caller.used_up == UsedUp::ByTheVault && !matches!(finger, FingerUse::Alone(_)) {
+            return Err(Unasked::UsedUp);
+        }
         let asked = async {
             match finger {
                 FingerUse::No => self.typed(dialog, caller).await,

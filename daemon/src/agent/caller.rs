@@ -16,6 +16,18 @@ pub struct Caller {
     pub screen: CallerScreen,
     /// Is cancelled when the caller no longer waits: a dialog that is open for it goes.
     pub gone: CancellationToken,
+    /// Has what came along been used for something else already? Nobody is asked for a PIN then, either.
+    pub used_up: UsedUp,
+}
+
+/// Has the secret that came along been used?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UsedUp {
+    /// No, or none came.
+    #[default]
+    No,
+    /// It opened the vault.
+    ByTheVault,
 }
 
 impl Caller {
@@ -23,6 +35,16 @@ impl Caller {
     #[must_use]
     pub fn with(self, secret: Option<SecretBytes>) -> Self {
         Self { secret, ..self }
+    }
+
+    /// After what came along has opened the vault: there is nothing left for the token.
+    #[must_use]
+    pub(super) fn used_by_the_vault(&self) -> Self {
+        Self {
+            secret: None,
+            used_up: UsedUp::ByTheVault,
+            ..self.clone()
+        }
     }
 }
 

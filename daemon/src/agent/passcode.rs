@@ -175,7 +175,8 @@ impl Agent {
         self.started().await;
         let shown = text::display(selector, limits::TOKEN_NAME);
         let about = About::new(&format!("A passcode of the token {shown}"));
-        self.unlock_for(caller, about.clone()).await?;
+        let (_, caller) = self.unlock_first(caller, about.clone()).await?;
+        let caller = &caller;
         let (row, secrets) = self.select_open(selector).await?;
         if wish == PasscodeWish::Next && secrets.mode.kind() != OtpKind::Event {
             return Err(PasscodeError::NotEventBased {

@@ -1,6 +1,7 @@
 //! PINs are chosen and changed; a finger is let to stand for one.
 
 use countersign_core::{
+    ids::TokenId,
     pin::{PinRules, can_be_held},
     pskc::{BiometricPin, PinPolicy},
     seal::slot::PinKey,
@@ -419,7 +420,7 @@ impl Agent {
         };
         let service = self.service(service_id).await;
         let service = service.ok_or(VaultError::ServiceUnknown)?;
-        let due = self.state.facts().server_pin_due.contains(&row.id);
+        let due = self.is_server_pin_due(row.id);
         let current = if due {
             SecretBytes::default()
         } else {
@@ -435,7 +436,7 @@ impl Agent {
             serial: row.serial.clone(),
             current: current.as_text().unwrap_or_default().to_owned(),
             new: new.as_text().unwrap_or_default().to_owned(),
-            sequence: u64::try_from(self.ports.clock.wall().0).unwrap_or(0),
+            sequence: self.next_server_pin_sequence(),
         };
         let mut body_bytes = zeroize::Zeroizing::new(Vec::with_capacity(body.encoded_len()));
         // A buffer that grows: there is nothing that could fail.
@@ -482,6 +483,21 @@ impl Agent {
                 ))
             }
         }
+    }
+
+    /// Has an administrator reset this token's server PIN?
+    #[must_use]
+    pub fn is_server_pin_due(&self, id: TokenId) -> bool {
+        self.state.facts().server_pin_due.contains(&id)
+    }
+
+    /// The service takes only numbers that grow, also over restarts: the time, unless it stands still or goes back.
+    fn next_server_pin_sequence(&self) -> u64 {
+        let now = u64::try_from(self.ports.clock.wall().0).unwrap_or(0);
+        let mut facts = self.state.facts();
+        let next = now.max(facts.server_pin_sequence.saturating_add(1));
+        facts.server_pin_sequence = next;
+        next
     }
 
     async fn present_server_pin(

@@ -47,6 +47,8 @@ pub(crate) struct Facts {
     pub(crate) open_tokens: BTreeMap<TokenId, TokenKeys>,
     /// Tokens whose server PIN was reset by an administrator.
     pub(crate) server_pin_due: BTreeSet<TokenId>,
+    /// The number of the last change of a server PIN.
+    pub(crate) server_pin_sequence: u64,
     /// When the agent's PIN was last wrong.
     pub(crate) last_failed_unlock: Option<BootTime>,
     /// Has the vault been open since the start?

@@ -45,7 +45,9 @@ impl Explain for SelectError {
         match self {
             Self::Unknown(_) => "`countersign list` shows your tokens".to_owned(),
             Self::Ambiguous(_) => "use its full name, serial or id".to_owned(),
-            Self::Revoked(_) | Self::PinExhausted(_) => "enroll a new token".to_owned(),
+            Self::Revoked(_) | Self::PinExhausted(_) => {
+                "ask its service for a new activation string and enroll again".to_owned()
+            }
             Self::Vault(error) => Explain::hint(error),
         }
     }

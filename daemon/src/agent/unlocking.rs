@@ -156,6 +156,37 @@ impl Agent {
         }
     }
 
+    /// As [`Agent::unlock_for`], for a wish with one PIN that belongs to whatever is asked for first: to the vault if
+    /// it is locked, else to the token. Returns what is left for the token.
+    ///
+    /// # Errors
+    ///
+    /// As [`Agent::unlock_for`].
+    pub(super) async fn unlock_first(
+        &self,
+        caller: &Caller,
+        about: About,
+    ) -> Result<(Opening, Caller), SessionError> {
+        let locked = self.vault.state().await == VaultState::Locked;
+        if caller.secret.is_none()
+            || !locked
+            || self.vault.call(|vault| vault.unlock_mode()).await? == UnlockMode::Session
+        {
+            let opening = self.unlock_for(caller, about).await?;
+            return Ok((opening, caller.clone()));
+        }
+        let opening = self
+            .unlock_about(UnlockWish::default(), caller, about)
+            .await?;
+        // Somebody else was faster: the PIN was not looked at.
+        let left = if opening == Opening::WasOpen {
+            caller.clone()
+        } else {
+            caller.used_by_the_vault()
+        };
+        Ok((opening, left))
+    }
+
     /// Opens with the machine's key alone. Nobody is asked, but the keyring may ask to be unlocked.
     pub(super) async fn open_alone(&self, slots: &[Slot]) -> Result<(), SessionError> {
         let (keys, trouble) = self.machine_keys(slots, None).await;

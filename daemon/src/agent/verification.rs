@@ -124,7 +124,7 @@ impl Explain for VerificationError {
                 "type a passcode on the login page, or ask your administrator for another policy"
                     .to_owned()
             }
-            Self::PinRequired { .. } => "run the command in a terminal".to_owned(),
+            Self::PinRequired { .. } => "run it in a terminal, or with `--pin-stdin`".to_owned(),
             Self::PinWrong { .. } => "at the last wrong one the token is erased".to_owned(),
             Self::Exhausted(_) => "ask its service for a new activation string and enroll again".to_owned(),
             Self::FingerOff => {

@@ -9,6 +9,7 @@
 
 mod answers;
 mod arrivals;
+mod one_pin;
 mod outside;
 mod pins;
 mod stage;

@@ -265,6 +265,7 @@ async fn a_finger_stands_for_the_pin_after_the_pin_and_within_its_limits() {
         .unwrap();
 
     // The finger is asked beside the dialog, which goes when the finger was right.
+    stage.outside.world.lock().unwrap().dialogs.clear();
     waits(&stage);
     touch(&stage, &[Scan::NoMatch, Scan::Match]);
     code(&stage, &nobody()).await.unwrap();

@@ -101,6 +101,7 @@ async fn the_server_pin_is_typed_with_the_passcode_and_the_page_says_where() {
         let choice = half_way(&mut client).await;
         assert!(choice.body.contains(sentence), "{}", choice.body);
         assert!(choice.body.contains("inputmode=\"text\""));
+        assert!(choice.body.contains("type=\"password\" id=\"passcode\""));
         let typed = |pin: &str, counter| match place {
             PinPlace::Prepend => format!("{pin}{}", device.passcode(counter).expose()),
             PinPlace::Append => format!("{}{pin}", device.passcode(counter).expose()),

@@ -261,6 +261,9 @@ pub struct Token {
     /// "6 to 64 letters and digits"; empty without a PIN.
     #[prost(string, tag = "24")]
     pub pin_rules: ::prost::alloc::string::String,
+    /// An administrator has reset the PIN that the service checks: a new one has to be chosen, without the former.
+    #[prost(bool, tag = "25")]
+    pub server_pin_due: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListTokensRequest {}

@@ -22,6 +22,7 @@ mod kill;
 mod main_job;
 mod memory;
 mod oathtool;
+mod pin_types;
 mod session;
 mod units;
 mod vault;

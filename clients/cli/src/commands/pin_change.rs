@@ -23,6 +23,10 @@ pub(crate) async fn run(arguments: cli::PinChange, session: &Session) -> Result<
         None => of_vault(&agent.status().await?),
     };
     let token = arguments.token.unwrap_or_default();
+    if what == What::Token && arguments.pin_stdin {
+        // How many lines are read depends on it.
+        wanted = described(wanted, &token, &mut agent).await;
+    }
     let mut secrets = Secrets::begin(arguments.pin_stdin, &wanted)?;
     let reply = loop {
         let attempt = api::ChangePinRequest {
@@ -34,7 +38,7 @@ pub(crate) async fn run(arguments: cli::PinChange, session: &Session) -> Result<
             Ok(reply) => break reply,
             Err(refusal) => {
                 if what == What::Token && secrets.is_empty() {
-                    wanted.rules = rules_of(&token, &mut agent).await;
+                    wanted = described(wanted, &token, &mut agent).await;
                 }
                 secrets.after(refusal, &wanted, session).await?;
             }
@@ -82,14 +86,22 @@ fn of_vault(status: &StatusReply) -> (Wanted, What) {
     (wanted, What::Vault(new))
 }
 
-/// What the token's policy asks of a PIN; a token that cannot be described has none that are known.
-async fn rules_of(token: &str, agent: &mut AgentClient) -> Rules {
+/// With what the token's policy asks of a PIN, and without the current one where it was reset. A token that cannot
+/// be described changes nothing.
+async fn described(wanted: Wanted, token: &str, agent: &mut AgentClient) -> Wanted {
     let described = agent.describe_token(token.to_owned()).await.ok();
-    let rules = described
-        .and_then(|reply| reply.token)
-        .map(|token| token.pin_rules)
-        .filter(|rules| !rules.is_empty());
-    rules.map_or(Rules::Unknown, Rules::Known)
+    let Some(token) = described.and_then(|reply| reply.token) else {
+        return wanted;
+    };
+    Wanted {
+        current: wanted.current.filter(|_| !token.server_pin_due),
+        rules: if token.pin_rules.is_empty() {
+            Rules::Unknown
+        } else {
+            Rules::Known(token.pin_rules)
+        },
+        ..wanted
+    }
 }
 
 /// Whose PIN it is.

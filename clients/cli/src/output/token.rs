@@ -37,6 +37,7 @@ pub(crate) struct Token {
     pub(crate) biometric: Option<String>,
     pub(crate) pin_asking: Option<String>,
     pub(crate) pin_rules: Option<String>,
+    pub(crate) server_pin_due: Option<bool>,
     #[serde(skip)]
     pub(crate) kind: Kind,
 }
@@ -88,13 +89,14 @@ impl From<api::Token> for Token {
             biometric: kind.biometric.word(),
             pin_asking: kind.asking.word(),
             pin_rules: text(token.pin_rules),
+            server_pin_due: (kind.pin == api::PinType::Server).then_some(token.server_pin_due),
             kind,
         }
     }
 }
 
 /// How many fields are about the PIN, the last ones for scripts.
-const PIN_FIELDS: usize = 4;
+const PIN_FIELDS: usize = 5;
 
 /// Why most of a token is not shown.
 pub(crate) fn sealed(style: &Style) -> String {
@@ -171,6 +173,14 @@ impl Token {
             ("Finger", "biometric", text(&self.biometric)),
             ("PIN asked", "pin_asking", text(&self.pin_asking)),
             ("PIN rules", "pin_rules", text(&self.pin_rules)),
+            (
+                "PIN reset",
+                "server_pin_due",
+                self.server_pin_due
+                    .map(words::yes)
+                    .unwrap_or_default()
+                    .to_owned(),
+            ),
         ]
     }
 
@@ -196,6 +206,8 @@ impl Token {
             "biometric" if self.kind.pin == api::PinType::None => String::new(),
             "biometric" => words::biometric(self.kind.biometric).to_owned(),
             "pin_asking" => words::pin_asking(self.kind.asking).to_owned(),
+            "server_pin_due" if self.server_pin_due != Some(true) => String::new(),
+            "server_pin_due" => "yes: `countersign pin change` chooses a new one".to_owned(),
             "period" if !word.is_empty() => format!("{word} s"),
             "push_verification" if self.push != Some(true) => String::new(),
             "created" => self

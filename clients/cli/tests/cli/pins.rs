@@ -15,7 +15,7 @@ fn each_line_is_one_secret_in_the_order_asked() {
         (
             ["pin", "change", "Work", "--pin-stdin"].as_slice(),
             "1 old\n new 2 \r\nnot read\n",
-            ["change Work [1 old] [ new 2 ]"].as_slice(),
+            ["describe Work", "change Work [1 old] [ new 2 ]"].as_slice(),
         ),
         (
             &["pin", "change", "--pin-stdin"],
@@ -71,12 +71,21 @@ fn where_there_is_no_current_pin_only_the_new_one_is_read() {
 }
 
 #[test]
+fn after_a_reset_only_the_new_one_is_read() {
+    let stage = Stage::new();
+    stage.agent.script().tokens[0].server_pin_due = true;
+    let said = stage.run_with(&["pin", "change", "Work", "--pin-stdin"], "Amsel99\n");
+    assert_eq!((said.code, said.err.as_str()), (0, ""));
+    assert_eq!(stage.calls(), ["describe Work", "change Work [] [Amsel99]"]);
+}
+
+#[test]
 fn a_secret_that_is_missing_is_said_by_its_name() {
     let stage = Stage::new();
     let said = stage.run_with(&["pin", "change", "Work", "--pin-stdin"], "246810\n");
     assert_eq!((said.code, said.out.as_str()), (2, ""));
     assert!(said.err.contains("No new PIN was given."), "{}", said.err);
-    assert_eq!(stage.calls(), Vec::<String>::new());
+    assert_eq!(stage.calls(), ["describe Work"]);
 }
 
 #[test]
@@ -170,7 +179,10 @@ fn what_standard_input_gave_is_tried_once() {
         assert_eq!((said.code, said.out.as_str()), (48, ""), "{arguments:?}");
         assert!(said.err.contains("The PIN is wrong (2 tries left)."));
         let asked = stage.calls();
-        let asked = asked.iter().filter(|call| *call != "status").count();
+        let asked = asked
+            .iter()
+            .filter(|call| !["status", "describe Work"].contains(&call.as_str()))
+            .count();
         assert_eq!(asked, 1, "{arguments:?}");
     }
 }

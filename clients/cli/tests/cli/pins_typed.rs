@@ -56,6 +56,19 @@ fn without_a_dialog_the_current_pin_is_typed_once_and_the_new_one_twice() {
 }
 
 #[test]
+fn after_a_reset_the_current_pin_is_not_asked_for() {
+    let stage = Stage::new();
+    stage.agent.script().tokens[0].server_pin_due = true;
+    stage.without_dialog(1);
+    let mut typist = start_plain(&stage, &["pin", "change", "Work"]);
+    answers(&mut typist, "New PIN: ", "Amsel99");
+    answers(&mut typist, "The same PIN again: ", "Amsel99");
+    let (code, screen) = typist.ends();
+    assert_eq!(code, 0);
+    assert!(!screen.contains("Current PIN"), "{screen}");
+}
+
+#[test]
 fn a_wrong_pin_is_asked_for_again_and_a_bad_new_one_too_and_nothing_twice() {
     let stage = Stage::new();
     stage.without_dialog(1);

@@ -115,6 +115,6 @@ fn a_token_shows_its_pin() {
         stage
             .run(&["info", "Work"])
             .out
-            .ends_with("tries_left\t4\nbiometric\toff\npin_asking\tevery_time\npin_rules\t6 to 64 letters and digits\n")
+            .ends_with("tries_left\t4\nbiometric\toff\npin_asking\tevery_time\npin_rules\t6 to 64 letters and digits\nserver_pin_due\t\n")
     );
 }

@@ -142,7 +142,7 @@ impl Agent {
         ))
         .and(&from)
         .within(left);
-        let opening = self.unlock_for(caller, about.clone()).await?;
+        let (opening, caller) = self.unlock_first(caller, about.clone()).await?;
         let row = self.row(request.token).await.map_err(PasscodeError::from)?;
         let token = request.token;
         let secrets = self
@@ -150,7 +150,7 @@ impl Agent {
             .call(move |vault| vault.token_secrets(token))
             .await?;
         let verified = self
-            .verify_for_push(&row, &secrets, JustShown::from(opening), about, caller)
+            .verify_for_push(&row, &secrets, JustShown::from(opening), about, &caller)
             .await?;
         Ok((secrets, verified))
     }

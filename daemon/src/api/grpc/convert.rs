@@ -228,6 +228,7 @@ pub(super) fn token(agent: &Agent, row: TokenRow, service: String) -> wire::Toke
         PinPolicy::Token(limits) => Some(PinRules::Token(limits)),
         PinPolicy::Server(_) | PinPolicy::InPasscode => Some(PinRules::Server),
     };
+    token.server_pin_due = agent.is_server_pin_due(id);
     token.pin_rules = rules.map(|rules| rules.to_string()).unwrap_or_default();
     if matches!(summary.pin, PinPolicy::Token(_)) {
         token.set_pin_asking(match summary.asking {

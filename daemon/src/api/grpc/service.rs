@@ -91,6 +91,7 @@ fn caller<T>(request: Request<T>) -> (Caller, DropGuard, T) {
         secret: None,
         screen,
         gone,
+        ..Caller::default()
     };
     (caller, here, request.into_inner())
 }

@@ -161,18 +161,22 @@ fn passcode_form(form_secret: &str, rank: Rank, pin: TypedPin, hint: &Escaped) -
         Rank::First => (" autofocus", ""),
         Rank::Second => ("", " class=\"quiet\""),
     };
-    // A server PIN may have letters: no keypad for it.
-    let (keyboard, pin_hint) = match pin {
-        TypedPin::None => ("numeric", ""),
+    // A server PIN may have letters: no keypad for it. It is used again, unlike a passcode: nobody reads it over
+    // the shoulder.
+    let (kind, keyboard, pin_hint) = match pin {
+        TypedPin::None => ("text", "numeric", ""),
         TypedPin::Prepend => (
+            "password",
             "text",
             " Type your server PIN before it, without a space between.",
         ),
         TypedPin::Append => (
+            "password",
             "text",
             " Type your server PIN behind it, without a space between.",
         ),
         TypedPin::Differs => (
+            "password",
             "text",
             " If the token has a server PIN, type both together, without a space between.",
         ),
@@ -181,7 +185,9 @@ fn passcode_form(form_secret: &str, rank: Rank, pin: TypedPin, hint: &Escaped) -
         "<form method=\"post\" action=\"/example/passcode\">",
         hidden(form_secret),
         "<label for=\"passcode\">Passcode</label>\
-         <input class=\"passcode\" type=\"text\" id=\"passcode\" name=\"passcode\" inputmode=\"",
+         <input class=\"passcode\" type=\"",
+        kind,
+        "\" id=\"passcode\" name=\"passcode\" inputmode=\"",
         keyboard,
         "\" autocomplete=\"one-time-code\" autocapitalize=\"none\" spellcheck=\"false\" maxlength=\"160\" \
          aria-describedby=\"passcode-hint\" required",
