@@ -4,6 +4,7 @@
 //! not at all. The text that was brought is never logged.
 
 mod four_pass;
+pub(super) mod unfinished;
 
 use countersign_core::{
     activation_string::{ActivationString, ActivationStringError, AllowHttp},

@@ -160,7 +160,11 @@ impl Agent {
 
     async fn lock_because(&self, why: LockedBy) {
         // Passcodes "once per unlock" end here, whatever state the vault is in.
-        self.state.facts().open_tokens.clear();
+        {
+            let mut facts = self.state.facts();
+            facts.open_tokens.clear();
+            facts.unfinished_run = None;
+        }
         if !self.is_unlocked().await {
             return;
         }

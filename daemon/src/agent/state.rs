@@ -16,7 +16,7 @@ use countersign_core::{
     token::TokenKeys,
 };
 
-use super::{asking::FingerFor, session::LockedBy};
+use super::{asking::FingerFor, enrollment::unfinished::UnfinishedRun, session::LockedBy};
 
 /// The owner.
 #[derive(Debug, Default)]
@@ -49,6 +49,8 @@ pub(crate) struct Facts {
     pub(crate) server_pin_due: BTreeSet<TokenId>,
     /// The number of the last change of a server PIN.
     pub(crate) server_pin_sequence: u64,
+    /// An enrollment that waits for its token's PIN. Wiped with the lock.
+    pub(crate) unfinished_run: Option<UnfinishedRun>,
     /// When the agent's PIN was last wrong.
     pub(crate) last_failed_unlock: Option<BootTime>,
     /// Has the vault been open since the start?

@@ -27,9 +27,8 @@ use crate::{
     store::{Activation, AuditEvent, Rows, StoreError, TokenRow, TokenState},
 };
 
-/// After the first success a run may be repeated so often, within this time: the answer may have been lost, and each
-/// first PIN that does not keep the policy's rules costs the agent a run, because only the package tells them.
-const RERUNS: u32 = 10;
+/// After the first success a run may be repeated so often, within this time: the answer may have been lost.
+const RERUNS: u32 = 3;
 const RERUN_WITHIN_MS: i64 = 600_000;
 /// So many wrong authentication codes end an activation.
 const FAILURES: u32 = 10;

@@ -48,11 +48,20 @@ impl Agent {
         // A vault that cannot be written is found out before the activation string is used up.
         self.vault.call(Vault::check_writable).await?;
 
-        let provisioned = self.four_passes(activation).await?;
+        let provisioned = match self.take_unfinished(activation) {
+            Some(provisioned) => provisioned,
+            None => self.four_passes(activation).await?,
+        };
         check_serial(&provisioned.package)?;
         // Before the registration: until then the activation string may be used again.
         let policy = provisioned.package.pin;
-        let pin = self.first_pin(policy, name, caller).await?;
+        let pin = match self.first_pin(policy, name, caller).await {
+            Ok(pin) => pin,
+            Err(error) => {
+                self.keep_unfinished(activation, provisioned);
+                return Err(error.into());
+            }
+        };
         let server_pin = match policy {
             PinPolicy::Server(_) | PinPolicy::InPasscode => pin.as_ref(),
             PinPolicy::None | PinPolicy::Token(_) => None,
