@@ -9,8 +9,11 @@
 
 mod answers;
 mod arrivals;
+mod fingers;
+mod locking;
 mod one_pin;
 mod outside;
+mod pin_rig;
 mod pins;
 mod stage;
 mod vault_session;
