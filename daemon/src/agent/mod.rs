@@ -16,6 +16,7 @@ pub mod pin;
 mod pin_draft;
 pub mod ports;
 pub mod run;
+mod server_pin;
 pub mod services;
 pub mod session;
 pub mod setup;
