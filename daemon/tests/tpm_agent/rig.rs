@@ -205,12 +205,14 @@ impl Rig {
         for index in ours {
             let index = TpmHandle::NvIndex(NvIndexTpmHandle::new(index).unwrap());
             context.clear_sessions();
-            // The agent may be freeing it just now.
+            // The agent may be freeing it just now, before either of the two.
             let Ok(handle) = context.tr_from_tpm_public(index) else {
                 continue;
             };
             context.set_sessions((Some(AuthSession::Password), None, None));
-            let read = context.nv_read(NvAuth::Owner, handle.into(), 8, 0).unwrap();
+            let Ok(read) = context.nv_read(NvAuth::Owner, handle.into(), 8, 0) else {
+                continue;
+            };
             let (count, limit) = read.value().split_at(4);
             let number = |bytes: &[u8]| u32::from_be_bytes(bytes.try_into().unwrap());
             counts.push((number(count), number(limit)));
