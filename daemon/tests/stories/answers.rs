@@ -12,11 +12,12 @@ use countersign_proto::{agent::v1::Reason, push::v1 as push};
 use countersignd::agent::{
     caller::Caller,
     explain::Explain as _,
-    login_request::{AnswerError, AnswerWish, RequestSelector, Standing},
+    login_request::{AnswerError, AnswerWish, RequestSelector, RequestView, Standing},
     ports::{Delivery, Input, NoticeChoice, NoticedOutcome, PushInput},
 };
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
+use tokio::task::JoinHandle;
 
 use crate::{
     outside::Done,
@@ -34,16 +35,8 @@ async fn pending(stage: &mut Stage, id: u8) -> push::Signed {
     signed
 }
 
-fn answering(
-    stage: &Stage,
-    wish: AnswerWish,
-) -> tokio::task::JoinHandle<Result<countersignd::agent::login_request::RequestView, AnswerError>> {
-    let agent = std::sync::Arc::clone(&stage.agent);
-    tokio::spawn(async move {
-        agent
-            .answer(RequestSelector::Only, wish, &Caller::default())
-            .await
-    })
+fn answering(stage: &Stage, wish: AnswerWish) -> JoinHandle<Result<RequestView, AnswerError>> {
+    stage.answering(RequestSelector::Only, wish, Caller::default())
 }
 
 async fn outcome(stage: &Stage, id: u8, result: push::Result) {

@@ -229,16 +229,7 @@ async fn a_request_that_comes_while_locked_is_shown_and_its_verification_unlocks
     assert_eq!(approval, Approval::Unlocked);
     // One question for both: unlocking with the PIN is what the approval asks for.
     stage.outside.types(&["wrong one", AGENT_PIN]);
-    let agent = std::sync::Arc::clone(&stage.agent);
-    let answer = tokio::spawn(async move {
-        agent
-            .answer(
-                RequestSelector::Only,
-                AnswerWish::Approve { number: None },
-                &nobody(),
-            )
-            .await
-    });
+    let answer = stage.approving(nobody());
     let (_, body) = stage.decision().await;
     assert_eq!(body.level(), push::Level::Pin);
     assert!(stage.agent.is_unlocked().await);
@@ -262,16 +253,11 @@ async fn a_denial_and_the_end_of_its_time_withdraw_the_dialog() {
             .until(|done| matches!(done, Done::Asked(_)).then_some(()))
             .await;
         waits(&stage);
-        let agent = std::sync::Arc::clone(&stage.agent);
-        let answer = tokio::spawn(async move {
-            agent
-                .answer(
-                    RequestSelector::Newest,
-                    AnswerWish::Approve { number: None },
-                    &nobody(),
-                )
-                .await
-        });
+        let answer = stage.answering(
+            RequestSelector::Newest,
+            AnswerWish::Approve { number: None },
+            nobody(),
+        );
         let shown = usize::from(id);
         while stage.outside.dialogs().len() < shown {
             tokio::task::yield_now().await;
@@ -379,16 +365,7 @@ async fn a_locked_screen_ends_an_approval_that_is_being_verified() {
         .until(|done| matches!(done, Done::Asked(_)).then_some(()))
         .await;
     waits(&stage);
-    let agent = std::sync::Arc::clone(&stage.agent);
-    let answer = tokio::spawn(async move {
-        agent
-            .answer(
-                RequestSelector::Only,
-                AnswerWish::Approve { number: None },
-                &nobody(),
-            )
-            .await
-    });
+    let answer = stage.approving(nobody());
     while stage.outside.dialogs().is_empty() {
         tokio::task::yield_now().await;
     }

@@ -1,7 +1,6 @@
 //! One PIN comes along with a wish, and the vault may be locked: it belongs to whatever is asked for first.
 
 use countersign_core::{
-    otp::{Digits, HashAlgorithm, OtpMode, Period},
     pskc::{PinPolicy, TokenPin},
     token::{PushPolicy, VerificationLevel},
 };
@@ -19,19 +18,11 @@ use countersignd::{
     vault::UnlockMode,
 };
 
-use crate::{outside::Done, stage::Stage};
-
-const AGENT_PIN: &str = "correct horse";
-const TOKEN_PIN: &str = "246802";
-const TIME: OtpMode = OtpMode::Time {
-    hash: HashAlgorithm::Sha1,
-    digits: Digits::SIX,
-    period: Period::THIRTY,
+use crate::{
+    outside::Done,
+    pin_rig::{AGENT_PIN, PIN, TIME, giving},
+    stage::Stage,
 };
-
-fn giving(secret: &str) -> Caller {
-    Caller::default().with(Some(secret.as_bytes().into()))
-}
 
 /// A vault that opens with a PIN, locked, with one token.
 async fn locked(unlock: UnlockMode, policy: PinPolicy, chosen: Option<&str>) -> Stage {
@@ -84,13 +75,7 @@ async fn it_opens_the_vault_and_is_the_agents_pin_for_the_approval() {
     asked(&mut stage).await;
     assert_eq!(approve(&stage, "0").await, Reason::WrongPassphrase);
     assert!(!stage.agent.is_unlocked().await);
-    let agent = std::sync::Arc::clone(&stage.agent);
-    let answer = tokio::spawn(async move {
-        let wish = AnswerWish::Approve { number: None };
-        agent
-            .answer(RequestSelector::Only, wish, &giving(AGENT_PIN))
-            .await
-    });
+    let answer = stage.approving(giving(AGENT_PIN));
     let (_, body) = stage.decision().await;
     assert_eq!(body.level(), push::Level::Pin);
     answer.abort();
@@ -100,7 +85,7 @@ async fn it_opens_the_vault_and_is_the_agents_pin_for_the_approval() {
 #[tokio::test]
 async fn a_token_with_a_pin_of_its_own_needs_another_one() {
     let own = PinPolicy::Token(TokenPin::default());
-    let mut stage = locked(UnlockMode::Pin, own, Some(TOKEN_PIN)).await;
+    let mut stage = locked(UnlockMode::Pin, own, Some(PIN)).await;
     asked(&mut stage).await;
     assert_eq!(approve(&stage, AGENT_PIN).await, Reason::PinRequired);
     // Nobody is asked in a dialog: the caller said that it brings what is needed.
@@ -115,7 +100,7 @@ async fn a_token_with_a_pin_of_its_own_needs_another_one() {
     };
     assert_eq!(reason, Reason::PinRequired);
     assert!(said.contains("has unlocked the vault"), "{said}");
-    code(&stage, TOKEN_PIN).await.unwrap();
+    code(&stage, PIN).await.unwrap();
 }
 
 #[tokio::test]

@@ -220,16 +220,7 @@ async fn a_server_pin_goes_to_the_service_and_stands_in_what_is_typed() {
         .until(|done| matches!(done, Done::Asked(_)).then_some(()))
         .await;
     stage.outside.types(&["4711"]);
-    let agent = std::sync::Arc::clone(&stage.agent);
-    let answer = tokio::spawn(async move {
-        agent
-            .answer(
-                RequestSelector::Only,
-                AnswerWish::Approve { number: None },
-                &nobody(),
-            )
-            .await
-    });
+    let answer = stage.approving(nobody());
     let (decision, body) = stage.decision().await;
     assert_eq!(decision.server_pin, "4711");
     assert_eq!(decision.passcode, plain);

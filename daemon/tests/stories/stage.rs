@@ -25,6 +25,7 @@ use countersignd::{
     agent::{
         Agent, Ports, Settings,
         caller::Caller,
+        login_request::{AnswerError, AnswerWish, RequestSelector, RequestView},
         ports::{Clock as _, Input, PushInput, SessionEvent},
         session::LockWithSession,
         setup::SetupWish,
@@ -41,7 +42,7 @@ use countersignd::{
 use p256::ecdsa::SigningKey;
 use prost::Message as _;
 use tempfile::TempDir;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::outside::{Done, Outside};
 
@@ -250,6 +251,23 @@ impl Stage {
             })
             .await
             .unwrap();
+    }
+
+    /// The user's answer, on its way while the test goes on.
+    pub(crate) fn answering(
+        &self,
+        selector: RequestSelector,
+        wish: AnswerWish,
+        caller: Caller,
+    ) -> JoinHandle<Result<RequestView, AnswerError>> {
+        let agent = Arc::clone(&self.agent);
+        tokio::spawn(async move { agent.answer(selector, wish, &caller).await })
+    }
+
+    /// [`Self::answering`]: the only request is approved.
+    pub(crate) fn approving(&self, caller: Caller) -> JoinHandle<Result<RequestView, AnswerError>> {
+        let approve = AnswerWish::Approve { number: None };
+        self.answering(RequestSelector::Only, approve, caller)
     }
 
     /// A request as the service signs it.

@@ -6,7 +6,6 @@ use countersign_core::secret::SecretBytes;
 use countersign_proto::agent::v1::Reason;
 use countersignd::{
     agent::{
-        caller::Caller,
         explain::Explain as _,
         passcode::PasscodeWish,
         ports::KeyringError,
@@ -17,17 +16,12 @@ use countersignd::{
     vault::UnlockMode,
 };
 
-use crate::stage::Stage;
+use crate::{
+    pin_rig::{giving, nobody},
+    stage::Stage,
+};
 
 const OTPAUTH: &str = "otpauth://hotp/ev?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&counter=0";
-
-fn nobody() -> Caller {
-    Caller::default()
-}
-
-fn giving(secret: &str) -> Caller {
-    nobody().with(Some(SecretBytes::from(secret.as_bytes())))
-}
 
 fn wish() -> UnlockWish {
     UnlockWish::default()
