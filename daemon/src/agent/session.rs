@@ -160,11 +160,7 @@ impl Agent {
 
     async fn lock_because(&self, why: LockedBy) {
         // Passcodes "once per unlock" end here, whatever state the vault is in.
-        {
-            let mut facts = self.state.facts();
-            facts.open_tokens.clear();
-            facts.unfinished_run = None;
-        }
+        self.state.facts().wipe_opened();
         if !self.is_unlocked().await {
             return;
         }
@@ -174,6 +170,8 @@ impl Agent {
             let mut facts = self.state.facts();
             facts.open = None;
             facts.locked_by = Some(why);
+            // Also what a wish in progress has left while the vault was being locked.
+            facts.wipe_opened();
         }
         self.tell_watchers(Change::Vault);
         info!("the vault was locked");

@@ -59,6 +59,14 @@ pub(crate) struct Facts {
     pub(crate) locked_by: Option<LockedBy>,
 }
 
+impl Facts {
+    /// Wipes the keys that are open for the time of one unlock.
+    pub(crate) fn wipe_opened(&mut self) {
+        self.open_tokens.clear();
+        self.unfinished_run = None;
+    }
+}
+
 /// Has the vault been open since the start?
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum EverOpen {

@@ -232,7 +232,11 @@ impl Agent {
             .await?;
         if secrets.asking == PinAsking::OncePerUnlock && factor == Factor::TokenPin {
             let keys = verified.keys.clone();
-            self.state.facts().open_tokens.insert(row.id, keys);
+            let mut facts = self.state.facts();
+            // A dialog may outlast the lock of the vault; the unlock it was for is over.
+            if facts.open.is_some() {
+                facts.open_tokens.insert(row.id, keys);
+            }
         }
         Ok(verified)
     }

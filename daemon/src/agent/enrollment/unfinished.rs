@@ -37,7 +37,11 @@ impl Agent {
             at: self.ports.clock.boot(),
             provisioned,
         };
-        self.state.facts().unfinished_run = Some(run);
+        let mut facts = self.state.facts();
+        // A dialog may outlast the lock of the vault; what it leaves is wiped here.
+        if facts.open.is_some() {
+            facts.unfinished_run = Some(run);
+        }
     }
 }
 
