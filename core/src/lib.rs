@@ -6,7 +6,9 @@
 pub mod activation_string;
 pub mod biometric;
 pub mod dskpp;
+pub mod fatigue;
 pub mod ids;
+pub mod lockout;
 pub mod login_request;
 pub mod login_transition;
 pub mod otp;

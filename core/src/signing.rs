@@ -55,11 +55,15 @@ pub enum Label {
     SudoChallenge,
     /// Another server PIN; signed by the channel key.
     ServerPin,
+    /// The end of a gateway's audit log at some time; signed by the service identity key.
+    AuditHead,
+    /// Where a gateway's audit log begins after pruning; signed by the service identity key.
+    AuditCheckpoint,
 }
 
 impl Label {
     /// Every label, in the order of docs/protocol.md.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Hello,
         Self::Request,
         Self::Decision,
@@ -69,6 +73,8 @@ impl Label {
         Self::Successor,
         Self::SudoChallenge,
         Self::ServerPin,
+        Self::AuditHead,
+        Self::AuditCheckpoint,
     ];
 
     /// The text that is signed in front of the body: ASCII, no zero byte.
@@ -84,6 +90,8 @@ impl Label {
             Self::Successor => "countersign/push/1 successor",
             Self::SudoChallenge => "countersign/sudo/1 challenge",
             Self::ServerPin => "countersign/push/1 server-pin",
+            Self::AuditHead => "countersign/audit/1 head",
+            Self::AuditCheckpoint => "countersign/audit/1 checkpoint",
         }
     }
 }
