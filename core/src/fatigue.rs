@@ -18,14 +18,16 @@ impl Source {
     #[must_use]
     pub fn of(client_address: &str) -> Self {
         let address = client_address.trim();
-        Self(match address.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
-            Ok(IpAddr::V4(ip)) => ip.to_string(),
-            Ok(IpAddr::V6(ip)) => {
-                let [a, b, c, d, ..] = ip.segments();
-                format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
-            }
-            Err(_other) => address.to_owned(),
-        })
+        Self(
+            match address.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
+                Ok(IpAddr::V4(ip)) => ip.to_string(),
+                Ok(IpAddr::V6(ip)) => {
+                    let [a, b, c, d, ..] = ip.segments();
+                    format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+                }
+                Err(_other) => address.to_owned(),
+            },
+        )
     }
 
     /// As it is stored.

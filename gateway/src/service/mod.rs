@@ -40,7 +40,7 @@ pub use issue::{NewTokenError, NewTokenSpec};
 pub use login::{Consumed, DenyReason, FailReason, LoginError, LoginState, LoginView};
 pub use open_login::{OpenLogin, OpenLoginError, OpenedLogin, Way};
 pub use overview::Overview;
-pub use passcode::{PasscodeVerdict, Subject};
+pub use passcode::{PasscodeAttempt, PasscodeVerdict, Subject};
 pub(crate) use registration::RegistrationError;
 pub(crate) use server_pin_change::ServerPinError;
 pub use token_info::{KeptPin, PinInfo, TokenInfo, TypedPin};

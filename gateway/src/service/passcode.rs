@@ -42,6 +42,22 @@ pub enum Subject {
     Serial(String),
 }
 
+/// A passcode that somebody typed at a resource.
+#[derive(Debug)]
+pub struct PasscodeAttempt {
+    /// Which front asks.
+    pub front: FrontId,
+    /// Whose passcode it is to be.
+    pub subject: Subject,
+    /// What was typed: the passcode, with the server PIN if the token has one.
+    pub passcode: SecretText,
+    /// The pending login of this front that it is for. An accepted passcode ends that login as consumed, and
+    /// challenge-response tokens answer its challenges.
+    pub transaction_id: Option<String>,
+    /// Where the user is, as the front says; empty: it does not know.
+    pub client_address: String,
+}
+
 /// Is the passcode right?
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PasscodeVerdict {
@@ -72,18 +88,12 @@ impl Service {
     /// Checks a typed passcode, with the server PIN before or behind it, against the active tokens. What it returns is durable: the used-up moving
     /// factor as well as the counted failure.
     ///
-    /// With the transaction of a pending login of this front, an accepted passcode ends that login as
-    /// consumed, and challenge-response tokens answer its challenges.
-    ///
     /// # Errors
     ///
     /// The database failed; then nothing was accepted.
     pub async fn check_passcode(
         &self,
-        front: FrontId,
-        subject: Subject,
-        passcode: SecretText,
-        transaction_id: Option<String>,
+        attempt: PasscodeAttempt,
     ) -> Result<PasscodeVerdict, ServiceError> {
         let now = self.now();
         let tries = self.settings().config.server_pin.tries;
@@ -91,11 +101,12 @@ impl Service {
             .store()
             .write(move |rows| {
                 let typed = Typed {
-                    text: &passcode,
+                    text: &attempt.passcode,
                     tries,
                     now,
                 };
-                check(rows, front, &subject, &typed, transaction_id.as_deref())
+                let id = attempt.transaction_id.as_deref();
+                check(rows, attempt.front, &attempt.subject, &typed, id)
             })
             .await?;
         if let Some((login, requests)) = ended {

@@ -81,15 +81,8 @@ async fn every_mode_can_approve_and_no_passcode_counts_twice() {
         );
         let subject = Subject::Serial(device.serial().to_owned());
         let typed = stage
-            .service
-            .check_passcode(
-                stage.front,
-                subject,
-                approval.passcode,
-                Some(opened.transaction_id),
-            )
-            .await
-            .unwrap();
+            .check(subject, approval.passcode, Some(opened.transaction_id))
+            .await;
         if mode == challenge() {
             assert_eq!(typed, PasscodeVerdict::Wrong);
         } else {

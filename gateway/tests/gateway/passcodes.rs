@@ -8,11 +8,7 @@ use crate::stage::{Stage, USER, challenge, event, time};
 
 async fn check(stage: &Stage, passcode: SecretText) -> PasscodeVerdict {
     let subject = Subject::User(USER.to_owned());
-    stage
-        .service
-        .check_passcode(stage.front, subject, passcode, None)
-        .await
-        .unwrap()
+    stage.check(subject, passcode, None).await
 }
 
 fn accepted(serial: &str) -> PasscodeVerdict {
@@ -170,13 +166,11 @@ async fn many_at_once_accept_a_passcode_once() {
     let passcode = device.passcode(device.step(&stage));
     let mut tries = Vec::new();
     for _ in 0..30 {
-        let (service, front, passcode) = (stage.service.clone(), stage.front, passcode.clone());
+        let subject = Subject::User(USER.to_owned());
+        let attempt = stage.typed(subject, passcode.clone(), None);
+        let service = stage.service.clone();
         tries.push(tokio::spawn(async move {
-            let subject = Subject::User(USER.to_owned());
-            service
-                .check_passcode(front, subject, passcode, None)
-                .await
-                .unwrap()
+            service.check_passcode(attempt).await.unwrap()
         }));
     }
     let mut good = 0;
@@ -204,11 +198,7 @@ async fn a_challenge_is_answered_in_its_login_and_ends_it() {
     assert_eq!(check(&stage, answer.clone()).await, PasscodeVerdict::Wrong);
     let subject = || Subject::User(USER.to_owned());
     let id = Some(opened.transaction_id.clone());
-    let verdict = stage
-        .service
-        .check_passcode(stage.front, subject(), answer.clone(), id.clone())
-        .await
-        .unwrap();
+    let verdict = stage.check(subject(), answer.clone(), id.clone()).await;
     assert_eq!(verdict, accepted(device.serial()));
     assert_eq!(
         channel.cancel().await,
@@ -218,11 +208,8 @@ async fn a_challenge_is_answered_in_its_login_and_ends_it() {
         stage.state(&opened.transaction_id).await,
         LoginState::Consumed
     );
-    let again = stage
-        .service
-        .check_passcode(stage.front, subject(), answer, id)
-        .await;
-    assert_eq!(again.unwrap(), PasscodeVerdict::Wrong);
+    let again = stage.check(subject(), answer, id).await;
+    assert_eq!(again, PasscodeVerdict::Wrong);
 }
 
 #[tokio::test]

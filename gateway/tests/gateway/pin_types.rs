@@ -156,11 +156,7 @@ async fn typed(stage: &Stage, device: &Device, pin: &str) -> PasscodeVerdict {
     let passcode = device.passcode(device.step(stage));
     let text = format!("{pin}{}", passcode.expose());
     let subject = Subject::Serial(device.serial().to_owned());
-    stage
-        .service
-        .check_passcode(stage.front, subject, text.into(), None)
-        .await
-        .unwrap()
+    stage.check(subject, text, None).await
 }
 
 #[tokio::test]
@@ -196,11 +192,7 @@ async fn a_pin_in_the_suite_makes_the_passcode_and_a_wrong_one_is_nothing_but_a_
     let answer = async |device: &Device| {
         let subject = Subject::User(USER.to_owned());
         let id = Some(opened.transaction_id.clone());
-        stage
-            .service
-            .check_passcode(stage.front, subject, device.answer_to(challenge), id)
-            .await
-            .unwrap()
+        stage.check(subject, device.answer_to(challenge), id).await
     };
     assert_eq!(answer(&device).await, PasscodeVerdict::Wrong);
     "4711".clone_into(&mut device.pin);

@@ -253,11 +253,7 @@ async fn typed_passcodes_do_not_count_after_a_reset() {
     for (counter, pin) in (0..).zip([PIN, ""]) {
         let text = format!("{pin}{}", device.passcode(counter).expose());
         let subject = Subject::Serial(device.serial().to_owned());
-        let verdict = stage
-            .service
-            .check_passcode(stage.front, subject, text.into(), None)
-            .await
-            .unwrap();
+        let verdict = stage.check(subject, text, None).await;
         assert_eq!(verdict, PasscodeVerdict::Wrong);
     }
 }

@@ -3,7 +3,6 @@
 use countersign_core::{
     otp::OtpMode,
     pskc::{PinPlace, PinPolicy},
-    secret::SecretText,
 };
 use countersign_gateway::service::{FailReason, LoginState, PasscodeVerdict, Subject, Way};
 use countersign_proto::push::v1 as push;
@@ -19,11 +18,7 @@ const APPEND: PinPolicy = PinPolicy::Server(PinPlace::Append);
 
 async fn typed(stage: &Stage, text: String) -> PasscodeVerdict {
     let subject = Subject::User(USER.to_owned());
-    stage
-        .service
-        .check_passcode(stage.front, subject, SecretText::new(text), None)
-        .await
-        .unwrap()
+    stage.check(subject, text, None).await
 }
 
 fn accepted(device: &Device) -> PasscodeVerdict {
@@ -180,11 +175,7 @@ async fn an_answered_challenge_is_not_good_for_a_second_guess() {
             let text = format!("{pin}{}", passcode.expose());
             let subject = Subject::User(USER.to_owned());
             let id = Some(opened.transaction_id.clone());
-            let verdict = stage
-                .service
-                .check_passcode(stage.front, subject, text.into(), id)
-                .await;
-            verdicts.push(verdict.unwrap());
+            verdicts.push(stage.check(subject, text, id).await);
         }
         // Whoever waits on the login learns nothing from it.
         let login = stage.state(&opened.transaction_id).await;

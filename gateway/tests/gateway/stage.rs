@@ -14,7 +14,7 @@ use countersign_gateway::{
     clock::Clock,
     service::{
         FrontCredential, FrontId, LoginState, NewTokenSpec, OpenLogin, OpenLoginError, OpenedLogin,
-        Service,
+        PasscodeAttempt, PasscodeVerdict, Service, Subject,
     },
     settings::Config,
 };
@@ -25,6 +25,7 @@ use crate::device::Device;
 
 pub(crate) const USER: &str = "ada";
 pub(crate) const RESOURCE: &str = "payroll";
+pub(crate) const ADDRESS: &str = "192.0.2.7";
 
 /// A clock that stands until the test moves it.
 pub(crate) struct TestClock(watch::Sender<UnixMillis>);
@@ -156,7 +157,7 @@ impl Stage {
             front: self.front,
             user: USER.to_owned(),
             resource: RESOURCE.to_owned(),
-            client_address: "192.0.2.7".to_owned(),
+            client_address: ADDRESS.to_owned(),
             program: "a browser".to_owned(),
             idempotency_key: None,
         }
@@ -164,6 +165,33 @@ impl Stage {
 
     pub(crate) async fn open(&self) -> Result<OpenedLogin, OpenLoginError> {
         self.service.open_login(self.attempt()).await
+    }
+
+    /// A passcode that is typed where [`Stage::attempt`] comes from.
+    pub(crate) fn typed(
+        &self,
+        subject: Subject,
+        passcode: impl Into<SecretText>,
+        transaction_id: Option<String>,
+    ) -> PasscodeAttempt {
+        PasscodeAttempt {
+            front: self.front,
+            subject,
+            passcode: passcode.into(),
+            transaction_id,
+            client_address: ADDRESS.to_owned(),
+        }
+    }
+
+    /// What such a passcode comes to.
+    pub(crate) async fn check(
+        &self,
+        subject: Subject,
+        passcode: impl Into<SecretText>,
+        transaction_id: Option<String>,
+    ) -> PasscodeVerdict {
+        let attempt = self.typed(subject, passcode, transaction_id);
+        self.service.check_passcode(attempt).await.unwrap()
     }
 
     pub(crate) async fn state(&self, transaction_id: &str) -> LoginState {

@@ -1,7 +1,6 @@
 //! `/validate/check`: a typed passcode, the end of an approved login, or the start of one.
 
 use axum::extract::State;
-use countersign_core::secret::SecretText;
 
 use super::{
     Api,
@@ -10,7 +9,7 @@ use super::{
     open,
     parameters::Parameters,
 };
-use crate::service::{LoginError, LoginState, PasscodeVerdict, Subject};
+use crate::service::{LoginError, LoginState, PasscodeAttempt, PasscodeVerdict, Subject};
 
 /// `user` or `serial`, `pass`, and `transaction_id` (also called `state`) for a login that is open.
 pub(super) async fn check(
@@ -36,7 +35,16 @@ pub(super) async fn check(
     match (pass.is_empty(), transaction_id) {
         (true, None) => open::instead_of_a_passcode(&api, &asking, &parameters).await,
         (true, Some(id)) => finish(&api, &asking, &subject, &id).await,
-        (false, id) => passcode(&api, &asking, subject, pass, id).await,
+        (false, id) => {
+            let attempt = PasscodeAttempt {
+                front: asking.front(),
+                subject,
+                passcode: pass,
+                transaction_id: id,
+                client_address: asking.client_address(&parameters)?,
+            };
+            passcode(&api, attempt).await
+        }
     }
 }
 
@@ -85,17 +93,8 @@ async fn finish(
     }
 }
 
-async fn passcode(
-    api: &Api,
-    asking: &Asking,
-    subject: Subject,
-    pass: SecretText,
-    transaction_id: Option<String>,
-) -> Result<Answer, ApiError> {
-    let verdict = api
-        .service
-        .check_passcode(asking.front(), subject, pass, transaction_id)
-        .await?;
+async fn passcode(api: &Api, attempt: PasscodeAttempt) -> Result<Answer, ApiError> {
+    let verdict = api.service.check_passcode(attempt).await?;
     let now = api.service.now();
     let message = match verdict {
         PasscodeVerdict::Accepted { serial } => {

@@ -21,8 +21,8 @@ use super::{
 };
 use crate::{
     service::{
-        LoginError, OpenLogin, OpenLoginError, OpenedLogin, PasscodeVerdict, PasswordVerdict,
-        ServiceError, Subject, Way,
+        LoginError, OpenLogin, OpenLoginError, OpenedLogin, PasscodeAttempt, PasscodeVerdict,
+        PasswordVerdict, ServiceError, Subject, Way,
     },
     web::{client, pages::frame::guard},
 };
@@ -259,7 +259,12 @@ fn notice_of(refused: &OpenLoginError) -> Notice {
 }
 
 /// A typed passcode.
-pub(super) async fn passcode(State(portal): State<Portal>, form: Form) -> Response {
+pub(super) async fn passcode(
+    State(portal): State<Portal>,
+    Extension(peer): Extension<SocketAddr>,
+    headers: HeaderMap,
+    form: Form,
+) -> Response {
     let visitor = &form.visitor;
     let Some(session) = &visitor.session else {
         return go_home();
@@ -274,14 +279,15 @@ pub(super) async fn passcode(State(portal): State<Portal>, form: Form) -> Respon
         .filter(|c| !c.is_whitespace())
         .collect();
     let service = &portal.service;
-    let verdict = service
-        .check_passcode(
-            service.settings().sample_front,
-            Subject::User(session.user.clone()),
-            SecretText::new(typed),
-            session.transaction_id().map(str::to_owned),
-        )
-        .await;
+    let settings = service.settings();
+    let attempt = PasscodeAttempt {
+        front: settings.sample_front,
+        subject: Subject::User(session.user.clone()),
+        passcode: SecretText::new(typed),
+        transaction_id: session.transaction_id().map(str::to_owned),
+        client_address: client::address(&headers, peer, settings.config.push.behind_proxy),
+    };
+    let verdict = service.check_passcode(attempt).await;
     let notice = match verdict {
         Ok(PasscodeVerdict::Accepted { .. }) => {
             let (cookie, _) = let_in(&portal, visitor, session.user.clone(), Proof::Passcode);
