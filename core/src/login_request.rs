@@ -28,9 +28,11 @@ pub struct LoginRequest {
     pub hash: [u8; 32],
     /// OCRA challenge, empty for other modes.
     pub challenge: String,
+    /// The service's own words about it; empty where the fields below say all.
+    pub question: String,
     /// The protected resource.
     pub resource: String,
-    /// The user's name at the service.
+    /// The user's name at the service; may be empty.
     pub user: String,
     /// Where the login comes from; may be empty.
     pub client_address: String,
@@ -38,7 +40,7 @@ pub struct LoginRequest {
     pub place: String,
     /// What logs in; may be empty.
     pub program: String,
-    /// Does the user type a number that the resource shows?
+    /// Does the user give something that the resource shows?
     pub matching: NumberMatching,
     /// When it was made, the service's clock.
     pub created: UnixMillis,
@@ -46,13 +48,64 @@ pub struct LoginRequest {
     pub ttl: Duration,
 }
 
-/// Is a number asked with the approval?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the user gives with the approval, beside a PIN or finger.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NumberMatching {
-    /// No.
+    /// Nothing.
     Off,
-    /// The resource shows one; the user types it here; it is never sent to the agent.
+    /// The resource shows a number; the user types it here; it is never sent to the agent.
     Typed,
+    /// The resource shows one of these; the user picks it here. Never empty; as the service wrote them.
+    Chosen(Vec<String>),
+}
+
+/// The most digits of a number that a resource shows.
+pub const NUMBER_DIGITS: usize = 8;
+
+/// Why what the user gave is not an answer. It is no denial: nothing has been sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MatchError {
+    /// Nothing was given.
+    #[error("this login request asks for the number that the login page shows")]
+    Missing,
+    /// Not a number of at most 8 digits.
+    #[error("the number that the login page shows has digits only")]
+    Malformed,
+    /// Not one of the choices.
+    #[error("this is none of the choices of this login request")]
+    NotOffered,
+}
+
+impl NumberMatching {
+    /// What goes out with the approval, if `given` can be an answer. Whether it is the right one, the service says.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`MatchError`].
+    pub fn answer(&self, given: Option<&str>) -> Result<String, MatchError> {
+        match (self, given.map(str::trim)) {
+            (Self::Off, _) => Ok(String::new()),
+            (Self::Typed | Self::Chosen(_), None) => Err(MatchError::Missing),
+            (Self::Typed, Some(digits)) => {
+                let valid = (1..=NUMBER_DIGITS).contains(&digits.len())
+                    && digits.bytes().all(|digit| digit.is_ascii_digit());
+                if valid {
+                    Ok(digits.to_owned())
+                } else {
+                    Err(MatchError::Malformed)
+                }
+            }
+            (Self::Chosen(choices), Some(given)) => {
+                let mut fits = choices
+                    .iter()
+                    .filter(|choice| choice.trim().eq_ignore_ascii_case(given));
+                match (fits.next(), fits.next()) {
+                    (Some(choice), None) => Ok(choice.clone()),
+                    _ => Err(MatchError::NotOffered),
+                }
+            }
+        }
+    }
 }
 
 /// When a request can no longer be answered, on the clock that never jumps.
@@ -307,6 +360,41 @@ mod tests {
             Phase::Closed(Closing::Denied).close(Closing::LoggedIn),
             Phase::Closed(Closing::Denied)
         );
+    }
+
+    #[test]
+    fn only_what_can_be_an_answer_goes_out() {
+        use MatchError::{Malformed, Missing, NotOffered};
+        let chosen =
+            NumberMatching::Chosen(vec!["A".to_owned(), "63".to_owned(), "red".to_owned()]);
+        for (matching, given, answer) in [
+            (&NumberMatching::Off, None, Ok("")),
+            (&NumberMatching::Off, Some("42"), Ok("")),
+            (&NumberMatching::Typed, None, Err(Missing)),
+            (&NumberMatching::Typed, Some(" 42 "), Ok("42")),
+            (&NumberMatching::Typed, Some("123456789"), Err(Malformed)),
+            (&NumberMatching::Typed, Some("4 2"), Err(Malformed)),
+            (&NumberMatching::Typed, Some(""), Err(Malformed)),
+            (
+                &NumberMatching::Typed,
+                Some("\u{0664}\u{0662}"),
+                Err(Malformed),
+            ),
+            (&chosen, None, Err(Missing)),
+            (&chosen, Some("63"), Ok("63")),
+            (&chosen, Some(" a"), Ok("A")),
+            (&chosen, Some("RED"), Ok("red")),
+            (&chosen, Some("6"), Err(NotOffered)),
+            (&chosen, Some(""), Err(NotOffered)),
+        ] {
+            assert_eq!(
+                matching.answer(given),
+                answer.map(str::to_owned),
+                "{matching:?} {given:?}"
+            );
+        }
+        let twice = NumberMatching::Chosen(vec!["a".to_owned(), "A".to_owned()]);
+        assert_eq!(twice.answer(Some("a")), Err(NotOffered));
     }
 
     #[test]

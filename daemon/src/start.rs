@@ -34,6 +34,7 @@ use crate::{
     desktop::{
         fingerprint::FprintReader,
         logind::{SessionKnowledge, SessionOwner, SessionWatch},
+        network::{self, KernelNetwork},
         notification::DesktopNotifications,
         pinentry::{PinEntryDialogs, Surroundings},
         secret_service::SecretServiceKeyring,
@@ -198,6 +199,7 @@ async fn serve(
     let keyring_watch = tokio::spawn(secret_service_watch::watch(bus.clone(), inputs.clone()));
     let ports = Ports {
         clock: Arc::new(SystemClock),
+        network: Arc::new(KernelNetwork),
         random: Arc::new(SystemRandom),
         notifications: notes,
         keyring: Arc::new(keyring),
@@ -210,6 +212,7 @@ async fn serve(
     };
     let agent = Agent::new(vault, ports, settings(&config));
     signer.set(Arc::clone(&agent));
+    let network_watch = tokio::spawn(network::watch(inputs.clone()));
     let session_watch = tokio::spawn(watch_session(inputs));
     tokio::spawn(reload(
         paths.clone(),
@@ -238,6 +241,7 @@ async fn serve(
     dbus.abort();
     keyring_watch.abort();
     session_watch.abort();
+    network_watch.abort();
     stories.abort();
     agent.shut_down().await;
     if let Some(path) = own_socket {

@@ -12,6 +12,8 @@ pub const TOKEN_NAME: usize = 64;
 pub const PASSPHRASE: usize = 1024;
 /// The longest description of a caller's screen and terminal, in bytes.
 pub const CALLER_SCREEN: usize = 4096;
+/// The longest time that login requests can be muted, in seconds: a week.
+pub const MUTE_SECONDS: u32 = 604_800;
 /// The longest challenge that can be typed, in characters.
 pub const CHALLENGE: usize = 128;
 /// The longest text field of a login request, in bytes; a longer one is refused.

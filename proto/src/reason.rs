@@ -60,6 +60,7 @@ impl Reason {
             | Self::ChallengeInvalid
             | Self::EnrollmentInvalid
             | Self::PinMalformed
+            | Self::BlockInvalid
             | Self::NumberRequired => Code::InvalidArgument,
             Self::AgentNotRunning
             | Self::GatewayUnreachable
@@ -99,7 +100,10 @@ impl Reason {
             Self::StorageFull | Self::StorageReadOnly | Self::TooManyTries => {
                 Code::ResourceExhausted
             }
-            Self::TokenUnknown | Self::LoginRequestUnknown | Self::SlotUnknown => Code::NotFound,
+            Self::TokenUnknown
+            | Self::LoginRequestUnknown
+            | Self::BlockUnknown
+            | Self::SlotUnknown => Code::NotFound,
             Self::Cancelled => Code::Cancelled,
         }
     }

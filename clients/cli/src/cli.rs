@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod pin;
+mod rules;
 mod vault;
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ use clap::{
 
 pub(crate) use self::{
     pin::{Asking, Biometric, Pin, PinAsk, PinChange},
+    rules::{Block, Mute, MuteSpan},
     vault::{
         Proof, Setup, Slot, SlotAdd, SlotKind, SlotRemove, Unlock, UnlockKind, Vault, VaultKeyKind,
     },
@@ -74,6 +76,11 @@ pub(crate) enum Command {
     Deny(Deny),
     /// Let login requests come, or keep them away
     Autosend(Autosend),
+    /// Let no login requests come for a time
+    Mute(Mute),
+    /// Decline login requests by rule: a resource, an address
+    #[command(subcommand)]
+    Block(Block),
 
     /// Add a token: activation string, enrollment link or otpauth URI
     Enroll(Enroll),
@@ -321,6 +328,12 @@ mod tests {
             "countersign lock",
             "countersign autosend on",
             "countersign autosend off Work",
+            "countersign mute 30m",
+            "countersign mute off --json",
+            "countersign block list",
+            "countersign block resource Portal",
+            "countersign block address 203.0.113.0/24",
+            "countersign block remove 3",
             "countersign rename Work Office",
             "countersign delete Work --yes",
             "countersign completions bash",
@@ -338,6 +351,10 @@ mod tests {
             "countersign approve xyz",
             "countersign approve 123",
             "countersign autosend maybe",
+            "countersign mute",
+            "countersign mute 8d",
+            "countersign block",
+            "countersign block resource",
             "countersign log --limit 0",
             "countersign log --limit 1001",
             "countersign requests --watch --check",

@@ -360,6 +360,53 @@ impl AgentClient {
             .map(|api::SetAutosendReply {}| ())
     }
 
+    /// Mutes login requests for so many seconds; 0 ends it.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn mute_login_requests(
+        &mut self,
+        seconds: u32,
+    ) -> Result<api::MuteLoginRequestsReply, ClientError> {
+        let request = api::MuteLoginRequestsRequest { seconds };
+        within(self.deadlines.alone, self.stub.mute_login_requests(request)).await
+    }
+
+    /// What is declined by rule.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn list_blocks(&mut self) -> Result<api::ListBlocksReply, ClientError> {
+        let request = api::ListBlocksRequest {};
+        within(self.deadlines.alone, self.stub.list_blocks(request)).await
+    }
+
+    /// Declines a resource or an address by rule.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn add_block(
+        &mut self,
+        request: api::AddBlockRequest,
+    ) -> Result<api::AddBlockReply, ClientError> {
+        within(self.deadlines.alone, self.stub.add_block(request)).await
+    }
+
+    /// Takes a rule away.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn remove_block(&mut self, id: String) -> Result<(), ClientError> {
+        let request = api::RemoveBlockRequest { id };
+        within(self.deadlines.alone, self.stub.remove_block(request))
+            .await
+            .map(|api::RemoveBlockReply {}| ())
+    }
+
     /// The newest events, at most `limit`.
     ///
     /// # Errors

@@ -122,6 +122,23 @@ impl Agent {
         Ok(Given::Typed(typed))
     }
 
+    /// Asks for something that is no PIN: no finger stands for it, and nothing that came along.
+    ///
+    /// # Errors
+    ///
+    /// [`Unasked::Dialog`], [`Unasked::Gone`].
+    pub(super) async fn ask_typed(
+        &self,
+        dialog: &PinDialog,
+        caller: &Caller,
+    ) -> Result<SecretBytes, Unasked> {
+        tokio::select! {
+            biased;
+            () = caller.gone.cancelled() => Err(Unasked::Gone),
+            typed = self.ports.pin_entry.ask(dialog, &caller.screen) => Ok(typed?),
+        }
+    }
+
     async fn either(
         &self,
         dialog: &PinDialog,

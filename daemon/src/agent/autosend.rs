@@ -88,6 +88,9 @@ impl Agent {
 
     /// What the service is told of this device.
     pub(super) async fn device_availability(&self) -> push::Availability {
+        if self.muted_until().is_some() {
+            return push::Availability::Off;
+        }
         match (self.autosend().await, self.holds()) {
             (Autosend::Off, _) => push::Availability::Off,
             (Autosend::On, true) => push::Availability::SessionLocked,
@@ -114,11 +117,9 @@ impl Agent {
         .encode_to_vec();
         let signature = signing::sign(&key, Label::Availability, &body).to_vec();
         let signed = push::Signed { body, signature };
-        let frame = push::AgentFrame {
-            frame: Some(push::agent_frame::Frame::Availability(signed)),
-        };
+        let frame = push::agent_frame::Frame::Availability(signed);
         // Not connected: the next hello says it.
-        self.ports.push.send(service, frame).await;
+        self.ports.push.send(service, frame.into()).await;
     }
 
     /// Rises also over a restart: it starts from the clock.

@@ -5,11 +5,13 @@
 
 mod answer;
 mod arrival;
+mod gateway;
 mod holding;
 mod outcome;
 mod view;
+mod words;
 
-use countersign_core::login_request::AnswerError as PhaseError;
+use countersign_core::login_request::{AnswerError as PhaseError, MatchError};
 use countersign_proto::agent::v1::Reason;
 
 pub use self::view::{RequestView, Standing};
@@ -56,12 +58,12 @@ pub enum AnswerError {
     /// It cannot be answered any more.
     #[error(transparent)]
     Phase(#[from] PhaseError),
-    /// The resource shows a number that must be given.
-    #[error("this login request asks for the number that the login page shows")]
-    NumberRequired,
-    /// What was given is not a number of at most 8 digits.
-    #[error("the number that the login page shows has digits only")]
-    NumberMalformed,
+    /// The number that the resource shows was not given, or cannot be it. Nothing was sent.
+    #[error(transparent)]
+    Number(#[from] MatchError),
+    /// The dialog for it was closed, or nobody answered it. The request stays open.
+    #[error("the number that the login page shows was not given")]
+    NotApproved,
     /// The user could not be verified.
     #[error(transparent)]
     Verification(#[from] VerificationError),
@@ -125,9 +127,9 @@ impl Explain for AnswerError {
                 Reason::LoginRequestAnswered
             }
             Self::Phase(PhaseError::SessionLocked) => Reason::SessionLocked,
-            Self::Phase(PhaseError::Cancelled) => Reason::Cancelled,
-            Self::NumberRequired => Reason::NumberRequired,
-            Self::NumberMalformed => Reason::NumberWrong,
+            Self::Phase(PhaseError::Cancelled) | Self::NotApproved => Reason::Cancelled,
+            Self::Number(MatchError::Missing) => Reason::NumberRequired,
+            Self::Number(MatchError::Malformed | MatchError::NotOffered) => Reason::NumberWrong,
             Self::Verification(error) => error.reason(),
             Self::Passcode(error) => error.reason(),
             Self::Refused(_) => Reason::LoginRequestRefused,
@@ -150,7 +152,8 @@ impl Explain for AnswerError {
             }
             Self::Phase(PhaseError::SessionLocked) => "unlock your desktop first".to_owned(),
             Self::Phase(PhaseError::InProgress) | Self::Random(_) => String::new(),
-            Self::NumberRequired | Self::NumberMalformed => {
+            Self::NotApproved => "the login request is still open; answer it again".to_owned(),
+            Self::Number(_) => {
                 "run `countersign approve --number N` with the number on the page".to_owned()
             }
             Self::Verification(error) => error.hint(),

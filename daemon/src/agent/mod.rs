@@ -11,6 +11,7 @@ pub mod enrollment;
 pub mod event_log;
 pub mod explain;
 pub mod login_request;
+pub mod login_rules;
 pub mod passcode;
 pub mod pin;
 mod pin_draft;
@@ -34,8 +35,8 @@ use tokio::sync::{Notify, broadcast, watch};
 
 use self::{
     ports::{
-        Clock, Credentials, EnrollmentTransport, Fingerprint, Keyring, Notifications, PinEntry,
-        PushChannels, Random, RandomError, Tpm,
+        Clock, Credentials, EnrollmentTransport, Fingerprint, Keyring, Network, Notifications,
+        PinEntry, PushChannels, Random, RandomError, Tpm,
     },
     session::LockWithSession,
     state::{LockAfter, State},
@@ -56,6 +57,8 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// Random bytes.
     pub random: Arc<dyn Random>,
+    /// This computer on the network.
+    pub network: Arc<dyn Network>,
     /// The notification server.
     pub notifications: Arc<dyn Notifications>,
     /// The Secret Service.

@@ -10,14 +10,17 @@ mod session;
 mod tpm;
 
 use core::time::Duration;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use async_trait::async_trait;
 use countersign_core::{
     ids::{DeviceId, LoginRequestId, ServiceId},
+    login_origin::LoginOrigin,
     secret::SecretBytes,
     time::{BootTime, UnixMillis},
 };
 use countersign_proto::push::v1 as push;
+use prost::Message as _;
 
 pub use self::{
     credentials::{CredentialError, Credentials},
@@ -112,16 +115,30 @@ impl rand_core::TryCryptoRng for PortRng<'_> {}
 #[error("the system's random source does not answer")]
 pub struct RandomError;
 
+/// This computer on the network.
+pub trait Network: Send + Sync {
+    /// Its own addresses, those of the loopback among them; empty if they are not known.
+    fn addresses(&self) -> BTreeSet<IpAddr>;
+}
+
 /// What a notification about a login request says. All fields are as the service gave them; the adapter
 /// makes them safe for the server (control and bidi characters, markup, length).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoginRequestNotice {
     /// Which request.
     pub id: LoginRequestId,
+    /// The service's name.
+    pub service: String,
+    /// The token's name.
+    pub token: String,
+    /// The service's own words about it; may be empty.
+    pub question: String,
     /// The protected resource.
     pub resource: String,
-    /// The user name at the service.
+    /// The user name at the service; may be empty.
     pub user: String,
+    /// That address beside this computer's.
+    pub origin: LoginOrigin,
     /// The address that the login comes from; may be empty.
     pub client_address: String,
     /// Where that is, in the service's words; may be empty.
@@ -134,8 +151,32 @@ pub struct LoginRequestNotice {
     pub left: Duration,
     /// How it is approved.
     pub approval: Approval,
+    /// What else is given with the approval.
+    pub shown_there: ShownThere,
     /// How many other requests are pending.
     pub others: usize,
+    /// How much of it is said.
+    pub extent: Extent,
+}
+
+/// How much of a login request is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// What one decides by.
+    Short,
+    /// All of it.
+    Full,
+}
+
+/// What the resource shows, to be given with the approval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShownThere {
+    /// Nothing.
+    Nothing,
+    /// A number.
+    Number,
+    /// One of some choices.
+    Choice,
 }
 
 /// How a login request is approved.
@@ -143,8 +184,10 @@ pub struct LoginRequestNotice {
 pub enum Approval {
     /// Approve is one click.
     Click,
-    /// The number that the resource shows must be typed: not possible in a notification.
+    /// What the resource shows is asked for after the click, and a finger or PIN where one is due.
     Number,
+    /// What the resource shows must be typed, and there is no dialog to ask in.
+    NumberTyped,
     /// A finger or PIN is asked for after the click.
     Verified,
     /// The vault is locked, and somebody can be asked for its PIN after the click.
@@ -286,14 +329,57 @@ pub trait PushChannels: Send + Sync {
     async fn open(&self, profile: ChannelProfile);
     /// Closes it.
     async fn close(&self, service: ServiceId);
-    /// Sends a frame if the stream is open. Nothing is queued: what must not be lost is durable in
+    /// Sends it if the stream is open. Nothing is queued: what must not be lost is durable in
     /// the vault and sent again at the next [`PushInput::Welcome`].
-    async fn send(&self, service: ServiceId, frame: push::AgentFrame) -> Delivery;
-    /// Drops the connection and connects at once: after resume, on a network change, on request.
+    async fn send(&self, service: ServiceId, message: Outgoing) -> Delivery;
+    /// Drops the connection and connects at once: after resume, on request.
     async fn reconnect(&self);
+    /// This computer's addresses have changed: whoever is not connected tries now, and connections from an address
+    /// that is gone are made anew.
+    async fn network_changed(&self, own: &BTreeSet<IpAddr>);
 }
 
-/// What became of a frame.
+/// What goes out to a service, in its own words, signed. Holds secrets.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outgoing {
+    /// A frame of a gateway's stream.
+    Gateway(push::AgentFrame),
+}
+
+impl From<push::agent_frame::Frame> for Outgoing {
+    fn from(frame: push::agent_frame::Frame) -> Self {
+        Self::Gateway(push::AgentFrame { frame: Some(frame) })
+    }
+}
+
+/// What was kept in the vault is no message of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is no message of this version")]
+pub struct UnreadableMessage;
+
+impl Outgoing {
+    /// The bytes that the vault keeps until the service has answered.
+    #[must_use]
+    pub fn kept(&self) -> SecretBytes {
+        match self {
+            Self::Gateway(frame) => SecretBytes::new(frame.encode_to_vec()),
+        }
+    }
+
+    /// What was kept, for sending it again byte for byte.
+    ///
+    /// # Errors
+    ///
+    /// [`UnreadableMessage`].
+    pub fn from_kept(bytes: &SecretBytes) -> Result<Self, UnreadableMessage> {
+        let frame = push::AgentFrame::decode(bytes.expose());
+        frame
+            .map(Self::Gateway)
+            .map_err(|_malformed| UnreadableMessage)
+    }
+}
+
+/// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
     /// Handed to the open stream.
@@ -410,6 +496,8 @@ pub enum Input {
     Session(SessionEvent),
     /// The keyring has come, or was opened.
     KeyringOpened,
+    /// This computer's addresses are others than before.
+    NetworkChanged,
 }
 
 /// What the user chose in a notification. Intent only: the factor follows where one is due.
@@ -421,6 +509,8 @@ pub enum NoticeChoice {
     Deny,
     /// "It wasn't me!", offered after a deny.
     Report,
+    /// Say all of it.
+    Details,
     /// Closed without an answer; the request stays pending.
     Dismissed,
 }

@@ -15,6 +15,7 @@ use super::{
 impl Agent {
     /// Serves inputs and deadlines until `inputs` is closed.
     pub async fn run(self: Arc<Self>, mut inputs: mpsc::Receiver<Input>) {
+        self.remember_mute().await;
         self.unlock_at_start().await;
         self.start.send_replace(Start::Over);
         loop {
@@ -27,6 +28,7 @@ impl Agent {
                     self.expire_login_requests().await;
                     self.lock_when_due().await;
                     self.expire_fingers().await;
+                    self.end_mute().await;
                 }
             }
         }
@@ -38,6 +40,7 @@ impl Agent {
             Input::Push { service, input } => self.on_push(service, input).await,
             Input::Session(event) => self.on_session_event(event).await,
             Input::KeyringOpened => self.on_keyring_opened().await,
+            Input::NetworkChanged => self.on_network_changed().await,
             Input::Notice {
                 choice: NoticeChoice::Dismissed,
                 ..

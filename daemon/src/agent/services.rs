@@ -18,7 +18,7 @@ use tracing::{info, warn};
 use super::{
     Agent, Change,
     autosend::Autosend,
-    ports::{ChannelProfile, Delivery, HelloSigner, PushInput},
+    ports::{ChannelProfile, Delivery, HelloSigner, Outgoing, PushInput},
     state::Connection,
 };
 use crate::vault::{EventKind, ServiceRow, TokenRow, TokenState, VaultError};
@@ -76,6 +76,12 @@ impl Agent {
         drop(tokio::time::timeout(PATIENCE, answered).await);
     }
 
+    /// This computer's addresses are others than before.
+    pub(super) async fn on_network_changed(&self) {
+        let own = self.ports.network.addresses();
+        self.ports.push.network_changed(&own).await;
+    }
+
     pub(super) async fn service(&self, id: ServiceId) -> Option<ServiceRow> {
         let services = self.vault.call(|vault| vault.services()).await.ok()?;
         services.into_iter().find(|row| row.service == id)
@@ -96,15 +102,15 @@ impl Agent {
             PushInput::Welcome(welcome) => self.on_welcome(service, welcome).await,
             PushInput::Request(signed) => {
                 self.heard(service);
-                self.on_login_request(service, signed).await;
+                self.on_gateway_request(service, signed).await;
             }
             PushInput::Cancel(cancel) => {
                 self.heard(service);
-                self.on_cancel(service, cancel).await;
+                self.on_gateway_cancel(service, cancel).await;
             }
             PushInput::Outcome(outcome) => {
                 self.heard(service);
-                self.on_outcome(service, outcome).await;
+                self.on_gateway_outcome(service, outcome).await;
             }
             PushInput::Down { why, retry_in } => {
                 info!(%service, %why, "the service is not connected");
@@ -144,6 +150,7 @@ impl Agent {
             since: now,
             last_contact: now,
             offset_ms,
+            seen: welcome.seen_address.parse().ok(),
         };
         {
             let mut facts = self.state.facts();
@@ -197,10 +204,10 @@ impl Agent {
         };
         for waiting in frames {
             let id = waiting.request;
-            match push::AgentFrame::decode(waiting.frame.expose()) {
-                Ok(frame) => {
+            match Outgoing::from_kept(&waiting.frame) {
+                Ok(answer) => {
                     info!(%service, %id, "an answer is sent again");
-                    if self.ports.push.send(service, frame).await == Delivery::NotConnected {
+                    if self.ports.push.send(service, answer).await == Delivery::NotConnected {
                         return;
                     }
                 }

@@ -6,17 +6,20 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use core::time::Duration;
+use core::{net::IpAddr, time::Duration};
 
 use countersign_core::{
     biometric::Armed,
     ids::{LoginRequestId, ServiceId, TokenId},
+    login_origin::LoginOrigin,
     login_request::{LoginRequest, Phase},
     time::{BootTime, UnixMillis},
     token::TokenKeys,
 };
 
-use super::{asking::FingerFor, enrollment::unfinished::UnfinishedRun, session::LockedBy};
+use super::{
+    asking::FingerFor, enrollment::unfinished::UnfinishedRun, login_rules::Mute, session::LockedBy,
+};
 
 /// The owner.
 #[derive(Debug, Default)]
@@ -55,6 +58,8 @@ pub(crate) struct Facts {
     pub(crate) last_failed_unlock: Option<BootTime>,
     /// Has the vault been open since the start?
     pub(crate) ever_open: EverOpen,
+    /// Until when login requests are muted.
+    pub(crate) mute: Option<Mute>,
     /// What locked it; `None` while it is open, and before it was.
     pub(crate) locked_by: Option<LockedBy>,
 }
@@ -116,11 +121,24 @@ impl Names {
 pub(crate) struct Tracked {
     pub(crate) request: LoginRequest,
     pub(crate) phase: Phase,
+    /// As it was when the request came.
+    pub(crate) origin: LoginOrigin,
     pub(crate) received: UnixMillis,
     pub(crate) deadline: BootTime,
     /// Why it was refused or taken back; display-safe.
     pub(crate) detail: String,
+    /// What the user types on the login page after the approval; display-safe, may be empty.
+    pub(crate) display_code: String,
     pub(crate) reported: Reported,
+    pub(crate) asked: Asked,
+}
+
+/// Was the user asked?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Yes,
+    /// A rule of the user's has declined it.
+    DeclinedByRule,
 }
 
 /// Has "It wasn't me!" been said?
@@ -137,6 +155,8 @@ pub(crate) enum Connection {
         since: UnixMillis,
         last_contact: UnixMillis,
         offset_ms: i64,
+        /// Where the service sees this connection come from.
+        seen: Option<IpAddr>,
     },
     Down {
         why: String,
@@ -152,6 +172,14 @@ impl Connection {
         match self {
             Self::Up { offset_ms, .. } => Some(*offset_ms),
             Self::Down { offset_ms, .. } => *offset_ms,
+        }
+    }
+
+    /// Where the service sees this computer's connection come from.
+    pub(crate) const fn seen(&self) -> Option<IpAddr> {
+        match self {
+            Self::Up { seen, .. } => *seen,
+            Self::Down { .. } => None,
         }
     }
 
@@ -224,7 +252,8 @@ impl Facts {
             .min();
         let vault = self.open.and_then(|opened| opened.locks_at(lock));
         let fingers = self.armed.values().map(Armed::ends).min();
-        [requests, vault, fingers].into_iter().flatten().min()
+        let mute = self.mute.map(|mute| mute.ends);
+        [requests, vault, fingers, mute].into_iter().flatten().min()
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Status {
     pub unlock: Option<UnlockMode>,
     /// The switch for all tokens.
     pub autosend: Autosend,
+    /// Until when login requests are muted, if they are.
+    pub muted_until: Option<UnixMillis>,
     /// How many tokens there are.
     pub tokens: usize,
     /// How many login requests wait.
@@ -124,6 +126,7 @@ impl Agent {
             slots: self.vault.call(Vault::slots).await.unwrap_or_default(),
             unlock: self.vault.call(|vault| vault.unlock_mode()).await.ok(),
             autosend: self.autosend().await,
+            muted_until: self.muted_until(),
             tokens: self
                 .vault
                 .call(|vault| vault.tokens())

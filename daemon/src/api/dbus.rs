@@ -97,7 +97,8 @@ impl AgentObject {
     }
 
     /// Pending login requests, newest first: dictionaries with `id`, `resource`, `user`,
-    /// `client_address`, `place`, `program`, `token`, `created_ms`, `left_ms`, `number_required`.
+    /// `client_address`, `place`, `program`, `token`, `created_ms`, `left_ms`, `number_required`, `origin`
+    /// (`unknown`, `this_computer`, `same_network`, `other_address`), `question`, `service`.
     fn list_login_requests(&self) -> Vec<HashMap<String, OwnedValue>> {
         self.agent
             .pending_login_requests()
@@ -158,7 +159,7 @@ impl AgentObject {
 
 fn dictionary(view: &RequestView) -> HashMap<String, OwnedValue> {
     let left = u32::try_from(view.left.as_millis()).unwrap_or(u32::MAX);
-    let fields: [(&str, Value<'_>); 10] = [
+    let fields: [(&str, Value<'_>); 13] = [
         ("id", view.id.to_string().into()),
         ("resource", view.resource.as_str().into()),
         ("user", view.user.as_str().into()),
@@ -169,6 +170,9 @@ fn dictionary(view: &RequestView) -> HashMap<String, OwnedValue> {
         ("created_ms", view.created.0.into()),
         ("left_ms", left.into()),
         ("number_required", view.number_required().into()),
+        ("origin", view.origin.word().into()),
+        ("question", view.question.as_str().into()),
+        ("service", view.service.as_str().into()),
     ];
     fields
         .into_iter()

@@ -2,6 +2,7 @@
 
 pub mod fingerprint;
 pub mod logind;
+pub mod network;
 pub mod notification;
 pub mod pinentry;
 pub mod secret_service;

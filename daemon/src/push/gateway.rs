@@ -6,7 +6,8 @@ mod keeper;
 
 use core::{fmt, time::Duration};
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -20,7 +21,7 @@ use tokio::{
 };
 
 use self::keeper::Keeper;
-use crate::agent::ports::{ChannelProfile, Delivery, HelloSigner, Input, PushChannels};
+use crate::agent::ports::{ChannelProfile, Delivery, HelloSigner, Input, Outgoing, PushChannels};
 
 /// How long a frame may wait for room: behind a dead connection it is not worth more.
 const SEND: Duration = Duration::from_secs(10);
@@ -35,7 +36,7 @@ pub struct GatewayChannels {
 /// What this side holds of a stream; its task ends with it.
 struct Stream {
     profile: ChannelProfile,
-    outgoing: Outgoing,
+    outgoing: Frames,
     reconnect: Arc<Notify>,
     task: JoinHandle<()>,
 }
@@ -48,14 +49,22 @@ impl Drop for Stream {
 
 /// Where frames of ours go while the stream is open.
 #[derive(Clone, Default)]
-struct Outgoing(Arc<Mutex<Option<mpsc::Sender<push::AgentFrame>>>>);
+struct Frames(Arc<Mutex<Option<Open>>>);
 
-impl Outgoing {
-    fn set(&self, sender: Option<mpsc::Sender<push::AgentFrame>>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = sender;
+/// An open stream.
+#[derive(Clone)]
+struct Open {
+    frames: mpsc::Sender<push::AgentFrame>,
+    /// This computer's end of the connection.
+    local: IpAddr,
+}
+
+impl Frames {
+    fn set(&self, open: Option<Open>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = open;
     }
 
-    fn sender(&self) -> Option<mpsc::Sender<push::AgentFrame>> {
+    fn open(&self) -> Option<Open> {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -92,13 +101,13 @@ impl PushChannels for GatewayChannels {
         if let Some(stream) = streams.get(&profile.service)
             && stream.profile == profile
         {
-            if stream.outgoing.sender().is_none() {
+            if stream.outgoing.open().is_none() {
                 stream.reconnect.notify_one();
             }
             return;
         }
         let service = profile.service;
-        let outgoing = Outgoing::default();
+        let outgoing = Frames::default();
         let reconnect = Arc::new(Notify::new());
         let keeper = Keeper {
             profile: profile.clone(),
@@ -122,15 +131,16 @@ impl PushChannels for GatewayChannels {
         drop(self.streams().remove(&service));
     }
 
-    async fn send(&self, service: ServiceId, frame: push::AgentFrame) -> Delivery {
+    async fn send(&self, service: ServiceId, message: Outgoing) -> Delivery {
+        let Outgoing::Gateway(frame) = message;
         let outgoing = self
             .streams()
             .get(&service)
-            .and_then(|stream| stream.outgoing.sender());
-        let Some(outgoing) = outgoing else {
+            .and_then(|stream| stream.outgoing.open());
+        let Some(Open { frames, .. }) = outgoing else {
             return Delivery::NotConnected;
         };
-        match timeout(SEND, outgoing.send(frame)).await {
+        match timeout(SEND, frames.send(frame)).await {
             Ok(Ok(())) => Delivery::Handed,
             Ok(Err(_)) | Err(_) => Delivery::NotConnected,
         }
@@ -139,6 +149,19 @@ impl PushChannels for GatewayChannels {
     async fn reconnect(&self) {
         for stream in self.streams().values() {
             stream.reconnect.notify_one();
+        }
+    }
+
+    async fn network_changed(&self, own: &BTreeSet<IpAddr>) {
+        for stream in self.streams().values() {
+            // A connection whose address is still there lives on: the keep-alive finds out if it does not.
+            let lives = stream
+                .outgoing
+                .open()
+                .is_some_and(|open| own.contains(&open.local));
+            if !lives {
+                stream.reconnect.notify_one();
+            }
         }
     }
 }

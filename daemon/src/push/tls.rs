@@ -1,6 +1,6 @@
 //! TLS to a service: the pinned key is the only authority; without a pin the system's authorities are.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::IpAddr, net::SocketAddr, sync::Arc};
 
 use core::time::Duration;
 
@@ -48,6 +48,8 @@ pub(super) struct Connected {
     pub(super) stream: TlsStream<TcpStream>,
     /// The TLS exporter of this connection.
     pub(super) exporter: [u8; 32],
+    /// This computer's end of it.
+    pub(super) local: IpAddr,
 }
 
 /// Connects to the origin of `url`, which is `https`.
@@ -100,7 +102,8 @@ async fn connected(url: &Url, pins: &[[u8; 32]], alpn: Alpn) -> Result<Connected
     tcp.set_nodelay(true).map_err(|error| unreachable(&error))?;
     let connecting = TlsConnector::from(Arc::new(config)).connect(server, tcp);
     let stream = connecting.await.map_err(|error| refused(&error))?;
-    let (_tcp, session) = stream.get_ref();
+    let (tcp, session) = stream.get_ref();
+    let local = tcp.local_addr().map_err(|error| unreachable(&error))?.ip();
     // HTTP/1 was there before ALPN; HTTP/2 must be chosen by name (RFC 9113, section 3.2).
     if alpn == Alpn::H2 && session.alpn_protocol() != Some(alpn.id()) {
         return Err(Failure::Protocol("it does not speak HTTP/2"));
@@ -108,14 +111,18 @@ async fn connected(url: &Url, pins: &[[u8; 32]], alpn: Alpn) -> Result<Connected
     let exporter = session
         .export_keying_material([0; 32], EXPORTER_LABEL, None)
         .map_err(|_early| Failure::Protocol("TLS gave no exporter"))?;
-    Ok(Connected { stream, exporter })
+    Ok(Connected {
+        stream,
+        exporter,
+        local,
+    })
 }
 
 fn server_name(url: &Url) -> Option<ServerName<'static>> {
     match url.host()? {
         Host::Domain(name) => ServerName::try_from(name.to_owned()).ok(),
-        Host::Ipv4(address) => Some(ServerName::from(std::net::IpAddr::V4(address))),
-        Host::Ipv6(address) => Some(ServerName::from(std::net::IpAddr::V6(address))),
+        Host::Ipv4(address) => Some(ServerName::from(IpAddr::V4(address))),
+        Host::Ipv6(address) => Some(ServerName::from(IpAddr::V6(address))),
     }
 }
 

@@ -116,6 +116,9 @@ pub enum VaultError {
     /// The first decision stands.
     #[error("this login request was answered already")]
     RequestAnswered,
+    /// No rule has this number.
+    #[error("there is no such rule")]
+    BlockUnknown,
     /// A frame or content beyond its bound.
     #[error("the content is too long to be kept")]
     TooLong,
@@ -154,6 +157,7 @@ impl VaultError {
             Self::CounterExhausted | Self::PinExhausted => Reason::PinExhausted,
             Self::TokenRevoked => Reason::TokenRevoked,
             Self::RequestUnknown => Reason::LoginRequestUnknown,
+            Self::BlockUnknown => Reason::BlockUnknown,
             Self::RequestAnswered => Reason::LoginRequestAnswered,
         }
     }
@@ -202,6 +206,7 @@ impl VaultError {
                 "Ask the service for a new activation string and enroll again."
             }
             Self::ServiceInUse => "Delete its tokens first.",
+            Self::BlockUnknown => "`countersign block list` shows them all.",
             Self::RequestUnknown => "`countersign requests --history` shows them all.",
             Self::ServiceUnknown | Self::RequestAnswered | Self::TooLong => "",
         }

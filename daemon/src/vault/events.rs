@@ -63,6 +63,12 @@ words! {
         SlotAdded = "slot_added",
         /// A way to unlock was removed.
         SlotRemoved = "slot_removed",
+        /// Login requests were muted for a time, or no more.
+        Muted = "muted",
+        /// A resource or address was blocked.
+        BlockAdded = "block_added",
+        /// It was no more.
+        BlockRemoved = "block_removed",
     }
 }
 

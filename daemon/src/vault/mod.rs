@@ -21,6 +21,7 @@ mod pin;
 mod place;
 mod random;
 mod requests;
+mod rules;
 mod services;
 mod slots;
 mod tier;
@@ -44,6 +45,7 @@ pub use header::UnlockMode;
 pub use outbox::{OutboxKind, Waiting};
 pub use pin::{PinAttempt, PinOutcome};
 pub use requests::{KEPT_REQUESTS, Recorded, RequestRow, RequestState};
+pub use rules::{BlockId, BlockKind, BlockRow};
 pub use services::{ServiceRegistration, ServiceRow};
 pub use slots::{
     KeyPlace, PreparedKey, PreparedSlot, Slot, SlotId, SlotKey, SlotSource, prepare_keys,

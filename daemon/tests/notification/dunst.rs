@@ -17,12 +17,13 @@ fn approve_and_deny_are_chosen_in_the_notification() {
     for (key, choice) in [
         ("approve", NoticeChoice::Approve),
         ("deny", NoticeChoice::Deny),
+        ("details", NoticeChoice::Details),
     ] {
         dunst.rig.ask(&notice()).unwrap();
         let shown = dunst.notices.wait().unwrap();
         assert_eq!(shown.summary, "Log in to Example Portal?");
         let keys: Vec<_> = shown.actions.iter().map(|(key, _)| key.as_str()).collect();
-        assert_eq!(keys, ["deny", "approve"]);
+        assert_eq!(keys, ["deny", "approve", "details"]);
         dunst.desktop.choose(&shown, key).unwrap();
         assert_eq!(dunst.rig.choice(), choice);
     }

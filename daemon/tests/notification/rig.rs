@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use countersign_core::{ids::LoginRequestId, time::UnixMillis};
+use countersign_core::{ids::LoginRequestId, login_origin::LoginOrigin, time::UnixMillis};
 use countersign_tests::{
     Workspace,
     bus::{Activation, PrivateBus},
@@ -12,8 +12,8 @@ use countersign_tests::{
 };
 use countersignd::{
     agent::ports::{
-        Approval, Input, LoginRequestNotice, NoticeChoice, NoticedOutcome, NotificationError,
-        Notifications as _, OutcomeNotice,
+        Approval, Extent, Input, LoginRequestNotice, NoticeChoice, NoticedOutcome,
+        NotificationError, Notifications as _, OutcomeNotice, ShownThere,
     },
     config::NotificationsWanted,
     desktop::notification::DesktopNotifications,
@@ -115,14 +115,20 @@ impl Dunst {
 pub(crate) fn notice() -> LoginRequestNotice {
     LoginRequestNotice {
         id: REQUEST,
+        service: "Example".to_owned(),
+        token: "Work".to_owned(),
+        question: String::new(),
         resource: "Example Portal".to_owned(),
         user: "alice".to_owned(),
+        origin: LoginOrigin::Unknown,
         client_address: "203.0.113.7".to_owned(),
         place: "Vienna".to_owned(),
         program: "Firefox on Linux".to_owned(),
         at: UnixMillis(1_795_485_731_000),
         left: Duration::from_mins(1),
         approval: Approval::Click,
+        shown_there: ShownThere::Nothing,
         others: 0,
+        extent: Extent::Short,
     }
 }

@@ -1,7 +1,8 @@
 //! The outside: ports that remember what the stories asked of them, and a clock that the test moves.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
+    net::IpAddr,
     sync::{Arc, Mutex},
 };
 
@@ -18,8 +19,9 @@ use countersignd::{
     agent::ports::{
         CallerScreen, ChannelProfile, Clock, CredentialError, Credentials, Delivery,
         EnrollmentTransport, FingerHint, Fingerprint, FingerprintError, Keyring, KeyringError,
-        LoginRequestNotice, NotificationError, Notifications, OutcomeNotice, PinDialog, PinEntry,
-        PinEntryError, PushChannels, Random, RandomError, Scan, Tpm, TransportError,
+        LoginRequestNotice, Network, NotificationError, Notifications, OutcomeNotice, Outgoing,
+        PinDialog, PinEntry, PinEntryError, PushChannels, Random, RandomError, Scan, Tpm,
+        TransportError,
     },
     tpm::NoTpm,
 };
@@ -32,6 +34,7 @@ pub(crate) enum Done {
     Told(OutcomeNotice),
     Sent(push::AgentFrame),
     Opened(ServiceId),
+    NetworkChanged(BTreeSet<IpAddr>),
 }
 
 /// One recorder behind every port.
@@ -46,6 +49,8 @@ pub(crate) struct World {
     pub(crate) wall: UnixMillis,
     pub(crate) boot: BootTime,
     pub(crate) connected: Delivery,
+    /// This computer's addresses.
+    pub(crate) addresses: BTreeSet<IpAddr>,
     pub(crate) keys: HashMap<String, SecretBytes>,
     pub(crate) keyring: Result<(), KeyringError>,
     /// What is typed into the next dialogs; when there is nothing left, nobody is at the screen.
@@ -78,6 +83,7 @@ impl Outside {
             wall: UnixMillis::from_secs(1_700_000_000),
             boot: BootTime(Duration::from_secs(500)),
             connected: Delivery::Handed,
+            addresses: BTreeSet::new(),
             keys: HashMap::new(),
             keyring: Ok(()),
             typed: VecDeque::new(),
@@ -122,6 +128,12 @@ impl Outside {
 
     fn record(&self, done: Done) {
         self.done.send(done).unwrap();
+    }
+}
+
+impl Network for Outside {
+    fn addresses(&self) -> BTreeSet<IpAddr> {
+        self.world.lock().unwrap().addresses.clone()
     }
 }
 
@@ -248,7 +260,8 @@ impl PushChannels for Outside {
 
     async fn close(&self, _service: ServiceId) {}
 
-    async fn send(&self, _service: ServiceId, frame: push::AgentFrame) -> Delivery {
+    async fn send(&self, _service: ServiceId, message: Outgoing) -> Delivery {
+        let Outgoing::Gateway(frame) = message;
         let connected = self.world.lock().unwrap().connected;
         if connected == Delivery::Handed {
             self.record(Done::Sent(frame));
@@ -257,6 +270,10 @@ impl PushChannels for Outside {
     }
 
     async fn reconnect(&self) {}
+
+    async fn network_changed(&self, own: &BTreeSet<IpAddr>) {
+        self.record(Done::NetworkChanged(own.clone()));
+    }
 }
 
 #[async_trait]

@@ -353,6 +353,7 @@ async fn started(
     let vault = VaultHandle::start(free(&path).await).unwrap();
     let ports = Ports {
         clock: Arc::new(outside.clone()),
+        network: Arc::new(outside.clone()),
         random: Arc::new(outside.clone()),
         notifications: Arc::new(outside.clone()),
         keyring: Arc::new(outside.clone()),

@@ -1,6 +1,6 @@
 //! One agent's stream, from its Hello to its end.
 
-use core::time::Duration;
+use core::{net::IpAddr, time::Duration};
 
 use countersign_core::ids::DeviceId;
 use countersign_proto::push::v1::{self as push, agent_frame, gateway_frame::Frame};
@@ -17,14 +17,22 @@ use crate::{
 /// An agent that does not say who it is within this time is not one.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 
+/// The other end of the connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer {
+    pub(super) exporter: Option<TlsExporter>,
+    /// Its address, unless a proxy is in between.
+    pub(super) seen: Option<IpAddr>,
+}
+
 /// Runs a stream to its end.
 pub(super) async fn run(
     service: Service,
     mut incoming: Streaming<push::AgentFrame>,
     frames: Frames,
-    exporter: Option<TlsExporter>,
+    peer: Peer,
 ) {
-    if let Err(why) = converse(&service, &mut incoming, &frames, exporter).await {
+    if let Err(why) = converse(&service, &mut incoming, &frames, peer).await {
         tracing::info!(%why, "an agent's stream ends");
         // Nobody may be there any more to hear why.
         drop(frames.try_send(Err(why)));
@@ -35,7 +43,7 @@ async fn converse(
     service: &Service,
     incoming: &mut Streaming<push::AgentFrame>,
     frames: &Frames,
-    exporter: Option<TlsExporter>,
+    peer: Peer,
 ) -> Result<(), Status> {
     let nonce = SystemRandom::bytes::<32>();
     let challenge = push::Challenge {
@@ -56,15 +64,19 @@ async fn converse(
         ));
     };
     let hello = service
-        .hello(signed, nonce, exporter)
+        .hello(signed, nonce, peer.exporter)
         .await
         .map_err(|error| match error {
             HelloError::Refused => Status::unauthenticated(error.to_string()),
             HelloError::Version => Status::unimplemented(error.to_string()),
             HelloError::Storage(error) => storage(&error),
         })?;
+    let welcome = push::Welcome {
+        seen_address: peer.seen.map(|seen| seen.to_string()).unwrap_or_default(),
+        ..hello.welcome
+    };
     frames
-        .send(frame(Frame::Welcome(hello.welcome)))
+        .send(frame(Frame::Welcome(welcome)))
         .await
         .map_err(gone)?;
     // On the map first, then the pending ones: a request that is opened in between is sent twice rather

@@ -3,6 +3,8 @@
 mod connection;
 mod streams;
 
+use std::net::SocketAddr;
+
 use async_trait::async_trait;
 use axum::Router;
 use countersign_proto::{
@@ -44,10 +46,21 @@ impl Push for PushService {
         request: Request<Streaming<push::AgentFrame>>,
     ) -> Result<Response<Self::ConnectStream>, Status> {
         let exporter = request.extensions().get::<TlsExporter>().copied();
-        let (frames, outgoing) = streams::channel();
         let service = self.0.clone();
+        // Behind a proxy the peer is the proxy.
+        let seen = request
+            .extensions()
+            .get::<SocketAddr>()
+            .filter(|_| !service.settings().config.push.behind_proxy)
+            .map(|peer| peer.ip().to_canonical());
+        let (frames, outgoing) = streams::channel();
         let incoming = request.into_inner();
-        tokio::spawn(connection::run(service, incoming, frames, exporter));
+        tokio::spawn(connection::run(
+            service,
+            incoming,
+            frames,
+            connection::Peer { exporter, seen },
+        ));
         Ok(Response::new(ReceiverStream::new(outgoing)))
     }
 

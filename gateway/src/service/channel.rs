@@ -151,6 +151,7 @@ impl Service {
             tokens: statuses,
             counters,
             successor_key: None,
+            seen_address: String::new(),
         })
     }
 

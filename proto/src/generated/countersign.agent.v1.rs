@@ -60,6 +60,9 @@ pub struct StatusReply {
     /// What protects the agent's memory and files, in words.
     #[prost(string, repeated, tag = "17")]
     pub protection: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Unix seconds until which login requests are muted; absent: they are not.
+    #[prost(int64, optional, tag = "18")]
+    pub muted_until: ::core::option::Option<i64>,
 }
 /// The screen and terminal of whoever asks, for the dialog that may have to be shown. Travels as the binary
 /// metadata `countersign-screen-bin` of every call.
@@ -474,9 +477,20 @@ pub struct LoginRequest {
     pub detail: ::prost::alloc::string::String,
     #[prost(bool, tag = "13")]
     pub reported: bool,
-    /// The number shown by the resource must be typed.
+    /// What the resource shows must be given with the approval: a number, or one of `choices`.
     #[prost(bool, tag = "14")]
     pub number_required: bool,
+    #[prost(enumeration = "LoginOrigin", tag = "15")]
+    pub origin: i32,
+    /// The service's own words about it; display-safe, may be empty.
+    #[prost(string, tag = "16")]
+    pub question: ::prost::alloc::string::String,
+    /// What the user picks from, display-safe; empty where a number is typed or nothing is asked.
+    #[prost(string, repeated, tag = "17")]
+    pub choices: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// After an approval: what the user types on the login page. Empty with services that have no such step.
+    #[prost(string, tag = "18")]
+    pub display_code: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListLoginRequestsRequest {
@@ -537,6 +551,58 @@ pub struct SetAutosendRequest {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetAutosendReply {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MuteLoginRequestsRequest {
+    /// At most 604800 (a week); 0 ends it.
+    #[prost(uint32, tag = "1")]
+    pub seconds: u32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MuteLoginRequestsReply {
+    /// Unix seconds; absent: they are not muted.
+    #[prost(int64, optional, tag = "1")]
+    pub muted_until: ::core::option::Option<i64>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Block {
+    /// A decimal number as text; never used again.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(enumeration = "BlockKind", tag = "2")]
+    pub kind: i32,
+    /// Display-safe.
+    #[prost(string, tag = "3")]
+    pub value: ::prost::alloc::string::String,
+    /// Unix seconds.
+    #[prost(int64, tag = "4")]
+    pub created: i64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListBlocksRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListBlocksReply {
+    #[prost(message, repeated, tag = "1")]
+    pub blocks: ::prost::alloc::vec::Vec<Block>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AddBlockRequest {
+    #[prost(enumeration = "BlockKind", tag = "1")]
+    pub kind: i32,
+    #[prost(string, tag = "2")]
+    pub value: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AddBlockReply {
+    #[prost(message, optional, tag = "1")]
+    pub block: ::core::option::Option<Block>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveBlockRequest {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveBlockReply {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Event {
     #[prost(string, tag = "1")]
@@ -631,6 +697,8 @@ pub enum Reason {
     SessionLocked = 87,
     Cancelled = 88,
     OutcomeUnknown = 89,
+    BlockUnknown = 90,
+    BlockInvalid = 91,
 }
 impl Reason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -697,6 +765,8 @@ impl Reason {
             Self::SessionLocked => "REASON_SESSION_LOCKED",
             Self::Cancelled => "REASON_CANCELLED",
             Self::OutcomeUnknown => "REASON_OUTCOME_UNKNOWN",
+            Self::BlockUnknown => "REASON_BLOCK_UNKNOWN",
+            Self::BlockInvalid => "REASON_BLOCK_INVALID",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -760,6 +830,8 @@ impl Reason {
             "REASON_SESSION_LOCKED" => Some(Self::SessionLocked),
             "REASON_CANCELLED" => Some(Self::Cancelled),
             "REASON_OUTCOME_UNKNOWN" => Some(Self::OutcomeUnknown),
+            "REASON_BLOCK_UNKNOWN" => Some(Self::BlockUnknown),
+            "REASON_BLOCK_INVALID" => Some(Self::BlockInvalid),
             _ => None,
         }
     }
@@ -1204,6 +1276,44 @@ impl LoginRequestState {
         }
     }
 }
+/// Where a login comes from, beside this computer's own addresses. A hint, no proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum LoginOrigin {
+    Unspecified = 0,
+    /// The service gave no address that can be compared.
+    Unknown = 1,
+    ThisComputer = 2,
+    /// The address that the service sees this computer come from: this computer, or one behind the same router.
+    SameNetwork = 3,
+    OtherAddress = 4,
+}
+impl LoginOrigin {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "LOGIN_ORIGIN_UNSPECIFIED",
+            Self::Unknown => "LOGIN_ORIGIN_UNKNOWN",
+            Self::ThisComputer => "LOGIN_ORIGIN_THIS_COMPUTER",
+            Self::SameNetwork => "LOGIN_ORIGIN_SAME_NETWORK",
+            Self::OtherAddress => "LOGIN_ORIGIN_OTHER_ADDRESS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "LOGIN_ORIGIN_UNSPECIFIED" => Some(Self::Unspecified),
+            "LOGIN_ORIGIN_UNKNOWN" => Some(Self::Unknown),
+            "LOGIN_ORIGIN_THIS_COMPUTER" => Some(Self::ThisComputer),
+            "LOGIN_ORIGIN_SAME_NETWORK" => Some(Self::SameNetwork),
+            "LOGIN_ORIGIN_OTHER_ADDRESS" => Some(Self::OtherAddress),
+            _ => None,
+        }
+    }
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum Verdict {
@@ -1239,6 +1349,37 @@ impl Verdict {
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
+pub enum BlockKind {
+    Unspecified = 0,
+    /// Login requests for the resource of this name, compared without regard to case.
+    Resource = 1,
+    /// Login requests from this address or network (CIDR).
+    Address = 2,
+}
+impl BlockKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "BLOCK_KIND_UNSPECIFIED",
+            Self::Resource => "BLOCK_KIND_RESOURCE",
+            Self::Address => "BLOCK_KIND_ADDRESS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "BLOCK_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "BLOCK_KIND_RESOURCE" => Some(Self::Resource),
+            "BLOCK_KIND_ADDRESS" => Some(Self::Address),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
 pub enum EventKind {
     Unspecified = 0,
     Enrolled = 1,
@@ -1264,6 +1405,9 @@ pub enum EventKind {
     FingerWrong = 21,
     SlotAdded = 22,
     SlotRemoved = 23,
+    Muted = 24,
+    BlockAdded = 25,
+    BlockRemoved = 26,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1296,6 +1440,9 @@ impl EventKind {
             Self::FingerWrong => "EVENT_KIND_FINGER_WRONG",
             Self::SlotAdded => "EVENT_KIND_SLOT_ADDED",
             Self::SlotRemoved => "EVENT_KIND_SLOT_REMOVED",
+            Self::Muted => "EVENT_KIND_MUTED",
+            Self::BlockAdded => "EVENT_KIND_BLOCK_ADDED",
+            Self::BlockRemoved => "EVENT_KIND_BLOCK_REMOVED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1325,6 +1472,9 @@ impl EventKind {
             "EVENT_KIND_FINGER_WRONG" => Some(Self::FingerWrong),
             "EVENT_KIND_SLOT_ADDED" => Some(Self::SlotAdded),
             "EVENT_KIND_SLOT_REMOVED" => Some(Self::SlotRemoved),
+            "EVENT_KIND_MUTED" => Some(Self::Muted),
+            "EVENT_KIND_BLOCK_ADDED" => Some(Self::BlockAdded),
+            "EVENT_KIND_BLOCK_REMOVED" => Some(Self::BlockRemoved),
             _ => None,
         }
     }
@@ -1912,6 +2062,103 @@ pub mod agent_client {
                 .insert(GrpcMethod::new("countersign.agent.v1.Agent", "SetAutosend"));
             self.inner.unary(req, path, codec).await
         }
+        /// No login requests for a time: as autosend off, and it ends by itself.
+        pub async fn mute_login_requests(
+            &mut self,
+            request: impl tonic::IntoRequest<super::MuteLoginRequestsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MuteLoginRequestsReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/countersign.agent.v1.Agent/MuteLoginRequests",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("countersign.agent.v1.Agent", "MuteLoginRequests"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// What is declined by rule, without a question.
+        pub async fn list_blocks(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListBlocksRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListBlocksReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/countersign.agent.v1.Agent/ListBlocks",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("countersign.agent.v1.Agent", "ListBlocks"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn add_block(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AddBlockRequest>,
+        ) -> std::result::Result<tonic::Response<super::AddBlockReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/countersign.agent.v1.Agent/AddBlock",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("countersign.agent.v1.Agent", "AddBlock"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn remove_block(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RemoveBlockRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveBlockReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/countersign.agent.v1.Agent/RemoveBlock",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("countersign.agent.v1.Agent", "RemoveBlock"));
+            self.inner.unary(req, path, codec).await
+        }
         pub async fn list_events(
             &mut self,
             request: impl tonic::IntoRequest<super::ListEventsRequest>,
@@ -2085,6 +2332,30 @@ pub mod agent_server {
             request: tonic::Request<super::SetAutosendRequest>,
         ) -> std::result::Result<
             tonic::Response<super::SetAutosendReply>,
+            tonic::Status,
+        >;
+        /// No login requests for a time: as autosend off, and it ends by itself.
+        async fn mute_login_requests(
+            &self,
+            request: tonic::Request<super::MuteLoginRequestsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MuteLoginRequestsReply>,
+            tonic::Status,
+        >;
+        /// What is declined by rule, without a question.
+        async fn list_blocks(
+            &self,
+            request: tonic::Request<super::ListBlocksRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListBlocksReply>, tonic::Status>;
+        async fn add_block(
+            &self,
+            request: tonic::Request<super::AddBlockRequest>,
+        ) -> std::result::Result<tonic::Response<super::AddBlockReply>, tonic::Status>;
+        async fn remove_block(
+            &self,
+            request: tonic::Request<super::RemoveBlockRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveBlockReply>,
             tonic::Status,
         >;
         async fn list_events(
@@ -3074,6 +3345,180 @@ pub mod agent_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SetAutosendSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/countersign.agent.v1.Agent/MuteLoginRequests" => {
+                    #[allow(non_camel_case_types)]
+                    struct MuteLoginRequestsSvc<T: Agent>(pub Arc<T>);
+                    impl<
+                        T: Agent,
+                    > tonic::server::UnaryService<super::MuteLoginRequestsRequest>
+                    for MuteLoginRequestsSvc<T> {
+                        type Response = super::MuteLoginRequestsReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::MuteLoginRequestsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::mute_login_requests(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = MuteLoginRequestsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/countersign.agent.v1.Agent/ListBlocks" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListBlocksSvc<T: Agent>(pub Arc<T>);
+                    impl<T: Agent> tonic::server::UnaryService<super::ListBlocksRequest>
+                    for ListBlocksSvc<T> {
+                        type Response = super::ListBlocksReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListBlocksRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::list_blocks(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListBlocksSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/countersign.agent.v1.Agent/AddBlock" => {
+                    #[allow(non_camel_case_types)]
+                    struct AddBlockSvc<T: Agent>(pub Arc<T>);
+                    impl<T: Agent> tonic::server::UnaryService<super::AddBlockRequest>
+                    for AddBlockSvc<T> {
+                        type Response = super::AddBlockReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AddBlockRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::add_block(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AddBlockSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/countersign.agent.v1.Agent/RemoveBlock" => {
+                    #[allow(non_camel_case_types)]
+                    struct RemoveBlockSvc<T: Agent>(pub Arc<T>);
+                    impl<T: Agent> tonic::server::UnaryService<super::RemoveBlockRequest>
+                    for RemoveBlockSvc<T> {
+                        type Response = super::RemoveBlockReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RemoveBlockRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::remove_block(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RemoveBlockSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

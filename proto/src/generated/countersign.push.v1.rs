@@ -128,6 +128,9 @@ pub struct Welcome {
     /// The next identity key (SubjectPublicKeyInfo), signed by the current one; absent: none is announced.
     #[prost(message, optional, tag = "4")]
     pub successor_key: ::core::option::Option<Signed>,
+    /// The IP address that the gateway sees this stream come from; empty: a proxy is in between.
+    #[prost(string, tag = "5")]
+    pub seen_address: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RequestBody {

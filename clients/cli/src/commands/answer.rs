@@ -100,7 +100,20 @@ async fn look_first(
     let card = chosen.card(session.output.error_style());
     output::note(&format!("\n{card}\n"));
     if verdict == Verdict::Approve && chosen.number_required && request.number.is_empty() {
-        let question = format!("Number shown by {}: ", text::short(&chosen.resource));
+        let resource = text::short(&chosen.resource);
+        let question = if chosen.choices.is_empty() {
+            format!("Number shown by {resource}: ")
+        } else {
+            let choices: Vec<_> = chosen
+                .choices
+                .iter()
+                .map(|choice| text::short(choice))
+                .collect();
+            format!(
+                "Which of these does {resource} show: {}? ",
+                choices.join(", ")
+            )
+        };
         request.number = terminal.ask(&question).await?;
         if request.number.is_empty() {
             return Err(Failure::refused(
@@ -127,7 +140,7 @@ async fn choose<'list>(
                 Cell::new(Paint::Answer, &number.to_string()),
                 Cell::plain(&request.resource),
                 Cell::plain(&request.user),
-                Cell::plain(&request.origin()),
+                Cell::plain(&request.coming_from()),
                 Cell::new(Paint::Faint, &request.when()),
                 Cell::new(Paint::Faint, &request.short_id()),
             ]

@@ -100,7 +100,10 @@ const fn paint(kind: api::EventKind) -> Paint {
         | Kind::Deleted
         | Kind::FingerWrong
         | Kind::SlotAdded
-        | Kind::SlotRemoved => Paint::Attention,
+        | Kind::SlotRemoved
+        | Kind::Muted
+        | Kind::BlockAdded
+        | Kind::BlockRemoved => Paint::Attention,
         Kind::RequestReported
         | Kind::UnlockFailed
         | Kind::Revoked

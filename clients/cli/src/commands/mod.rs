@@ -4,6 +4,7 @@ mod answer;
 mod approve;
 mod autosend;
 mod biometric;
+mod block;
 mod code;
 mod completions;
 mod delete;
@@ -13,6 +14,7 @@ mod info;
 mod list;
 mod lock;
 mod log;
+mod mute;
 mod next;
 mod pin_asking;
 mod pin_change;
@@ -74,6 +76,8 @@ async fn dispatch(command: Command, session: &Session) -> Result<(), Failure> {
         Command::Approve(arguments) => approve::run(arguments, session).await,
         Command::Deny(arguments) => deny::run(arguments, session).await,
         Command::Autosend(arguments) => autosend::run(arguments, session).await,
+        Command::Mute(arguments) => mute::run(&arguments, session).await,
+        Command::Block(arguments) => block::run(arguments, session).await,
         Command::Enroll(arguments) => enroll::run(arguments, session).await,
         Command::Rename(arguments) => rename::run(arguments, session).await,
         Command::Delete(arguments) => delete::run(arguments, session).await,

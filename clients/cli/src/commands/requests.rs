@@ -87,7 +87,7 @@ impl Answer for Change {
     fn friendly(&self, style: &Style) -> String {
         let request = &self.changed;
         let (state, paint) = crate::output::words::request_state(request.kind);
-        let origin = request.origin();
+        let origin = request.coming_from();
         let from = if origin.is_empty() {
             String::new()
         } else {
@@ -128,6 +128,10 @@ mod tests {
             detail: String::new(),
             reported: false,
             number_required: true,
+            origin: api::LoginOrigin::OtherAddress.into(),
+            question: String::new(),
+            choices: Vec::new(),
+            display_code: String::new(),
         }
     }
 
@@ -140,7 +144,8 @@ mod tests {
                 r#""service":"Example","resource":"Example Portal","user":"alice","#,
                 r#""client_address":"203.0.113.7","place":"Berlin","program":"Firefox","#,
                 r#""created_ms":1795487907123,"left_ms":55000,"state":"pending","detail":"","#,
-                r#""reported":false,"number_required":true}]}"#,
+                r#""reported":false,"number_required":true,"origin":"other_address","question":"","#,
+                r#""choices":[],"display_code":""}]}"#,
                 "\n"
             )
         );

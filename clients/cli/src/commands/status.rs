@@ -43,6 +43,7 @@ struct Status {
     biometric: Option<String>,
     fingerprint: String,
     protection: Vec<String>,
+    muted_until: Option<i64>,
     #[serde(skip)]
     kind: Kind,
 }
@@ -98,6 +99,7 @@ impl From<api::StatusReply> for Status {
             biometric: kind.biometric.word(),
             fingerprint: reply.fingerprint,
             protection: reply.protection,
+            muted_until: reply.muted_until,
             version: reply.version,
             kind,
         }
@@ -262,7 +264,11 @@ impl Service {
 impl Answer for Status {
     fn friendly(&self, style: &Style) -> String {
         let now = clock::now();
-        let autosend = if self.autosend {
+        let muted = self.muted_until.and_then(clock::from_seconds);
+        let autosend = if let Some(until) = muted {
+            let until = clock::local(until, now);
+            Cell::new(Paint::Attention, &format!("muted until {until}"))
+        } else if self.autosend {
             Cell::new(Paint::Good, "on")
         } else {
             Cell::new(Paint::Attention, "off: no login requests come")
@@ -326,6 +332,7 @@ impl Answer for Status {
             ("pinentry", self.pinentry.clone()),
             ("biometric", text(&self.biometric)),
             ("fingerprint", self.fingerprint.clone()),
+            ("muted_until", number(self.muted_until)),
         ]
         .iter()
         .map(|(key, word)| tabbed(&[key, word]))
@@ -380,6 +387,7 @@ mod tests {
             biometric: BiometricState::Ready.into(),
             fingerprint: "2 fingers enrolled".to_owned(),
             protection: vec!["Memory is locked.".to_owned()],
+            muted_until: None,
         })
     }
 
@@ -395,7 +403,8 @@ mod tests {
                 r#""last_contact":1795487900,"clock_offset_ms":-12,"trouble":"","retry_in_ms":null}],"#,
                 r#""notification_server":"dunst 1.9.0","locks_at":null,"session":"open","#,
                 r#""pinentry":"/usr/bin/pinentry-gnome3","biometric":"ready","#,
-                r#""fingerprint":"2 fingers enrolled","protection":["Memory is locked."]}"#,
+                r#""fingerprint":"2 fingers enrolled","protection":["Memory is locked."],"#,
+                r#""muted_until":null}"#,
                 "\n"
             )
         );
@@ -406,9 +415,9 @@ mod tests {
         let bare = status().bare();
         assert!(bare.starts_with("version\t0.1.0\nvault\tunlocked\n"));
         assert!(bare.contains("\nlocks_at\t\nsession\topen\npinentry\t/usr/bin/pinentry-gnome3\n"));
-        assert!(
-            bare.contains("\nfingerprint\t2 fingers enrolled\nprotection\tMemory is locked.\n")
-        );
+        assert!(bare.contains(
+            "\nfingerprint\t2 fingers enrolled\nmuted_until\t\nprotection\tMemory is locked.\n"
+        ));
         assert!(bare.ends_with("service\tExample\tgateway.example:8443\tyes\t\n"));
     }
 

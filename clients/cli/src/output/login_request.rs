@@ -1,6 +1,6 @@
 //! A login request as answers show it.
 
-use countersign_proto::agent::v1::{self as api, LoginRequestState};
+use countersign_proto::agent::v1::{self as api, LoginOrigin, LoginRequestState};
 use serde::Serialize;
 
 use super::{
@@ -30,6 +30,12 @@ pub(crate) struct LoginRequest {
     pub(crate) detail: String,
     pub(crate) reported: bool,
     pub(crate) number_required: bool,
+    pub(crate) origin: Option<String>,
+    pub(crate) question: String,
+    pub(crate) choices: Vec<String>,
+    pub(crate) display_code: String,
+    #[serde(skip)]
+    pub(crate) place_beside: LoginOrigin,
     #[serde(skip)]
     pub(crate) kind: LoginRequestState,
 }
@@ -37,6 +43,7 @@ pub(crate) struct LoginRequest {
 impl From<api::LoginRequest> for LoginRequest {
     fn from(request: api::LoginRequest) -> Self {
         let kind = request.state();
+        let place_beside = request.origin();
         Self {
             id: request.id,
             token: request.token,
@@ -52,6 +59,11 @@ impl From<api::LoginRequest> for LoginRequest {
             detail: request.detail,
             reported: request.reported,
             number_required: request.number_required,
+            origin: place_beside.word(),
+            question: request.question,
+            choices: request.choices,
+            display_code: request.display_code,
+            place_beside,
             kind,
         }
     }
@@ -66,8 +78,19 @@ impl LoginRequest {
         self.id.chars().take(SHORT_ID).collect()
     }
 
-    /// Where the login comes from: address and place.
-    pub(crate) fn origin(&self) -> String {
+    /// Where the login comes from, beside this computer, with address and place.
+    pub(crate) fn coming_from(&self) -> String {
+        let there = self.there();
+        match self.place_beside {
+            LoginOrigin::ThisComputer => "this computer".to_owned(),
+            LoginOrigin::SameNetwork => format!("your network, {there}"),
+            LoginOrigin::OtherAddress => format!("another address, {there}"),
+            LoginOrigin::Unknown | LoginOrigin::Unspecified => there,
+        }
+    }
+
+    /// Address and place.
+    fn there(&self) -> String {
         match (self.client_address.is_empty(), self.place.is_empty()) {
             (false, false) => format!("{} ({})", self.client_address, self.place),
             (false, true) => self.client_address.clone(),
@@ -100,7 +123,7 @@ impl LoginRequest {
             Cell::new(Paint::Faint, &self.when()),
             Cell::plain(&self.resource),
             Cell::plain(&self.user),
-            Cell::plain(&self.origin()),
+            Cell::plain(&self.coming_from()),
             Cell::new(paint, &state),
             left,
         ]
@@ -121,12 +144,11 @@ impl LoginRequest {
 
     /// Who asks, in full, before it is answered.
     pub(crate) fn card(&self, style: &Style) -> String {
-        let mut rows = vec![
-            ("  Resource", Cell::new(Paint::Answer, &self.resource)),
-            ("  User", Cell::plain(&self.user)),
-        ];
+        let mut rows = vec![("  Resource", Cell::new(Paint::Answer, &self.resource))];
         for (label, words) in [
-            ("  From", self.origin()),
+            ("  Question", self.question.clone()),
+            ("  User", self.user.clone()),
+            ("  From", self.coming_from()),
             ("  With", self.program.clone()),
             ("  Asked", self.asked()),
             ("  Service", self.service.clone()),

@@ -1,8 +1,8 @@
 //! The closed lists of the interface as words: one for scripts, some for people.
 
 use countersign_proto::agent::v1::{
-    BiometricState, EventKind, LoginRequestState, OtpMode, PinAsking, PinType, Reason,
-    SessionState, TokenState, UnlockMode, VaultKey, VaultState, Verification,
+    BiometricState, BlockKind, EventKind, LoginOrigin, LoginRequestState, OtpMode, PinAsking,
+    PinType, Reason, SessionState, TokenState, UnlockMode, VaultKey, VaultState, Verification,
 };
 
 use super::Paint;
@@ -36,6 +36,8 @@ macro_rules! words {
 
 words! {
     BiometricState = "BIOMETRIC_STATE_",
+    BlockKind = "BLOCK_KIND_",
+    LoginOrigin = "LOGIN_ORIGIN_",
     EventKind = "EVENT_KIND_",
     LoginRequestState = "LOGIN_REQUEST_STATE_",
     OtpMode = "OTP_MODE_",
@@ -53,6 +55,15 @@ words! {
 /// A word of a closed list with spaces, for people: `pin_exhausted` becomes `pin exhausted`.
 pub(crate) fn spaced(word: Option<&str>) -> String {
     word.unwrap_or_default().replace('_', " ")
+}
+
+/// What a rule goes by, for people.
+pub(crate) const fn block_kind(kind: BlockKind) -> &'static str {
+    match kind {
+        BlockKind::Resource => "resource",
+        BlockKind::Address => "address",
+        BlockKind::Unspecified => "",
+    }
 }
 
 /// `yes` or `no`.
@@ -156,6 +167,9 @@ pub(crate) const fn event(kind: EventKind) -> &'static str {
         EventKind::FingerWrong => "wrong finger",
         EventKind::SlotAdded => "way to unlock added",
         EventKind::SlotRemoved => "way to unlock removed",
+        EventKind::Muted => "muted",
+        EventKind::BlockAdded => "blocked",
+        EventKind::BlockRemoved => "no longer blocked",
     }
 }
 

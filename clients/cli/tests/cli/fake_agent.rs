@@ -466,6 +466,53 @@ impl Agent for FakeAgent {
         Ok(Response::new(api::SetAutosendReply {}))
     }
 
+    async fn mute_login_requests(
+        &self,
+        request: Request<api::MuteLoginRequestsRequest>,
+    ) -> Result<Response<api::MuteLoginRequestsReply>, Status> {
+        let seconds = request.into_inner().seconds;
+        self.begin(format!("mute {seconds}")).await?;
+        Ok(Response::new(api::MuteLoginRequestsReply {
+            muted_until: (seconds > 0).then_some(1_800_000_000),
+        }))
+    }
+
+    async fn list_blocks(
+        &self,
+        _request: Request<api::ListBlocksRequest>,
+    ) -> Result<Response<api::ListBlocksReply>, Status> {
+        self.begin("list blocks".to_owned()).await?;
+        Ok(Response::new(api::ListBlocksReply {
+            blocks: vec![block(
+                1,
+                api::BlockKind::Resource,
+                "Old \u{202e}portal".to_owned(),
+            )],
+        }))
+    }
+
+    async fn add_block(
+        &self,
+        request: Request<api::AddBlockRequest>,
+    ) -> Result<Response<api::AddBlockReply>, Status> {
+        let request = request.into_inner();
+        let kind = request.kind();
+        self.begin(format!("block {} {}", kind.as_str_name(), request.value))
+            .await?;
+        Ok(Response::new(api::AddBlockReply {
+            block: Some(block(2, kind, request.value)),
+        }))
+    }
+
+    async fn remove_block(
+        &self,
+        request: Request<api::RemoveBlockRequest>,
+    ) -> Result<Response<api::RemoveBlockReply>, Status> {
+        self.begin(format!("unblock {}", request.into_inner().id))
+            .await?;
+        Ok(Response::new(api::RemoveBlockReply {}))
+    }
+
     async fn list_events(
         &self,
         request: Request<api::ListEventsRequest>,
@@ -481,5 +528,14 @@ impl Agent for FakeAgent {
                 detail: "A passcode was generated.".to_owned(),
             }],
         }))
+    }
+}
+
+fn block(id: u32, kind: api::BlockKind, value: String) -> api::Block {
+    api::Block {
+        id: id.to_string(),
+        kind: kind.into(),
+        value,
+        created: 1_700_000_000,
     }
 }

@@ -5,33 +5,33 @@ use core::time::Duration;
 
 use countersign_core::{
     ids::{LoginRequestId, ServiceId, TokenId},
-    login_request::{Closing, LoginRequest, NumberMatching, Phase, Verdict},
-    pskc::PinPolicy,
-    secret::SecretBytes,
-    signing::{self, Label},
-    token::{TokenSecrets, VerificationLevel},
+    login_origin::LoginOrigin,
+    login_request::{Closing, LoginRequest, MatchError, NumberMatching, Phase, Verdict},
+    text,
+    token::TokenSecrets,
 };
-use countersign_proto::{limits, push::v1 as push};
+use countersign_proto::limits;
 use p256::ecdsa::SigningKey;
-use prost::Message as _;
-use sha2::{Digest as _, Sha256};
 use tokio::sync::broadcast::{self, error::RecvError};
-use tracing::warn;
+use tracing::{info, warn};
 
-use super::{AnswerError, AnswerWish, RequestSelector, RequestView, UnknownRequest};
+use super::{AnswerError, AnswerWish, RequestSelector, RequestView, UnknownRequest, words::Denial};
 use crate::{
     agent::{
         Agent, Change,
         caller::{About, Caller},
-        passcode::{PasscodeError, PushPasscode},
-        state::Reported,
+        explain::sentence,
+        login_rules::Rule,
+        passcode::PasscodeError,
+        ports::{Outgoing, PinDialog},
+        state::{Asked, Reported},
         verification::{JustShown, Verified},
     },
     vault::{EventKind, RequestRow, Vault, VaultError},
 };
 
-/// The most digits of a number that a login page shows.
-const NUMBER_DIGITS: usize = 8;
+/// The longest choice that a dialog shows, in characters.
+const CHOICE: usize = 40;
 /// The shortest beginning of an id that names a request, in hex digits.
 const SHORTEST_ID: usize = 4;
 
@@ -55,7 +55,7 @@ impl Agent {
                 self.outcome(id, changes).await
             }
             AnswerWish::Deny => {
-                self.deny(id, push::Verdict::Deny).await?;
+                self.deny(id, Denial::User).await?;
                 self.outcome(id, changes).await
             }
             AnswerWish::Report => self.report(id, changes).await,
@@ -69,7 +69,11 @@ impl Agent {
         caller: &Caller,
     ) -> Result<(), AnswerError> {
         let request = self.tracked_request(id)?;
-        let number = checked_number(&request, number)?;
+        let given = match request.matching.answer(number.as_deref()) {
+            // It is asked for in a dialog, if there is one.
+            Err(MatchError::Missing) => None,
+            answer => Some(answer?),
+        };
         let changes = self.changes.subscribe();
         self.advance(id, |phase, now, deadline| {
             phase.answer(Verdict::Approve, now, deadline)
@@ -78,10 +82,12 @@ impl Agent {
         let verified = tokio::select! {
             biased;
             ended = self.no_longer_verifying(id, changes) => Err(ended),
-            verified = self.verified(&request, caller) => verified,
+            verified = self.asked(&request, given, caller) => verified,
         };
         let approved = match verified {
-            Ok((secrets, verified)) => self.decide(&request, number, &secrets, &verified).await,
+            Ok((number, secrets, verified)) => {
+                self.decide(&request, number, &secrets, &verified).await
+            }
             Err(error) => Err(error),
         };
         if approved.is_err() {
@@ -118,6 +124,104 @@ impl Agent {
         }
     }
 
+    /// What the resource shows, then the user, verified.
+    async fn asked(
+        &self,
+        request: &LoginRequest,
+        given: Option<String>,
+        caller: &Caller,
+    ) -> Result<(String, TokenSecrets, Verified), AnswerError> {
+        let number = match given {
+            Some(number) => number,
+            None => self.ask_number(request, caller).await?,
+        };
+        let (secrets, verified) = self.verified(request, caller).await?;
+        Ok((number, secrets, verified))
+    }
+
+    /// What the login is, in the words of a dialog.
+    fn about(&self, request: &LoginRequest) -> About {
+        let who = if request.user.is_empty() {
+            format!("Log in to {}?", request.resource)
+        } else {
+            format!("Log in to {} as {}?", request.resource, request.user)
+        };
+        let from = [request.client_address.as_str(), request.place.as_str()]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(", ");
+        let origin = self
+            .state
+            .facts()
+            .requests
+            .get(&request.id)
+            .map_or(LoginOrigin::Unknown, |tracked| tracked.origin);
+        let from = match origin {
+            LoginOrigin::Unknown if from.is_empty() => from,
+            LoginOrigin::Unknown => format!("from {from}"),
+            LoginOrigin::ThisComputer => "from this computer".to_owned(),
+            LoginOrigin::SameNetwork => format!("from your network: {from}"),
+            LoginOrigin::OtherAddress => format!("from another address: {from}"),
+        };
+        About::new(&who)
+            .and(&from)
+            .within(self.time_left(request.id))
+    }
+
+    /// Asks for what the resource shows. What cannot be it is asked for again.
+    async fn ask_number(
+        &self,
+        request: &LoginRequest,
+        caller: &Caller,
+    ) -> Result<String, AnswerError> {
+        let (what, prompt) = match &request.matching {
+            NumberMatching::Off => return Ok(String::new()),
+            NumberMatching::Typed => (
+                "Type the number that the login page shows.".to_owned(),
+                "Number:",
+            ),
+            NumberMatching::Chosen(choices) => {
+                let shown: Vec<_> = choices
+                    .iter()
+                    .map(|choice| text::display(choice, CHOICE))
+                    .collect();
+                (
+                    format!(
+                        "Type the one that the login page shows: {}",
+                        shown.join("   ")
+                    ),
+                    "Your choice:",
+                )
+            }
+        };
+        let about = self.about(request);
+        let mut dialog = PinDialog {
+            title: "Countersign: approve a login".to_owned(),
+            description: about.description(&what),
+            prompt: prompt.to_owned(),
+            error: None,
+            repeat: None,
+            ok: "Approve".to_owned(),
+            within: about.within,
+        };
+        loop {
+            let typed = match self.ask_typed(&dialog, caller).await {
+                Ok(typed) => typed,
+                // The command line and the browser can ask themselves.
+                Err(unasked) if unasked.nobody_asked().is_some() => {
+                    return Err(MatchError::Missing.into());
+                }
+                Err(_given_up) => return Err(AnswerError::NotApproved),
+            };
+            let typed = core::str::from_utf8(typed.expose()).unwrap_or_default();
+            match request.matching.answer(Some(typed)) {
+                Ok(number) => return Ok(number),
+                Err(why) => dialog.error = Some(sentence(&why.to_string())),
+            }
+        }
+    }
+
     /// The user, verified as the token asks; a locked vault is opened on the way.
     async fn verified(
         &self,
@@ -125,23 +229,7 @@ impl Agent {
         caller: &Caller,
     ) -> Result<(TokenSecrets, Verified), AnswerError> {
         self.started().await;
-        let left = self.time_left(request.id);
-        let from = [request.client_address.as_str(), request.place.as_str()]
-            .into_iter()
-            .filter(|part| !part.is_empty())
-            .collect::<Vec<_>>()
-            .join(", ");
-        let from = if from.is_empty() {
-            from
-        } else {
-            format!("from {from}")
-        };
-        let about = About::new(&format!(
-            "Log in to {} as {}?",
-            request.resource, request.user
-        ))
-        .and(&from)
-        .within(left);
+        let about = self.about(request);
         let (opening, caller) = self.unlock_first(caller, about.clone()).await?;
         let row = self.row(request.token).await.map_err(PasscodeError::from)?;
         let token = request.token;
@@ -169,36 +257,10 @@ impl Agent {
         secrets: &TokenSecrets,
         verified: &Verified,
     ) -> Result<(), AnswerError> {
-        let generated = self.push_passcode(request, secrets, verified).await?;
-        let body = self.decision_body(request, push::Verdict::Approve).await?;
-        let body = push::DecisionBody {
-            number,
-            passcode_hash: Sha256::digest(generated.passcode.expose().as_bytes()).to_vec(),
-            moving_factor: generated.moving_factor,
-            level: wire_level(verified.level).into(),
-            ..body
-        };
-        let key = verified.keys.decision_key.as_ref().ok_or_else(|| {
-            AnswerError::Refused("this token has no key to approve with".to_owned())
-        })?;
-        let key = signing::key_from_bytes(key).map_err(|_unusable| {
-            AnswerError::Refused("this token's approval key is damaged".to_owned())
-        })?;
-        // A PIN in the computation stays here; one that the service checks goes there, in a field of its own.
-        let server_pin = match (secrets.pin, &verified.pin) {
-            (PinPolicy::Server(_), Some(pin)) => pin.expose(),
-            (
-                PinPolicy::Server(_)
-                | PinPolicy::None
-                | PinPolicy::Token(_)
-                | PinPolicy::InPasscode,
-                _,
-            ) => "",
-        };
-        let frame = decision_frame(&key, &body, Some((&generated, server_pin)));
+        let approval = self.approval(request, number, secrets, verified).await?;
         // A denial that came meanwhile wins: from here on the answer is settled.
         self.advance(request.id, Phase::verified)?;
-        self.send_durably(request, frame).await?;
+        self.send_durably(request, approval).await?;
         self.touch();
         Ok(())
     }
@@ -207,21 +269,24 @@ impl Agent {
     pub(in crate::agent) async fn deny(
         &self,
         id: LoginRequestId,
-        verdict: push::Verdict,
+        denial: Denial,
     ) -> Result<(), AnswerError> {
         let request = self.tracked_request(id)?;
         self.advance(id, |phase, now, deadline| {
             phase.answer(Verdict::Deny, now, deadline)
         })?;
-        let body = self.decision_body(&request, verdict).await?;
-        let key = self.channel_key(request.service).await?;
-        let frame = decision_frame(&key, &body, None);
-        self.send_durably(&request, frame).await
+        let denial = self.denial(&request, denial).await?;
+        self.send_durably(&request, denial).await
     }
 
-    /// Autosend is off for this token: the service is told that a rule of the user's said no.
-    pub(in crate::agent) async fn deny_by_rule(&self, id: LoginRequestId) {
-        if let Err(error) = self.deny(id, push::Verdict::DenyByRule).await {
+    /// The service is told that a rule of the user's said no.
+    pub(in crate::agent) async fn deny_by_rule(&self, id: LoginRequestId, rule: &Rule) {
+        info!(%id, rule = %rule.detail(), "a login request is declined by rule");
+        if let Some(tracked) = self.state.facts().requests.get_mut(&id) {
+            tracked.asked = Asked::DeclinedByRule;
+            tracked.detail = rule.detail();
+        }
+        if let Err(error) = self.deny(id, Denial::Rule).await {
             warn!(%id, %error, "a login request could not be declined by rule");
         }
     }
@@ -239,24 +304,11 @@ impl Agent {
             .get(&id)
             .is_some_and(|t| t.phase.is_pending());
         if pending {
-            self.deny(id, push::Verdict::Deny).await?;
+            self.deny(id, Denial::NotMe).await?;
         }
         let row = self.stored_request(id).await?;
-        let device = self.device(row.service).await?;
-        let body = push::ReportBody {
-            service_id: row.service.0.to_vec(),
-            device_id: device.0.to_vec(),
-            request_id: id.0.to_vec(),
-            request_hash: row.hash.to_vec(),
-        }
-        .encode_to_vec();
-        let key = self.channel_key(row.service).await?;
-        let signature = signing::sign(&key, Label::Report, &body).to_vec();
-        let signed = push::Signed { body, signature };
-        let frame = push::AgentFrame {
-            frame: Some(push::agent_frame::Frame::Report(signed)),
-        };
-        let bytes = SecretBytes::new(frame.encode_to_vec());
+        let report = self.report_of(&row).await?;
+        let bytes = report.kept();
         let name = self.token_name(row.token).await;
         let line = format!("{} at {}", row.user, row.resource);
         let event = self.event(EventKind::RequestReported, &name, &line);
@@ -267,7 +319,7 @@ impl Agent {
         if let Some(tracked) = self.state.facts().requests.get_mut(&id) {
             tracked.reported = Reported::Yes;
         }
-        self.ports.push.send(row.service, frame).await;
+        self.ports.push.send(row.service, report).await;
         self.changed(id);
         if pending {
             self.outcome(id, changes).await
@@ -280,16 +332,16 @@ impl Agent {
     async fn send_durably(
         &self,
         request: &LoginRequest,
-        frame: push::AgentFrame,
+        answer: Outgoing,
     ) -> Result<(), AnswerError> {
-        let bytes = SecretBytes::new(frame.encode_to_vec());
+        let bytes = answer.kept();
         let (id, service, now) = (request.id, request.service, self.ports.clock.wall());
         let save = move |vault: &mut Vault| vault.save_decision(id, service, &bytes, now, None);
         if let Err(error) = self.vault.call(save).await {
             self.reopen(request.id);
             return Err(error.into());
         }
-        self.ports.push.send(request.service, frame).await;
+        self.ports.push.send(request.service, answer).await;
         self.changed(request.id);
         Ok(())
     }
@@ -328,25 +380,7 @@ impl Agent {
         }
     }
 
-    async fn decision_body(
-        &self,
-        request: &LoginRequest,
-        verdict: push::Verdict,
-    ) -> Result<push::DecisionBody, AnswerError> {
-        let device = self.device(request.service).await?;
-        Ok(push::DecisionBody {
-            service_id: request.service.0.to_vec(),
-            device_id: device.0.to_vec(),
-            request_id: request.id.0.to_vec(),
-            request_hash: request.hash.to_vec(),
-            serial: request.serial.clone(),
-            verdict: verdict.into(),
-            level: push::Level::Click.into(),
-            ..push::DecisionBody::default()
-        })
-    }
-
-    async fn device(
+    pub(super) async fn device(
         &self,
         service: ServiceId,
     ) -> Result<countersign_core::ids::DeviceId, AnswerError> {
@@ -466,54 +500,9 @@ impl Agent {
         }
     }
 
-    async fn channel_key(&self, service: ServiceId) -> Result<SigningKey, VaultError> {
+    pub(super) async fn channel_key(&self, service: ServiceId) -> Result<SigningKey, VaultError> {
         self.vault
             .call(move |vault| vault.channel_key(service))
             .await
-    }
-}
-
-fn checked_number(request: &LoginRequest, number: Option<String>) -> Result<String, AnswerError> {
-    match (request.matching, number) {
-        (NumberMatching::Off, _) => Ok(String::new()),
-        (NumberMatching::Typed, None) => Err(AnswerError::NumberRequired),
-        (NumberMatching::Typed, Some(number)) => {
-            let digits = number.trim();
-            let valid = (1..=NUMBER_DIGITS).contains(&digits.len())
-                && digits.bytes().all(|digit| digit.is_ascii_digit());
-            if valid {
-                Ok(digits.to_owned())
-            } else {
-                Err(AnswerError::NumberMalformed)
-            }
-        }
-    }
-}
-
-fn decision_frame(
-    key: &SigningKey,
-    body: &push::DecisionBody,
-    passcode: Option<(&PushPasscode, &str)>,
-) -> push::AgentFrame {
-    let body = body.encode_to_vec();
-    let signature = signing::sign(key, Label::Decision, &body).to_vec();
-    let decision = push::Decision {
-        signed: Some(push::Signed { body, signature }),
-        passcode: passcode
-            .map(|(made, _)| made.passcode.expose().to_owned())
-            .unwrap_or_default(),
-        server_pin: passcode.map(|(_, pin)| pin.to_owned()).unwrap_or_default(),
-    };
-    push::AgentFrame {
-        frame: Some(push::agent_frame::Frame::Decision(decision)),
-    }
-}
-
-const fn wire_level(level: VerificationLevel) -> push::Level {
-    match level {
-        VerificationLevel::Click => push::Level::Click,
-        VerificationLevel::Pin => push::Level::Pin,
-        VerificationLevel::Finger => push::Level::Finger,
-        VerificationLevel::Tpm => push::Level::Tpm,
     }
 }

@@ -1,25 +1,20 @@
 //! A login request comes: believed? known? new? then shown.
 
-use core::time::Duration;
-
 use countersign_core::{
-    ids::{LoginRequestId, ServiceId},
-    login_request::{LoginRequest, NumberMatching, Phase, TTL, deadline},
-    signing::{self, Label},
+    ids::LoginRequestId,
+    login_origin::{LoginOrigin, login_origin},
+    login_request::{LoginRequest, NumberMatching, Phase, deadline},
     text,
     token::{PushPolicy, VerificationLevel},
 };
-use countersign_proto::{limits, push::v1 as push};
-use prost::Message as _;
-use sha2::{Digest as _, Sha256};
+use countersign_proto::limits;
 use tracing::{info, warn};
 
 use crate::{
     agent::{
         Agent,
-        autosend::Autosend,
-        ports::{Approval, LoginRequestNotice},
-        state::{Connection, Reported, Tracked},
+        ports::{Approval, Extent, LoginRequestNotice, ShownThere},
+        state::{Asked, Connection, Reported, Tracked},
     },
     vault::{
         EventKind, Recorded, RequestRow, RequestState, ServiceRow, TokenRow, TokenState, UnlockMode,
@@ -28,7 +23,7 @@ use crate::{
 
 /// Why a frame was dropped. Nothing of it is shown; the log says which kind.
 #[derive(Debug, thiserror::Error)]
-enum Disbelief {
+pub(super) enum Disbelief {
     #[error("the body is longer than {} bytes", limits::SIGNED_BODY)]
     TooLong,
     #[error("the signature is not the service's")]
@@ -50,27 +45,13 @@ enum Disbelief {
 }
 
 impl Agent {
-    /// One signed request from `service`'s stream.
-    pub(in crate::agent) async fn on_login_request(
+    /// A believed request: known? new? then durable, and shown.
+    pub(super) async fn admit(
         &self,
-        service: ServiceId,
-        signed: push::Signed,
-    ) {
-        if let Err(why) = self.admit(service, &signed).await {
-            warn!(%service, %why, "dropped a login request");
-        }
-    }
-
-    async fn admit(&self, service: ServiceId, signed: &push::Signed) -> Result<(), Disbelief> {
-        let record = self.service(service).await.ok_or(Disbelief::OtherService)?;
-        let body = verified_body(&record, signed)?;
-        let token = self
-            .token_of(&record, &body.serial)
-            .await
-            .ok_or(Disbelief::Token)?;
-        let hash = Sha256::digest(&signed.body).into();
-        let request = checked(service, &token, body, hash)?;
-
+        token: &TokenRow,
+        request: LoginRequest,
+    ) -> Result<(), Disbelief> {
+        let service = request.service;
         if let Some(phase) = self.already_tracked(&request)? {
             self.acknowledge(&request, phase).await;
             return Ok(());
@@ -94,14 +75,13 @@ impl Agent {
             // It can still be answered; only the history lacks it.
             Err(error) => warn!(%error, "a login request could not be recorded"),
         }
-        let token_autosend = token.autosend;
         self.track(request.clone(), received)?;
-        if self.autosend().await == Autosend::Off || token_autosend == Autosend::Off {
-            self.deny_by_rule(request.id).await;
+        if let Some(rule) = self.declining_rule(&request, token).await {
+            self.deny_by_rule(request.id, &rule).await;
             return Ok(());
         }
         info!(%service, id = %request.id, "a login request is pending");
-        self.show(request.id, &token).await;
+        self.show(request.id, token).await;
         let phase = self.phase(request.id).unwrap_or(Phase::Shown);
         self.acknowledge(&request, phase).await;
         Ok(())
@@ -128,14 +108,15 @@ impl Agent {
         received: countersign_core::time::UnixMillis,
     ) -> Result<(), Disbelief> {
         let id = request.id;
+        let own: Vec<_> = self.ports.network.addresses().into_iter().collect();
         let mut facts = self.state.facts();
         if facts.pending().len() >= limits::PENDING_REQUESTS {
             return Err(Disbelief::TooMany);
         }
-        let offset = facts
-            .services
-            .get(&request.service)
-            .and_then(Connection::offset_ms);
+        let connection = facts.services.get(&request.service);
+        let offset = connection.and_then(Connection::offset_ms);
+        let seen = connection.and_then(Connection::seen);
+        let origin = login_origin(&request.client_address, &own, seen);
         let age_ms = offset.map_or(0, |offset| {
             received.plus_ms(offset).since_ms(request.created)
         });
@@ -148,10 +129,13 @@ impl Agent {
         let tracked = Tracked {
             request,
             phase,
+            origin,
             received,
             deadline,
             detail: String::new(),
+            display_code: String::new(),
             reported: Reported::No,
+            asked: Asked::Yes,
         };
         facts.requests.insert(id, tracked);
         drop(facts);
@@ -162,11 +146,33 @@ impl Agent {
     /// Asks the user, or asks again with what has changed. Without a notification server the other ways remain.
     pub(in crate::agent) async fn show(&self, id: LoginRequestId, token: &TokenRow) {
         let cost = self.approval_cost(token).await;
-        let Some(notice) = self.notice(id, cost) else {
+        let Some(notice) = self.notice(id, cost, Extent::Short) else {
             return;
         };
         if let Err(error) = self.ports.notifications.ask(&notice).await {
             info!(%error, token = %token.name, "the login request could not be shown as a notification");
+        }
+    }
+
+    /// The user wants to read all of it.
+    pub(super) async fn show_details(&self, id: LoginRequestId) {
+        let token = {
+            let facts = self.state.facts();
+            let tracked = facts.requests.get(&id);
+            tracked
+                .filter(|tracked| tracked.phase.is_pending())
+                .map(|tracked| tracked.request.token)
+        };
+        let Some(token) = token else { return };
+        let Ok(token) = self.row(token).await else {
+            return;
+        };
+        let cost = self.approval_cost(&token).await;
+        let Some(notice) = self.notice(id, cost, Extent::Full) else {
+            return;
+        };
+        if let Err(error) = self.ports.notifications.ask(&notice).await {
+            info!(%error, "the details of a login request could not be shown");
         }
     }
 
@@ -186,31 +192,52 @@ impl Agent {
         }
     }
 
-    fn notice(&self, id: LoginRequestId, cost: Approval) -> Option<LoginRequestNotice> {
+    fn notice(
+        &self,
+        id: LoginRequestId,
+        cost: Approval,
+        extent: Extent,
+    ) -> Option<LoginRequestNotice> {
+        let asks = self.ports.pin_entry.program().is_some();
         let facts = self.state.facts();
         let others = facts.pending().len().saturating_sub(1);
         let tracked = facts.requests.get(&id)?;
         let request = &tracked.request;
         let mut notice = LoginRequestNotice {
             id,
+            service: facts.names.service(request.service),
+            token: facts.names.token(request.token),
+            question: request.question.clone(),
             resource: request.resource.clone(),
             user: request.user.clone(),
             client_address: request.client_address.clone(),
             place: request.place.clone(),
             program: request.program.clone(),
+            origin: tracked.origin,
             at: tracked.received,
             left: tracked.deadline.since(self.ports.clock.boot()),
-            approval: match (cost, request.matching) {
+            approval: match (cost, &request.matching) {
                 (Approval::VaultLocked, _) => Approval::VaultLocked,
-                (_, NumberMatching::Typed) => Approval::Number,
                 (cost, NumberMatching::Off) => cost,
+                (_, NumberMatching::Typed | NumberMatching::Chosen(_)) if asks => Approval::Number,
+                (_, NumberMatching::Typed | NumberMatching::Chosen(_)) => Approval::NumberTyped,
+            },
+            shown_there: match &request.matching {
+                NumberMatching::Off => ShownThere::Nothing,
+                NumberMatching::Typed => ShownThere::Number,
+                NumberMatching::Chosen(_) => ShownThere::Choice,
             },
             others,
+            extent,
         };
         if tracked.phase == Phase::Held {
             // Who stands before a locked screen reads nothing of it.
             notice.approval = Approval::SessionLocked;
+            notice.origin = LoginOrigin::Unknown;
             for text in [
+                &mut notice.service,
+                &mut notice.token,
+                &mut notice.question,
                 &mut notice.resource,
                 &mut notice.user,
                 &mut notice.client_address,
@@ -223,26 +250,8 @@ impl Agent {
         Some(notice)
     }
 
-    pub(super) async fn acknowledge(&self, request: &LoginRequest, phase: Phase) {
-        let kind = match phase {
-            Phase::Held => push::AckKind::Held,
-            Phase::Shown | Phase::Verifying | Phase::Decided(_) | Phase::Closed(_) => {
-                push::AckKind::Shown
-            }
-        };
-        let ack = push::Ack {
-            request_id: request.id.0.to_vec(),
-            kind: kind.into(),
-        };
-        let frame = push::AgentFrame {
-            frame: Some(push::agent_frame::Frame::Ack(ack)),
-        };
-        // Not connected any more: the gateway sends the request again at the next welcome.
-        self.ports.push.send(request.service, frame).await;
-    }
-
     /// The token of `service` with that serial, if it can still answer.
-    async fn token_of(&self, service: &ServiceRow, serial: &str) -> Option<TokenRow> {
+    pub(super) async fn token_of(&self, service: &ServiceRow, serial: &str) -> Option<TokenRow> {
         let tokens = self.rows().await.ok()?;
         tokens.into_iter().find(|token| {
             token.serial == serial
@@ -250,71 +259,6 @@ impl Agent {
                 && token.state == TokenState::Active
         })
     }
-}
-
-/// The body, once the service's key has signed exactly these bytes.
-fn verified_body(
-    record: &ServiceRow,
-    signed: &push::Signed,
-) -> Result<push::RequestBody, Disbelief> {
-    if signed.body.len() > limits::SIGNED_BODY {
-        return Err(Disbelief::TooLong);
-    }
-    let key = signing::public_from_spki_der(&record.identity_key)
-        .map_err(|_unusable| Disbelief::Signature)?;
-    signing::verify(&key, Label::Request, &signed.body, &signed.signature)
-        .map_err(|_wrong| Disbelief::Signature)?;
-    push::RequestBody::decode(signed.body.as_slice()).map_err(|_malformed| Disbelief::Malformed)
-}
-
-fn checked(
-    service: ServiceId,
-    token: &TokenRow,
-    body: push::RequestBody,
-    hash: [u8; 32],
-) -> Result<LoginRequest, Disbelief> {
-    if body.service_id.as_slice() != service.as_bytes() {
-        return Err(Disbelief::OtherService);
-    }
-    let texts = [
-        &body.serial,
-        &body.challenge,
-        &body.resource,
-        &body.user,
-        &body.client_address,
-        &body.place,
-        &body.program,
-        &body.transaction_id,
-    ];
-    if texts.iter().any(|text| text.len() > limits::REQUEST_TEXT) {
-        return Err(Disbelief::TextTooLong);
-    }
-    let matching = match body.match_mode() {
-        push::MatchMode::None => NumberMatching::Off,
-        push::MatchMode::Number => NumberMatching::Typed,
-        push::MatchMode::Unspecified => return Err(Disbelief::Malformed),
-    };
-    let ttl = Duration::from_millis(body.ttl_ms.into());
-    if !TTL.contains(&ttl) {
-        return Err(Disbelief::Ttl);
-    }
-    Ok(LoginRequest {
-        id: LoginRequestId::try_from(body.request_id.as_slice())
-            .map_err(|_wrong_length| Disbelief::Malformed)?,
-        service,
-        token: token.id,
-        serial: body.serial,
-        hash,
-        challenge: body.challenge,
-        resource: body.resource,
-        user: body.user,
-        client_address: body.client_address,
-        place: body.place,
-        program: body.program,
-        matching,
-        created: countersign_core::time::UnixMillis(body.created_ms),
-        ttl,
-    })
 }
 
 /// The longest text that the history keeps, in characters.
@@ -332,7 +276,7 @@ fn row(request: &LoginRequest, received: countersign_core::time::UnixMillis) -> 
         address: text::display(&request.client_address, KEPT),
         place: text::display(&request.place, KEPT),
         program: text::display(&request.program, KEPT),
-        number_required: request.matching == NumberMatching::Typed,
+        number_required: request.matching != NumberMatching::Off,
         created: request.created,
         received,
         ttl_ms: u32::try_from(request.ttl.as_millis()).unwrap_or(u32::MAX),
@@ -346,10 +290,15 @@ fn row(request: &LoginRequest, received: countersign_core::time::UnixMillis) -> 
 pub(super) fn summary(request: &LoginRequest) -> String {
     let user = text::display(&request.user, KEPT);
     let resource = text::display(&request.resource, KEPT);
-    if request.client_address.is_empty() {
+    let who = if user.is_empty() {
+        resource
+    } else {
         format!("{user} at {resource}")
+    };
+    if request.client_address.is_empty() {
+        who
     } else {
         let address = text::display(&request.client_address, KEPT);
-        format!("{user} at {resource}, from {address}")
+        format!("{who}, from {address}")
     }
 }

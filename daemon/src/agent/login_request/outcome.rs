@@ -4,7 +4,6 @@ use countersign_core::{
     ids::{LoginRequestId, ServiceId},
     login_request::{Closing, LoginRequest, Phase, Verdict},
 };
-use countersign_proto::push::v1 as push;
 use tracing::{info, warn};
 
 use super::{arrival::summary, view::state_of};
@@ -14,7 +13,7 @@ use crate::{
         caller::Caller,
         explain::sentence,
         ports::{NoticeChoice, NoticedOutcome, OutcomeNotice},
-        state::Reported,
+        state::{Asked, Reported},
     },
     vault::{EventKind, Vault},
 };
@@ -22,81 +21,53 @@ use crate::{
 /// How long an ended request stays at hand before only the history has it.
 const KEPT_ENDED: usize = 64;
 
+/// A request, as its end found it.
+struct Settled {
+    before: Phase,
+    after: Phase,
+    request: LoginRequest,
+    reported: Reported,
+    asked: Asked,
+    detail: String,
+}
+
+/// The service's last word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    /// How the request ended, and why where that needs saying.
+    Ended(Closing, &'static str),
+    /// A report was taken.
+    Reported,
+}
+
 impl Agent {
-    /// The service says what became of a decision or report.
-    pub(in crate::agent) async fn on_outcome(&self, service: ServiceId, outcome: push::Outcome) {
-        let Ok(id) = LoginRequestId::try_from(outcome.request_id.as_slice()) else {
-            return;
-        };
+    /// The service says what became of an answer or report.
+    pub(super) async fn on_outcome(&self, service: ServiceId, id: LoginRequestId, word: Word) {
         if !self.asked_by(service, id).await {
             warn!(%service, %id, "an outcome for another service's login request was dropped");
             return;
         }
-        let (closing, detail) = match outcome.result() {
-            push::Result::Reported => {
-                self.close_report(id).await;
-                return;
+        match word {
+            Word::Reported => self.close_report(id).await,
+            Word::Ended(closing, detail) => {
+                info!(%service, %id, ?closing, "a login request ended");
+                self.close(id, closing, detail).await;
             }
-            push::Result::Approved => (Closing::Approved, ""),
-            push::Result::LoggedIn => (Closing::LoggedIn, ""),
-            push::Result::Denied => (Closing::Denied, ""),
-            push::Result::Expired => (Closing::Expired, "the answer came too late"),
-            push::Result::Cancelled => (Closing::Cancelled, "the service took it back"),
-            push::Result::RefusedPasscode => {
-                (Closing::Refused, "the service did not accept the passcode")
-            }
-            push::Result::RefusedServerPin => (
-                Closing::Refused,
-                "the service did not accept the server PIN",
-            ),
-            push::Result::RefusedLevel => (
-                Closing::Refused,
-                "the service asks for a stronger verification than was given",
-            ),
-            push::Result::RefusedNumber => (
-                Closing::Refused,
-                "the number was not the one on the login page; it counts as a denial",
-            ),
-            push::Result::RefusedSignature => (
-                Closing::Refused,
-                "the service did not recognise this device",
-            ),
-            push::Result::RefusedToken => (
-                Closing::Refused,
-                "the token is suspended, locked or revoked at the service",
-            ),
-            push::Result::UnknownRequest => (
-                Closing::Refused,
-                "the service does not know this request any more",
-            ),
-            push::Result::Unspecified => return,
-        };
-        info!(%service, %id, ?closing, "a login request ended");
-        self.close(id, closing, detail).await;
+        }
     }
 
     /// The service takes a request back, or somebody answered on another device.
-    pub(in crate::agent) async fn on_cancel(&self, service: ServiceId, cancel: push::Cancel) {
-        let Ok(id) = LoginRequestId::try_from(cancel.request_id.as_slice()) else {
-            return;
-        };
+    pub(super) async fn on_cancel(
+        &self,
+        service: ServiceId,
+        id: LoginRequestId,
+        closing: Closing,
+        detail: &str,
+    ) {
         if !self.asked_by(service, id).await {
             warn!(%service, %id, "a cancel of another service's login request was dropped");
             return;
         }
-        let (closing, detail) = match cancel.reason() {
-            push::CancelReason::Expired => (Closing::Expired, "nobody answered in time"),
-            push::CancelReason::AnsweredElsewhere => {
-                (Closing::Cancelled, "it was answered on another device")
-            }
-            push::CancelReason::ByAdministrator => {
-                (Closing::Cancelled, "an administrator took it back")
-            }
-            push::CancelReason::ByResource | push::CancelReason::Unspecified => (
-                Closing::Cancelled,
-                "the login was given up at the login page",
-            ),
-        };
         // A decision under way gets an outcome of its own.
         if self.phase(id).is_some_and(Phase::is_pending) {
             self.close(id, closing, detail).await;
@@ -138,10 +109,19 @@ impl Agent {
     }
 
     async fn close(&self, id: LoginRequestId, closing: Closing, detail: &str) {
-        let Some((before, after, request, reported)) = self.settle(id, closing, detail) else {
+        let Some(Settled {
+            before,
+            after,
+            request,
+            reported,
+            asked,
+            detail,
+        }) = self.settle(id, closing, detail)
+        else {
             self.close_stored(id, closing, detail).await;
             return;
         };
+        let detail = detail.as_str();
         if before == after {
             return;
         }
@@ -154,8 +134,12 @@ impl Agent {
         let name = self.token_name(Some(request.token)).await;
         let line = match closing {
             Closing::LoggedIn => format!("logged in: {}", summary(&request)),
-            Closing::Approved | Closing::Denied => summary(&request),
-            Closing::Expired | Closing::Cancelled | Closing::Refused => {
+            Closing::Approved | Closing::Denied if detail.is_empty() => summary(&request),
+            Closing::Approved
+            | Closing::Denied
+            | Closing::Expired
+            | Closing::Cancelled
+            | Closing::Refused => {
                 format!("{detail}: {}", summary(&request))
             }
         };
@@ -167,7 +151,9 @@ impl Agent {
             warn!(%id, %error, "how a login request ended could not be recorded");
         }
         self.changed(id);
-        self.tell(&request, before, closing, detail, reported).await;
+        if asked == Asked::Yes {
+            self.tell(&request, before, closing, detail, reported).await;
+        }
     }
 
     /// The end of a request that was answered before a restart: only the history knows it.
@@ -180,25 +166,22 @@ impl Agent {
         }
     }
 
-    fn settle(
-        &self,
-        id: LoginRequestId,
-        closing: Closing,
-        detail: &str,
-    ) -> Option<(Phase, Phase, LoginRequest, Reported)> {
+    fn settle(&self, id: LoginRequestId, closing: Closing, detail: &str) -> Option<Settled> {
         let mut facts = self.state.facts();
         let tracked = facts.requests.get_mut(&id)?;
         let before = tracked.phase;
         tracked.phase = before.close(closing);
-        if tracked.phase != before {
+        if tracked.phase != before && !detail.is_empty() {
             detail.clone_into(&mut tracked.detail);
         }
-        let settled = (
+        let settled = Settled {
             before,
-            tracked.phase,
-            tracked.request.clone(),
-            tracked.reported,
-        );
+            after: tracked.phase,
+            request: tracked.request.clone(),
+            reported: tracked.reported,
+            asked: tracked.asked,
+            detail: tracked.detail.clone(),
+        };
         while facts.requests.len() > KEPT_ENDED {
             let oldest = facts
                 .requests
@@ -277,6 +260,7 @@ impl Agent {
             NoticeChoice::Approve => AnswerWish::Approve { number: None },
             NoticeChoice::Deny => AnswerWish::Deny,
             NoticeChoice::Report => AnswerWish::Report,
+            NoticeChoice::Details => return self.show_details(id).await,
             NoticeChoice::Dismissed => return,
         };
         let caller = Caller::default();

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use countersign_core::{
     ids::LoginRequestId,
+    login_origin::LoginOrigin,
     login_request::{Closing, NumberMatching, Phase},
     text,
     time::UnixMillis,
@@ -53,8 +54,14 @@ pub struct RequestView {
     pub detail: String,
     /// "It wasn't me!" was said.
     pub reported: bool,
-    /// Is a number asked?
+    /// What is given with the approval; choices are display-safe.
     pub matching: NumberMatching,
+    /// The login's address beside this computer's.
+    pub origin: LoginOrigin,
+    /// The service's own words about it; may be empty.
+    pub question: String,
+    /// What is typed on the login page after the approval; may be empty.
+    pub display_code: String,
 }
 
 /// Where a login request stands.
@@ -86,10 +93,19 @@ impl Standing {
 }
 
 impl RequestView {
-    /// Must the user type the number that the resource shows?
+    /// Must the user give what the resource shows?
     #[must_use]
     pub const fn number_required(&self) -> bool {
-        matches!(self.matching, NumberMatching::Typed)
+        !matches!(self.matching, NumberMatching::Off)
+    }
+
+    /// What the user picks from; empty where nothing is picked.
+    #[must_use]
+    pub fn choices(&self) -> &[String] {
+        match &self.matching {
+            NumberMatching::Chosen(choices) => choices,
+            NumberMatching::Off | NumberMatching::Typed => &[],
+        }
     }
 }
 
@@ -166,7 +182,10 @@ impl Agent {
             standing: standing(tracked.phase),
             detail: tracked.detail.clone(),
             reported: tracked.reported == Reported::Yes,
-            matching: request.matching,
+            matching: shown_matching(&request.matching),
+            origin: tracked.origin,
+            question: text::display(&request.question, SHOWN),
+            display_code: tracked.display_code.clone(),
         }
     }
 
@@ -199,6 +218,20 @@ impl Agent {
             detail: row.detail,
             reported: row.reported,
             matching: NumberMatching::Off,
+            origin: LoginOrigin::Unknown,
+            question: String::new(),
+            display_code: String::new(),
+        }
+    }
+}
+
+fn shown_matching(matching: &NumberMatching) -> NumberMatching {
+    match matching {
+        NumberMatching::Off => NumberMatching::Off,
+        NumberMatching::Typed => NumberMatching::Typed,
+        NumberMatching::Chosen(choices) => {
+            let shown = choices.iter().map(|choice| text::display(choice, SHOWN));
+            NumberMatching::Chosen(shown.collect())
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The agent's types and the wire's: only here do they meet.
 
 use countersign_core::{
+    login_origin::LoginOrigin,
     login_request::Closing,
+    login_rules::Block,
     otp::{OtpKind, OtpMode},
     pin::PinRules,
     pskc::PinPolicy,
@@ -20,12 +22,13 @@ use crate::{
         enrollment::{EnrollmentKind, EnrollmentPreview},
         explain::Explain,
         login_request::{RequestView, Standing},
+        login_rules::{self, RuleError},
         status::{SessionStanding, Status as AgentStatus},
         verification::Biometric,
     },
     config::VaultKey,
     hardening,
-    vault::{Event, Slot, SlotId, TokenRow, UnlockMode, VaultState},
+    vault::{BlockId, BlockRow, Event, Slot, SlotId, TokenRow, UnlockMode, VaultState},
 };
 
 /// The gRPC error of a refusal.
@@ -160,6 +163,7 @@ pub(super) fn status(agent: &Agent, status: AgentStatus) -> wire::StatusReply {
             .map_or(wire::UnlockMode::Unspecified, unlock_mode)
             .into(),
         autosend: status.autosend == Autosend::On,
+        muted_until: status.muted_until.map(seconds),
         tokens: count(status.tokens),
         pending: count(status.pending),
         services: services.collect(),
@@ -188,7 +192,7 @@ fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-const fn seconds(time: countersign_core::time::UnixMillis) -> i64 {
+pub(super) const fn seconds(time: countersign_core::time::UnixMillis) -> i64 {
     time.0.div_euclid(1000)
 }
 
@@ -284,6 +288,7 @@ pub(super) fn token(agent: &Agent, row: TokenRow, service: String) -> wire::Toke
 
 pub(super) fn login_request(view: RequestView) -> wire::LoginRequest {
     let number_required = view.number_required();
+    let choices = view.choices().to_vec();
     wire::LoginRequest {
         id: view.id.to_string(),
         token: view.token,
@@ -309,7 +314,48 @@ pub(super) fn login_request(view: RequestView) -> wire::LoginRequest {
         detail: view.detail,
         reported: view.reported,
         number_required,
+        origin: match view.origin {
+            LoginOrigin::Unknown => wire::LoginOrigin::Unknown,
+            LoginOrigin::ThisComputer => wire::LoginOrigin::ThisComputer,
+            LoginOrigin::SameNetwork => wire::LoginOrigin::SameNetwork,
+            LoginOrigin::OtherAddress => wire::LoginOrigin::OtherAddress,
+        }
+        .into(),
+        question: view.question,
+        choices,
+        display_code: view.display_code,
     }
+}
+
+pub(super) fn block(row: &BlockRow) -> wire::Block {
+    wire::Block {
+        id: row.id.0.to_string(),
+        kind: wire::BlockKind::from(row.kind()).into(),
+        value: login_rules::shown(&row.block),
+        created: seconds(row.created),
+    }
+}
+
+/// A rule as a client writes it.
+pub(super) fn wanted_block(request: &wire::AddBlockRequest) -> Result<Block, Status> {
+    let wanted = match request.kind() {
+        wire::BlockKind::Resource => Block::resource(&request.value),
+        wire::BlockKind::Address => Block::address(&request.value),
+        wire::BlockKind::Unspecified => {
+            return Err(Reason::Usage.status("say whether a resource or an address is blocked", ""));
+        }
+    };
+    wanted.map_err(|error| refusal(&RuleError::from(error)))
+}
+
+/// A rule's number as a client writes it.
+pub(super) fn block_id(text: &str) -> Result<BlockId, Status> {
+    text.parse().map(BlockId).map_err(|_malformed| {
+        Reason::BlockUnknown.status(
+            "there is no such rule",
+            "`countersign block list` shows them all",
+        )
+    })
 }
 
 pub(super) fn event(row: Event) -> wire::Event {

@@ -1,5 +1,6 @@
 //! One method a call: check bounds, call the story, convert.
 
+use core::time::Duration;
 use std::{pin::Pin, sync::Arc};
 
 use countersign_core::{recovery_code::RecoveryCode, secret::SecretBytes, token::PinAsking};
@@ -14,8 +15,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Request, Response, Status};
 
 use super::convert::{
-    enrollment_preview, event, login_request, otp_kind, refusal, refusal_of_pin,
-    requested_vault_key, slot, slot_id, token, unlock_mode, vault_key, wanted_unlock,
+    block, block_id, enrollment_preview, event, login_request, otp_kind, refusal, refusal_of_pin,
+    requested_vault_key, seconds, slot, slot_id, token, unlock_mode, vault_key, wanted_block,
+    wanted_unlock,
 };
 use crate::{
     agent::{
@@ -510,6 +512,50 @@ impl agent_server::Agent for AgentService {
             .await;
         changed.map_err(|error| refusal(&error))?;
         Ok(Response::new(wire::SetAutosendReply {}))
+    }
+
+    async fn mute_login_requests(
+        &self,
+        request: Request<wire::MuteLoginRequestsRequest>,
+    ) -> Result<Response<wire::MuteLoginRequestsReply>, Status> {
+        let span = Duration::from_secs(request.get_ref().seconds.into());
+        let muted = self.agent.mute(span).await;
+        let until = muted.map_err(|error| refusal(&error))?;
+        Ok(Response::new(wire::MuteLoginRequestsReply {
+            muted_until: until.map(seconds),
+        }))
+    }
+
+    async fn list_blocks(
+        &self,
+        _request: Request<wire::ListBlocksRequest>,
+    ) -> Result<Response<wire::ListBlocksReply>, Status> {
+        let blocks = self.agent.blocks().await.map_err(|error| refusal(&error))?;
+        Ok(Response::new(wire::ListBlocksReply {
+            blocks: blocks.iter().map(block).collect(),
+        }))
+    }
+
+    async fn add_block(
+        &self,
+        request: Request<wire::AddBlockRequest>,
+    ) -> Result<Response<wire::AddBlockReply>, Status> {
+        let wanted = wanted_block(request.get_ref())?;
+        let added = self.agent.add_block(wanted).await;
+        let added = added.map_err(|error| refusal(&error))?;
+        Ok(Response::new(wire::AddBlockReply {
+            block: Some(block(&added)),
+        }))
+    }
+
+    async fn remove_block(
+        &self,
+        request: Request<wire::RemoveBlockRequest>,
+    ) -> Result<Response<wire::RemoveBlockReply>, Status> {
+        let id = block_id(&request.get_ref().id)?;
+        let removed = self.agent.remove_block(id).await;
+        removed.map_err(|error| refusal(&error))?;
+        Ok(Response::new(wire::RemoveBlockReply {}))
     }
 
     async fn list_events(

@@ -333,6 +333,7 @@ impl Listener {
             Action::Approve => NoticeChoice::Approve,
             Action::Deny => NoticeChoice::Deny,
             Action::Report => NoticeChoice::Report,
+            Action::Details => NoticeChoice::Details,
             Action::Later | Action::Own => NoticeChoice::Dismissed,
         };
         self.say(request, choice).await;

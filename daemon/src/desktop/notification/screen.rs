@@ -110,8 +110,10 @@ impl Screen {
 mod tests {
     use core::time::Duration;
 
+    use countersign_core::login_origin::LoginOrigin;
+
     use super::*;
-    use crate::agent::ports::Approval;
+    use crate::agent::ports::{Approval, Extent, ShownThere};
 
     const REQUEST: LoginRequestId = LoginRequestId([1; 16]);
 
@@ -119,15 +121,21 @@ mod tests {
         Question {
             notice: LoginRequestNotice {
                 id: REQUEST,
+                service: String::new(),
+                token: String::new(),
+                question: String::new(),
                 resource: String::new(),
                 user: String::new(),
                 client_address: String::new(),
                 place: String::new(),
                 program: String::new(),
+                origin: LoginOrigin::Unknown,
                 at: UnixMillis(0),
                 left: Duration::ZERO,
                 approval: Approval::Click,
+                shown_there: ShownThere::Nothing,
                 others: 0,
+                extent: Extent::Short,
             },
             until: UnixMillis(0),
         }

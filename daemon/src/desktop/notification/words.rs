@@ -1,11 +1,11 @@
 //! What a notification says. Short and calm; enough to decide by; no passcode, no secret; safe for any server.
 
-use countersign_core::{ids::LoginRequestId, text, time::UnixMillis};
+use countersign_core::{ids::LoginRequestId, login_origin::LoginOrigin, text, time::UnixMillis};
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::screen::Features;
 use crate::agent::ports::{
-    Approval, FingerHint, LoginRequestNotice, NoticedOutcome, OutcomeNotice,
+    Approval, Extent, FingerHint, LoginRequestNotice, NoticedOutcome, OutcomeNotice, ShownThere,
 };
 
 /// The longest foreign text of one field, in characters.
@@ -49,6 +49,7 @@ impl Tone {
 pub(super) enum Action {
     Deny,
     Approve,
+    Details,
     Later,
     Report,
     Own,
@@ -59,6 +60,7 @@ impl Action {
         match self {
             Self::Deny => "deny",
             Self::Approve => "approve",
+            Self::Details => "details",
             Self::Later => "later",
             Self::Report => "report",
             Self::Own => "own",
@@ -69,6 +71,7 @@ impl Action {
         match self {
             Self::Deny => "Deny",
             Self::Approve => "Approve",
+            Self::Details => "Details",
             Self::Later => "Not now",
             Self::Report => "It wasn't me!",
             Self::Own => "It was me",
@@ -91,9 +94,12 @@ pub(super) fn question(
         return held();
     }
     let mut body = Body::new(features);
-    body.foreign(&who(notice));
-    if !notice.program.is_empty() {
-        body.foreign(&format!("With {}", shown(&notice.program)));
+    if !notice.question.is_empty() {
+        body.foreign(&shown(&notice.question));
+    }
+    match notice.extent {
+        Extent::Short => short(notice, &mut body),
+        Extent::Full => full(notice, &mut body),
     }
     body.own(&format!(
         "Asked at {} · answer by {}",
@@ -105,7 +111,9 @@ pub(super) fn question(
     let approve = format!("countersign approve {which}");
     // Said in words as well: a server may take actions and show no buttons.
     let offered: &[Action] = match notice.approval {
-        Approval::Click | Approval::Verified | Approval::Unlocked if !features.actions => {
+        Approval::Click | Approval::Verified | Approval::Unlocked | Approval::Number
+            if !features.actions && notice.shown_there == ShownThere::Nothing =>
+        {
             body.command("If you are logging in right now, run", &approve);
             body.command("If not, run", &format!("countersign deny {which}"));
             &[]
@@ -113,24 +121,45 @@ pub(super) fn question(
         Approval::Click => {
             body.own("Approve only if you are logging in right now.");
             body.command("Answer here, or run", &approve);
-            &[Action::Deny, Action::Approve]
+            &[Action::Deny, Action::Approve, Action::Details]
         }
-        Approval::Number => {
-            body.own("The page that you log in to shows a number.");
+        Approval::Number if features.actions => {
+            body.own(there(notice.shown_there));
+            body.own(
+                "You are asked for it after Approve. Approve only if you are logging in right now.",
+            );
+            &[Action::Deny, Action::Approve, Action::Details]
+        }
+        Approval::Number | Approval::NumberTyped => {
+            body.own(there(notice.shown_there));
             body.command("To approve, run", &format!("{approve} --number N"));
-            &[Action::Deny, Action::Later]
+            &[Action::Deny, Action::Details]
         }
         Approval::Verified | Approval::Unlocked => {
             body.own("Approve only if you are logging in right now. Your finger or PIN is asked for next.");
             body.command("Answer here, or run", &approve);
-            &[Action::Deny, Action::Approve]
+            &[Action::Deny, Action::Approve, Action::Details]
         }
         Approval::SessionLocked => &[],
         Approval::VaultLocked => {
             body.own("Countersign is locked. Denying works all the same.");
             body.command("To approve, first run", "countersign unlock");
-            &[Action::Deny, Action::Later]
+            &[Action::Deny, Action::Details]
         }
+    };
+    // All of it is said already: nothing more to ask for.
+    let offered: Vec<Action> = match notice.extent {
+        Extent::Short => offered.to_vec(),
+        Extent::Full => offered
+            .iter()
+            .map(|action| {
+                if *action == Action::Details {
+                    Action::Later
+                } else {
+                    *action
+                }
+            })
+            .collect(),
     };
     match notice.others {
         0 => {}
@@ -140,7 +169,7 @@ pub(super) fn question(
     Words {
         summary: summary(&format!("Log in to {}?", shown(&notice.resource))),
         body: body.lines.join("\n"),
-        actions: actions(offered, features),
+        actions: actions(&offered, features),
         tone: Tone::Question,
     }
 }
@@ -175,16 +204,65 @@ pub(super) const fn hint(hint: FingerHint) -> (&'static str, &'static str) {
     }
 }
 
-/// "alice · from 203.0.113.7 (Vienna)"
-fn who(notice: &LoginRequestNotice) -> String {
-    let user = shown(&notice.user);
+/// What one decides by.
+fn short(notice: &LoginRequestNotice, body: &mut Body) {
+    let who: Vec<String> = [shown(&notice.user), from(notice)]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect();
+    if !who.is_empty() {
+        body.foreign(&who.join(" · "));
+    }
+    if !notice.program.is_empty() {
+        body.foreign(&format!("With {}", shown(&notice.program)));
+    }
+}
+
+/// All of it, a line each.
+fn full(notice: &LoginRequestNotice, body: &mut Body) {
+    let id = notice.id.to_string();
+    for (name, text) in [
+        ("User", notice.user.as_str()),
+        ("From", &from(notice)),
+        ("Address", &notice.client_address),
+        ("Place", &notice.place),
+        ("With", &notice.program),
+        ("Service", &notice.service),
+        ("Token", &notice.token),
+        ("Request", &id),
+    ] {
+        if !text.is_empty() {
+            body.foreign(&format!("{name}: {}", shown(text)));
+        }
+    }
+}
+
+/// "from another address: 203.0.113.7 (Vienna)". Where it comes from beside this computer is said first: it is what an
+/// attacker cannot choose.
+fn from(notice: &LoginRequestNotice) -> String {
     let address = shown(&notice.client_address);
     let place = shown(&notice.place);
-    match (address.is_empty(), place.is_empty()) {
-        (true, true) => user,
-        (true, false) => format!("{user} · from {place}"),
-        (false, true) => format!("{user} · from {address}"),
-        (false, false) => format!("{user} · from {address} ({place})"),
+    let there = match (address.is_empty(), place.is_empty()) {
+        (true, true) => String::new(),
+        (true, false) => place,
+        (false, true) => address,
+        (false, false) => format!("{address} ({place})"),
+    };
+    match notice.origin {
+        LoginOrigin::Unknown if there.is_empty() => there,
+        LoginOrigin::Unknown => format!("from {there}"),
+        LoginOrigin::ThisComputer => "from this computer".to_owned(),
+        LoginOrigin::SameNetwork => format!("from your network: {there}"),
+        LoginOrigin::OtherAddress => format!("from another address: {there}"),
+    }
+}
+
+/// What is to be read off the page.
+const fn there(shown_there: ShownThere) -> &'static str {
+    match shown_there {
+        ShownThere::Nothing => "",
+        ShownThere::Number => "The page that you log in to shows a number.",
+        ShownThere::Choice => "The page that you log in to shows which choice is right.",
     }
 }
 
@@ -195,15 +273,17 @@ pub(super) fn outcome(notice: &OutcomeNotice, features: Features) -> Words {
     let mut body = Body::new(features);
     let (title, offered, tone): (String, &[Action], Tone) = match &notice.outcome {
         NoticedOutcome::Approved => {
-            body.foreign(&format!("{user} at {resource}"));
+            body.foreign(&at(&user, &resource));
             ("Login approved".to_owned(), &[], Tone::News)
         }
         NoticedOutcome::LoggedIn => {
-            body.foreign(&format!("as {user}"));
+            if !user.is_empty() {
+                body.foreign(&format!("as {user}"));
+            }
             (format!("Logged in to {resource}"), &[], Tone::News)
         }
         NoticedOutcome::Denied => {
-            body.foreign(&format!("{user} was not let in to {resource}."));
+            body.foreign(&not_let_in(&user, &resource));
             body.own("If it was not you, somebody may know your password.");
             let report = format!("countersign deny {} --report", short_id(notice.id));
             let when = if features.actions {
@@ -224,12 +304,13 @@ pub(super) fn outcome(notice: &OutcomeNotice, features: Features) -> Words {
             ("Login denied and reported".to_owned(), &[], Tone::FollowUp)
         }
         NoticedOutcome::Expired => {
-            body.foreign(&format!("{user} was not let in to {resource}."));
+            body.foreign(&not_let_in(&user, &resource));
             ("Login request not answered".to_owned(), &[], Tone::News)
         }
         NoticedOutcome::Cancelled => {
             body.foreign(&format!(
-                "{user} at {resource}: there is nothing to answer."
+                "{}: there is nothing to answer.",
+                at(&user, &resource)
             ));
             ("Login request withdrawn".to_owned(), &[], Tone::News)
         }
@@ -243,6 +324,23 @@ pub(super) fn outcome(notice: &OutcomeNotice, features: Features) -> Words {
         body: body.lines.join("\n"),
         actions: actions(offered, features),
         tone,
+    }
+}
+
+/// A service may not say which user it is about.
+fn at(user: &str, resource: &str) -> String {
+    if user.is_empty() {
+        resource.to_owned()
+    } else {
+        format!("{user} at {resource}")
+    }
+}
+
+fn not_let_in(user: &str, resource: &str) -> String {
+    if user.is_empty() {
+        format!("Nobody was let in to {resource}.")
+    } else {
+        format!("{user} was not let in to {resource}.")
     }
 }
 

@@ -12,7 +12,7 @@ use tonic::{Code, Status, Streaming};
 use tracing::debug;
 use url::Url;
 
-use super::{Outgoing, keeper::Ended};
+use super::{Frames, Open, keeper::Ended};
 use crate::{
     agent::ports::{ChannelProfile, HelloSigner, Input, PushInput, TransportError},
     push::{
@@ -33,18 +33,18 @@ pub(super) struct Conversation<'a> {
     pub(super) profile: &'a ChannelProfile,
     pub(super) inputs: &'a mpsc::Sender<Input>,
     pub(super) signer: &'a dyn HelloSigner,
-    pub(super) outgoing: &'a Outgoing,
+    pub(super) outgoing: &'a Frames,
 }
 
 impl Conversation<'_> {
     /// Connects, greets, and relays until the stream ends.
     pub(super) async fn hold(&self) -> Ended {
-        let (mut incoming, welcome, outgoing) = match self.begin().await {
+        let (mut incoming, welcome, open) = match self.begin().await {
             Ok(begun) => begun,
             Err(ended) => return ended,
         };
         // Open before the agent hears of it: its first act is to send what was left over.
-        self.outgoing.set(Some(outgoing));
+        self.outgoing.set(Some(open));
         debug!(service = %self.profile.service, "welcomed");
         let mut input = PushInput::Welcome(welcome);
         loop {
@@ -72,6 +72,7 @@ impl Conversation<'_> {
             .await
             .map_err(|error| failed(&error))?;
         let exporter = connected.exporter;
+        let local = connected.local;
         let mut client = http2::client(&url, connected.stream)
             .await
             .map_err(|error| failed(&error))?;
@@ -88,7 +89,11 @@ impl Conversation<'_> {
         let (incoming, welcome) = timeout(GREETING, greeting)
             .await
             .map_err(|_late| Ended::Failed("the service does not answer".to_owned()))??;
-        Ok((incoming, welcome, outgoing))
+        let open = Open {
+            frames: outgoing,
+            local,
+        };
+        Ok((incoming, welcome, open))
     }
 
     /// The gateway's challenge in, the signed hello out.
@@ -132,7 +137,7 @@ impl Conversation<'_> {
 
 type Incoming = Streaming<push::GatewayFrame>;
 /// The gateway's frames, its welcome, and the way for ours.
-type Begun = (Incoming, push::Welcome, mpsc::Sender<push::AgentFrame>);
+type Begun = (Incoming, push::Welcome, Open);
 
 /// Comes next or not at all: nothing is sent to a gateway that has not accepted the hello.
 async fn welcome(incoming: &mut Incoming) -> Result<push::Welcome, Ended> {

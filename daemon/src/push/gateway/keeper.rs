@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{Outgoing, conversation::Conversation};
+use super::{Frames, conversation::Conversation};
 use crate::{
     agent::ports::{ChannelProfile, HelloSigner, Input, PushInput},
     push::backoff,
@@ -24,7 +24,7 @@ pub(super) struct Keeper {
     pub(super) profile: ChannelProfile,
     pub(super) inputs: mpsc::Sender<Input>,
     pub(super) signer: Arc<dyn HelloSigner>,
-    pub(super) outgoing: Outgoing,
+    pub(super) outgoing: Frames,
     pub(super) reconnect: Arc<Notify>,
 }
 

@@ -17,15 +17,21 @@ const POOR: Features = Features {
 fn notice() -> LoginRequestNotice {
     LoginRequestNotice {
         id: LoginRequestId([7; 16]),
+        service: "Example".to_owned(),
+        token: "Work".to_owned(),
+        question: String::new(),
         resource: "Example Portal".to_owned(),
         user: "alice".to_owned(),
+        origin: LoginOrigin::OtherAddress,
         client_address: "203.0.113.7".to_owned(),
         place: "Vienna".to_owned(),
         program: "Firefox on Linux".to_owned(),
         at: UnixMillis(1_700_000_000_000),
         left: Duration::from_mins(1),
         approval: Approval::Click,
+        shown_there: ShownThere::Nothing,
         others: 0,
+        extent: Extent::Short,
     }
 }
 
@@ -66,20 +72,24 @@ fn a_question_says_who_where_and_until_when() {
     assert_eq!(
         words.body,
         format!(
-            "alice · from 203.0.113.7 (Vienna)\n\
+            "alice · from another address: 203.0.113.7 (Vienna)\n\
              With Firefox on Linux\n\
              Asked at {asked} · answer by {until}\n\
              Approve only if you are logging in right now.\n\
              Answer here, or run: <i>countersign approve 07070707</i>"
         )
     );
-    assert_eq!(words.actions, [Action::Deny, Action::Approve]);
+    assert_eq!(
+        words.actions,
+        [Action::Deny, Action::Approve, Action::Details]
+    );
     assert_eq!(words.tone, Tone::Question);
 }
 
 #[test]
 fn what_is_not_known_leaves_no_hole() {
     let bare = LoginRequestNotice {
+        origin: LoginOrigin::Unknown,
         client_address: String::new(),
         place: String::new(),
         program: String::new(),
@@ -100,7 +110,10 @@ fn what_is_not_known_leaves_no_hole() {
 fn without_buttons_the_text_says_what_to_run() {
     for (approval, command) in [
         (Approval::Click, "countersign approve 07070707"),
-        (Approval::Number, "countersign approve 07070707 --number N"),
+        (
+            Approval::NumberTyped,
+            "countersign approve 07070707 --number N",
+        ),
         (Approval::VaultLocked, "countersign unlock"),
     ] {
         for features in [RICH, POOR] {
@@ -134,15 +147,94 @@ fn there_is_never_one_action_alone_and_approve_is_never_first() {
 
 #[test]
 fn only_a_click_that_can_approve_is_offered_as_one() {
-    for approval in [Approval::Number, Approval::VaultLocked] {
+    for approval in [Approval::NumberTyped, Approval::VaultLocked] {
         let notice = LoginRequestNotice {
             approval,
+            shown_there: ShownThere::Number,
             ..notice()
         };
-        assert_eq!(asked(&notice, RICH).actions, [Action::Deny, Action::Later]);
+        assert_eq!(
+            asked(&notice, RICH).actions,
+            [Action::Deny, Action::Details]
+        );
     }
     for outcome in every_outcome() {
         assert!(!told(outcome, RICH).actions.contains(&Action::Approve));
+    }
+}
+
+#[test]
+fn where_it_comes_from_is_told_apart() {
+    for (origin, said) in [
+        (LoginOrigin::ThisComputer, "alice · from this computer\n"),
+        (
+            LoginOrigin::SameNetwork,
+            "alice · from your network: 203.0.113.7 (Vienna)\n",
+        ),
+        (
+            LoginOrigin::OtherAddress,
+            "alice · from another address: 203.0.113.7 (Vienna)\n",
+        ),
+        (LoginOrigin::Unknown, "alice · from 203.0.113.7 (Vienna)\n"),
+    ] {
+        let notice = LoginRequestNotice { origin, ..notice() };
+        let body = asked(&notice, RICH).body;
+        assert!(body.starts_with(said), "{body}");
+    }
+}
+
+#[test]
+fn the_details_say_all_of_it_and_offer_no_details() {
+    let notice = LoginRequestNotice {
+        extent: Extent::Full,
+        question: "Log in from {client_ip}?".to_owned(),
+        ..notice()
+    };
+    let words = asked(&notice, RICH);
+    let lines: Vec<_> = words.body.lines().take(9).collect();
+    assert_eq!(
+        lines,
+        [
+            "Log in from {client_ip}?",
+            "User: alice",
+            "From: from another address: 203.0.113.7 (Vienna)",
+            "Address: 203.0.113.7",
+            "Place: Vienna",
+            "With: Firefox on Linux",
+            "Service: Example",
+            "Token: Work",
+            "Request: 07070707070707070707070707070707",
+        ]
+    );
+    assert_eq!(
+        words.actions,
+        [Action::Deny, Action::Approve, Action::Later]
+    );
+}
+
+#[test]
+fn what_the_page_shows_is_asked_for_after_the_click_or_typed() {
+    for (shown_there, said) in [
+        (ShownThere::Number, "shows a number"),
+        (ShownThere::Choice, "shows which choice is right"),
+    ] {
+        let number = |approval| LoginRequestNotice {
+            approval,
+            shown_there,
+            ..notice()
+        };
+        let words = asked(&number(Approval::Number), RICH);
+        assert!(words.body.contains(said), "{}", words.body);
+        assert!(!words.body.contains("--number"), "{}", words.body);
+        assert_eq!(
+            words.actions,
+            [Action::Deny, Action::Approve, Action::Details]
+        );
+        for (approval, features) in [(Approval::Number, POOR), (Approval::NumberTyped, RICH)] {
+            let words = asked(&number(approval), features);
+            assert!(words.body.contains("--number N"), "{}", words.body);
+            assert!(!words.actions.contains(&Action::Approve), "{words:?}");
+        }
     }
 }
 
