@@ -4,6 +4,7 @@
 //! and randomness are arguments. No async, no logging. Nothing here knows the wire (`countersign-proto`).
 
 pub mod activation_string;
+pub mod audit_chain;
 pub mod biometric;
 pub mod dskpp;
 pub mod fatigue;

@@ -5,7 +5,7 @@
 //! is 0700 and the socket 0600: who can speak here could write the database as well.
 
 use core::time::Duration;
-use std::{fs, io, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{collections::HashSet, fs, io, os::unix::fs::PermissionsExt as _, path::Path};
 
 use countersign_core::ids::DeviceId;
 use tokio::{
@@ -18,6 +18,8 @@ use crate::service::{Change, Service};
 const FILE: &str = "control.sock";
 /// The longest line, in bytes.
 const LINE: u64 = 256;
+/// Devices that are asked about in one conversation.
+const DEVICES: usize = 1000;
 /// A command does not wait longer for a process that does not answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
@@ -80,6 +82,12 @@ async fn converse(stream: UnixStream, service: Service) -> io::Result<()> {
 
 async fn answer(line: &str, service: &Service) -> String {
     let change = match line.split_once(' ') {
+        Some(("connected", id)) => {
+            let connected = id
+                .parse::<DeviceId>()
+                .is_ok_and(|device| service.streams().is_connected(device));
+            return if connected { "yes" } else { "no" }.to_owned();
+        }
         Some(("device", id)) => id.parse::<DeviceId>().ok().map(|device| Change {
             device: Some(device),
             cancelled: Vec::new(),
@@ -114,6 +122,28 @@ pub async fn announce(data: &Path, change: &Change) {
 /// How many agents are connected to the serving process; `None`: there is none.
 pub async fn connected(data: &Path) -> Option<usize> {
     ask(data, "connected\n").await?.trim().parse().ok()
+}
+
+/// Which of these devices are connected to the serving process; `None`: there is none.
+pub async fn are_connected(data: &Path, devices: &[DeviceId]) -> Option<HashSet<DeviceId>> {
+    let mut connected = HashSet::new();
+    if devices.is_empty() {
+        self::connected(data).await?;
+    }
+    for some in devices.chunks(DEVICES) {
+        let lines: Vec<String> = some
+            .iter()
+            .map(|device| format!("connected {device}\n"))
+            .collect();
+        let lines = lines.concat();
+        let answers = ask(data, &lines).await?;
+        let yes = some.iter().zip(answers.lines());
+        connected.extend(
+            yes.filter(|(_, said)| *said == "yes")
+                .map(|(device, _)| *device),
+        );
+    }
+    Some(connected)
 }
 
 async fn ask(data: &Path, lines: &str) -> Option<String> {

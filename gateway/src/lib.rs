@@ -7,11 +7,13 @@
 //! Invariants: the database row is the truth, and nobody is told of anything that is not durable; secrets
 //! are sealed under a key outside the database; any doubt is a refusal.
 
+pub mod alarm;
 pub mod cli;
 pub mod clock;
 pub mod control;
 pub mod enrollment;
 pub mod keys;
+pub mod metrics;
 pub mod push;
 pub mod random;
 pub mod service;

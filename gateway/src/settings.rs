@@ -1,13 +1,18 @@
 //! `config.toml` in the data folder: written by `init`, read at every start, edited by the administrator.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use url::Url;
+
+/// The longest place, in characters.
+const PLACE: usize = 64;
 
 /// Name of the file in the data folder.
 pub const FILE: &str = "config.toml";
@@ -32,6 +37,16 @@ pub struct Config {
     /// The sample protected resource.
     #[serde(default)]
     pub sample_resource: SampleResource,
+    /// What the serving process counts, for Prometheus.
+    #[serde(default)]
+    pub metrics: MetricsSettings,
+    /// The program that hears of alarms.
+    #[serde(default)]
+    pub alarm: AlarmSettings,
+    /// Where networks are: what the user is shown beside the address of a login, "Office Berlin". The longest prefix
+    /// counts.
+    #[serde(default)]
+    pub places: BTreeMap<IpNet, String>,
 }
 
 /// How login requests work.
@@ -49,8 +64,16 @@ pub struct PushSettings {
     pub behind_proxy: bool,
     /// So many logins of a user from one address, denied or ignored in ten minutes, stop push from there.
     pub refusals_per_address: u32,
-    /// So many logins of a user, denied or ignored in ten minutes, stop push for the user.
+    /// So many logins of a user, denied or ignored in ten minutes, stop push for the user from every address that the
+    /// user has not logged in from before.
     pub refusals_per_user: u32,
+    /// An idle stream is pinged this often, in seconds: 5 to 3600. Below the time-out of what stands between.
+    pub keep_alive_seconds: u32,
+    /// A ping without an answer ends the stream after this time, in seconds: 1 to 600.
+    pub keep_alive_timeout_seconds: u32,
+    /// So many agents a second are told to come back when the gateway stops: 1 to 100,000. About what the machine
+    /// can do in TLS handshakes.
+    pub reconnects_per_second: u32,
 }
 
 impl Default for PushSettings {
@@ -60,8 +83,11 @@ impl Default for PushSettings {
             number_matching: false,
             hold_while_session_locked: true,
             behind_proxy: false,
-            refusals_per_address: 10,
-            refusals_per_user: 30,
+            refusals_per_address: 3,
+            refusals_per_user: 10,
+            keep_alive_seconds: 60,
+            keep_alive_timeout_seconds: 20,
+            reconnects_per_second: 1000,
         }
     }
 }
@@ -78,6 +104,47 @@ pub struct ServerPinSettings {
 impl Default for ServerPinSettings {
     fn default() -> Self {
         Self { tries: 10 }
+    }
+}
+
+/// What the serving process counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MetricsSettings {
+    /// Is it told?
+    pub enabled: bool,
+    /// Where, over plain HTTP, at `/metrics`. Anybody who reaches it can read it.
+    pub listen: SocketAddr,
+}
+
+impl Default for MetricsSettings {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            listen: SocketAddr::from(([127, 0, 0, 1], 9464)),
+        }
+    }
+}
+
+/// The program that hears of alarms.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AlarmSettings {
+    /// An absolute path, and its arguments; none: nobody hears. No shell reads it.
+    pub command: Vec<String>,
+    /// It is ended after this time, in seconds: 1 to 300.
+    pub timeout_seconds: u32,
+    /// So many run at once: 1 to 16.
+    pub concurrent: usize,
+}
+
+impl Default for AlarmSettings {
+    fn default() -> Self {
+        Self {
+            command: Vec::new(),
+            timeout_seconds: 10,
+            concurrent: 4,
+        }
     }
 }
 
@@ -137,6 +204,9 @@ impl Config {
             push: PushSettings::default(),
             server_pin: ServerPinSettings::default(),
             sample_resource: SampleResource::default(),
+            metrics: MetricsSettings::default(),
+            alarm: AlarmSettings::default(),
+            places: BTreeMap::new(),
         };
         config.check()?;
         Ok(config)
@@ -206,7 +276,69 @@ impl Config {
         if !(1..=100).contains(&self.server_pin.tries) {
             return Err(ConfigError::Value("server_pin.tries must be 1 to 100"));
         }
+        if !(1..=100).contains(&self.push.refusals_per_address)
+            || !(1..=1000).contains(&self.push.refusals_per_user)
+        {
+            return Err(ConfigError::Value(
+                "push.refusals_per_address must be 1 to 100, push.refusals_per_user 1 to 1000",
+            ));
+        }
+        if !(5..=3600).contains(&self.push.keep_alive_seconds)
+            || !(1..=600).contains(&self.push.keep_alive_timeout_seconds)
+        {
+            return Err(ConfigError::Value(
+                "push.keep_alive_seconds must be 5 to 3600, push.keep_alive_timeout_seconds 1 to 600",
+            ));
+        }
+        if !(1..=100_000).contains(&self.push.reconnects_per_second) {
+            return Err(ConfigError::Value(
+                "push.reconnects_per_second must be 1 to 100000",
+            ));
+        }
+        self.check_alarm()?;
+        let plain = |text: &String| {
+            let length = text.chars().count();
+            (1..=PLACE).contains(&length) && !text.chars().any(char::is_control)
+        };
+        if !self.places.values().all(plain) {
+            return Err(ConfigError::Value(
+                "a place has 1 to 64 characters, on one line",
+            ));
+        }
         Ok(())
+    }
+
+    fn check_alarm(&self) -> Result<(), ConfigError> {
+        let alarm = &self.alarm;
+        if alarm
+            .command
+            .first()
+            .is_some_and(|program| !Path::new(program).is_absolute())
+        {
+            return Err(ConfigError::Value(
+                "alarm.command must begin with the absolute path of a program",
+            ));
+        }
+        if !(1..=300).contains(&alarm.timeout_seconds) || !(1..=16).contains(&alarm.concurrent) {
+            return Err(ConfigError::Value(
+                "alarm.timeout_seconds must be 1 to 300, alarm.concurrent 1 to 16",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Where a client address is, as the settings say; empty if they say nothing.
+    #[must_use]
+    pub fn place(&self, client_address: &str) -> &str {
+        let Ok(address) = client_address.trim().parse::<IpAddr>() else {
+            return "";
+        };
+        let address = address.to_canonical();
+        self.places
+            .iter()
+            .filter(|(network, _)| network.contains(&address))
+            .max_by_key(|(network, _)| network.prefix_len())
+            .map_or("", |(_, place)| place)
     }
 
     /// The URL without a slash at its end: what paths are put behind.
@@ -279,6 +411,56 @@ mod tests {
         }
         assert!(Config::new("Example", "127.0.0.1:0".parse().unwrap(), None).is_err());
         assert!(Config::new(" ", "127.0.0.1:1".parse().unwrap(), None).is_err());
+    }
+
+    /// A data folder whose settings have been edited.
+    fn edited(addition: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        config(None).unwrap().store(folder.path()).unwrap();
+        let path = folder.path().join(FILE);
+        let text = fs::read_to_string(&path).unwrap();
+        let mut table: toml::Table = toml::from_str(&text).unwrap();
+        table.extend(toml::from_str::<toml::Table>(addition).unwrap());
+        let text = toml::to_string(&table).unwrap();
+        fs::write(&path, text).unwrap();
+        folder
+    }
+
+    #[test]
+    fn the_longest_prefix_says_where_an_address_is() {
+        let config = Config::load(edited(
+            "[places]\n\"10.0.0.0/8\" = \"Example Corp\"\n\"10.1.0.0/16\" = \"Office Berlin\"\n\"2001:db8::/32\" = \"VPN\"",
+        ).path())
+        .unwrap();
+        for (address, place) in [
+            ("10.1.2.3", "Office Berlin"),
+            ("::ffff:10.1.2.3", "Office Berlin"),
+            ("10.2.0.1", "Example Corp"),
+            ("2001:db8::1", "VPN"),
+            ("192.0.2.1", ""),
+            ("line 7", ""),
+        ] {
+            assert_eq!(config.place(address), place, "{address}");
+        }
+        assert!(Config::load(edited("[places]\n\"10.0.0.0/33\" = \"x\"").path()).is_err());
+        assert!(Config::load(edited("[places]\n\"10.0.0.0/8\" = \"\"").path()).is_err());
+    }
+
+    #[test]
+    fn an_alarm_command_is_a_program_by_its_whole_path() {
+        let good = Config::load(
+            edited("[alarm]\ncommand = [\"/usr/bin/logger\", \"-t\", \"countersign\"]").path(),
+        )
+        .unwrap();
+        assert_eq!(good.alarm.command.len(), 3);
+        assert_eq!(good.alarm.concurrent, 4);
+        for bad in [
+            "[alarm]\ncommand = [\"logger\"]",
+            "[alarm]\nconcurrent = 0",
+            "[alarm]\ntimeout_seconds = 3600",
+        ] {
+            assert!(Config::load(edited(bad).path()).is_err(), "{bad}");
+        }
     }
 
     #[test]

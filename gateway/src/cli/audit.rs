@@ -1,7 +1,14 @@
-//! `audit list`, `audit verify`.
+//! `audit list`, `audit verify`, `audit head`, `audit prune`.
 
-use anyhow::bail;
+use std::{
+    fs,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
 use clap::Subcommand;
+use countersign_core::time::UnixMillis;
 use serde_json::json;
 
 use super::output;
@@ -9,8 +16,10 @@ use crate::service::Service;
 
 /// Rows that are read at a time.
 const PAGE: u32 = 1000;
+/// The longest head that is read, in bytes.
+const HEAD: u64 = 4096;
 
-/// Read and check the audit log.
+/// Read, check and prune the audit log.
 #[derive(Debug, Subcommand)]
 pub(super) enum Audit {
     /// List what happened, oldest first
@@ -22,8 +31,20 @@ pub(super) enum Audit {
         #[arg(long, value_name = "ROW", default_value_t = 0)]
         after: i64,
     },
-    /// Check that no row was changed or left out
-    Verify,
+    /// Check that no row was changed, removed or added
+    Verify {
+        /// Also that the log holds what this exported head says: that it was not cut off or written anew
+        #[arg(long, value_name = "FILE")]
+        head: Option<PathBuf>,
+    },
+    /// Print the signed head of the log, to be kept on another machine
+    Head,
+    /// Check the log, remove what is older, and print the signed mark from which it goes on
+    Prune {
+        /// A day, as 2026-01-31; its rows stay
+        #[arg(long, value_name = "DATE")]
+        before: jiff::civil::Date,
+    },
 }
 
 impl Audit {
@@ -57,16 +78,38 @@ impl Audit {
                 }
                 output::table(&rows)
             }
-            Self::Verify => match service.verify_audit().await? {
-                Ok(count) => {
-                    output::explain(&format!("All {count} rows follow from each other."));
-                    Ok(())
-                }
-                Err(broken) => bail!(
-                    "row {} of the audit log does not follow from the one before: rows were changed or removed",
-                    broken.seq
-                ),
-            },
+            Self::Verify { head } => {
+                let head = head.map(|path| exported(&path)).transpose()?;
+                let verified = service.verify_audit(head.as_deref()).await?;
+                let first = verified.pruned.saturating_add(1);
+                output::explain(&format!(
+                    "Rows {first} to {} follow from each other{}.",
+                    verified.last,
+                    if head.is_some() {
+                        ", and the head is among them"
+                    } else {
+                        ""
+                    }
+                ));
+                Ok(())
+            }
+            Self::Head => output::answer(service.audit_head().await?.trim_end()),
+            Self::Prune { before } => {
+                let midnight = before.at(0, 0, 0, 0);
+                let before = jiff::tz::TimeZone::UTC.to_timestamp(midnight)?;
+                let before = UnixMillis(before.as_millisecond());
+                let pruned = service.prune_audit(before).await?;
+                output::explain(&format!("Rows up to {} are gone.", pruned.last));
+                output::answer(pruned.mark.trim_end())
+            }
         }
     }
+}
+
+/// A head from a file. More than a head is never read.
+fn exported(path: &Path) -> anyhow::Result<String> {
+    let mut text = String::new();
+    let read = fs::File::open(path).and_then(|file| file.take(HEAD).read_to_string(&mut text));
+    read.with_context(|| format!("{} cannot be read", path.display()))?;
+    Ok(text)
 }

@@ -4,8 +4,10 @@
 //! terminal. Secrets come by standard input, never as arguments.
 
 mod audit;
+mod device;
 mod front;
 mod init;
+mod operator;
 mod output;
 mod serve;
 mod status;
@@ -46,10 +48,13 @@ enum Command {
     /// Issue tokens, and say what becomes of them
     #[command(subcommand)]
     Token(token::Token),
+    /// List devices, and end all tokens of one
+    #[command(subcommand)]
+    Device(device::Device),
     /// Register the login pages, VPNs and modules that may ask about logins
     #[command(subcommand)]
     Front(front::Front),
-    /// Read and check the audit log
+    /// Read, check and prune the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
     /// Show how things stand
@@ -86,6 +91,7 @@ impl Cli {
             Command::Serve => serve::run(&data).await,
             Command::User(command) => command.run(&Service::open(&data).await?).await,
             Command::Token(command) => command.run(&Service::open(&data).await?).await,
+            Command::Device(command) => command.run(&Service::open(&data).await?).await,
             Command::Front(command) => command.run(&Service::open(&data).await?).await,
             Command::Audit(command) => command.run(&Service::open(&data).await?).await,
             Command::Status(command) => command.run(&Service::open(&data).await?).await,

@@ -7,13 +7,11 @@ use sd_notify::NotifyState;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    task::JoinHandle,
 };
 use tracing_subscriber::EnvFilter;
 
 use crate::{control::Control, service::Service, web};
-
-/// Agents come back spread over this time, in milliseconds: about a thousand handshakes a second.
-const DRAIN_SPREAD_MS: u32 = 2000;
 
 pub(super) async fn run(data: &Path) -> anyhow::Result<()> {
     log();
@@ -30,7 +28,10 @@ pub(super) async fn run(data: &Path) -> anyhow::Result<()> {
     let timer = service.clone();
     let timer = tokio::spawn(async move { timer.keep_deadlines().await });
     let control = tokio::spawn(control.serve(service.clone()));
-    let draining = service.clone();
+    let alarms = service.clone();
+    let alarms = tokio::spawn(async move { alarms.keep_alarms().await });
+    let metrics = metrics(&service).await?;
+    let stopping = service.clone();
     let shutdown = async move {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -38,14 +39,38 @@ pub(super) async fn run(data: &Path) -> anyhow::Result<()> {
         }
         tracing::info!("stopping");
         notify(NotifyState::Stopping);
-        draining.streams().drain(DRAIN_SPREAD_MS);
+        if let Err(error) = stopping.stop().await {
+            tracing::warn!(%error, "the next start will not know which agents are on their way back");
+        }
     };
     tracing::info!(listen = %config.listen, url = %config.url, "serving");
     notify(NotifyState::Ready);
     let served = web::serve(service.clone(), listener, shutdown).await;
-    timer.abort();
-    control.abort();
+    for task in [Some(timer), Some(control), Some(alarms), metrics] {
+        task.inspect(JoinHandle::abort);
+    }
     Ok(served?)
+}
+
+/// Serves the metrics, if the settings say so.
+async fn metrics(service: &Service) -> anyhow::Result<Option<JoinHandle<()>>> {
+    let settings = service.settings().config.metrics;
+    if !settings.enabled {
+        return Ok(None);
+    }
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .with_context(|| format!("cannot listen for the metrics at {}", settings.listen))?;
+    if !settings.listen.ip().is_loopback() {
+        tracing::warn!(listen = %settings.listen, "the metrics can be read from other machines");
+    }
+    tracing::info!(listen = %settings.listen, "telling the metrics");
+    let service = service.clone();
+    Ok(Some(tokio::spawn(async move {
+        if let Err(error) = web::metrics::serve(service, listener).await {
+            tracing::error!(%error, "the metrics are told no longer");
+        }
+    })))
 }
 
 fn notify(state: NotifyState<'_>) {

@@ -6,10 +6,10 @@ use clap::{Subcommand, ValueEnum};
 use countersign_core::secret::SecretText;
 use serde_json::json;
 
-use super::output;
+use super::{operator, output};
 use crate::{
     control,
-    service::{Change, Service, TokenInfo},
+    service::{Change, HelpdeskError, Service, TokenInfo},
 };
 
 /// On or off.
@@ -51,6 +51,19 @@ pub(super) enum Token {
     Resume {
         /// Serial
         serial: String,
+    },
+    /// End the locks after wrong passcodes and server PINs: of the token, its user, and every address of the user
+    Unlock {
+        /// Serial
+        serial: String,
+    },
+    /// Print a one-time code for a user whose desktop is lost or locked out; it is typed like a passcode
+    HelpdeskCode {
+        /// User
+        user: String,
+        /// Good for so long
+        #[arg(long, value_name = "MINUTES", default_value_t = 15)]
+        minutes: u32,
     },
     /// Forget a token's server PIN; its agent asks the user for a new one
     PinReset {
@@ -94,6 +107,12 @@ impl Token {
                 output::explain(&format!("{serial} goes on."));
                 Ok(())
             }
+            Self::Unlock { serial } => {
+                told(service, service.unlock_token(&serial).await?).await;
+                output::explain(&format!("{serial} is unlocked."));
+                Ok(())
+            }
+            Self::HelpdeskCode { user, minutes } => helpdesk_code(service, &user, minutes).await,
             Self::PinReset { serial } => {
                 told(service, service.reset_server_pin(&serial).await?).await;
                 output::explain(&format!(
@@ -132,6 +151,26 @@ async fn told(service: &Service, change: Change) {
     control::announce(service.data(), &change).await;
 }
 
+async fn helpdesk_code(service: &Service, user: &str, minutes: u32) -> anyhow::Result<()> {
+    let issued = service
+        .issue_helpdesk_code(user, minutes, &operator::name())
+        .await
+        .map_err(|refused| match refused {
+            HelpdeskError::TooMany { again } => {
+                let again = output::time(again.0);
+                anyhow::Error::from(refused).context(format!("no code before {again}"))
+            }
+            HelpdeskError::UnknownUser | HelpdeskError::Validity | HelpdeskError::Service(_) => {
+                refused.into()
+            }
+        })?;
+    output::explain(&format!(
+        "Be sure who asks. {user} types this instead of a passcode, once, until {}:",
+        output::time(issued.expires.0)
+    ));
+    output::answer(issued.code.expose())
+}
+
 async fn list(service: &Service, user: Option<&str>, json: bool) -> anyhow::Result<()> {
     let Some(tokens) = service.tokens(user).await? else {
         anyhow::bail!("there is no such user");
@@ -139,7 +178,9 @@ async fn list(service: &Service, user: Option<&str>, json: bool) -> anyhow::Resu
     if json {
         return output::json(&json!({ "tokens": tokens }));
     }
-    let head = ["SERIAL", "USER", "STATE", "MODE", "PIN", "PUSH", "DEVICE"];
+    let head = [
+        "SERIAL", "USER", "STATE", "MODE", "PIN", "PUSH", "USED", "DEVICE",
+    ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for token in tokens {
         rows.push(vec![
@@ -149,6 +190,7 @@ async fn list(service: &Service, user: Option<&str>, json: bool) -> anyhow::Resu
             token.mode.clone(),
             token.pin.brief(),
             switch(token.push).to_owned(),
+            token.last_used_ms.map(output::time).unwrap_or_default(),
             token.device.unwrap_or_default(),
         ]);
     }
@@ -162,7 +204,7 @@ async fn show(service: &Service, serial: &str, json: bool) -> anyhow::Result<()>
     if json {
         return output::json(&token);
     }
-    let rows = [
+    let mut rows = vec![
         ("Serial", token.serial.clone()),
         ("User", token.user.clone()),
         ("State", state(&token)),
@@ -170,8 +212,18 @@ async fn show(service: &Service, serial: &str, json: bool) -> anyhow::Result<()>
         ("PIN", token.pin.to_string()),
         ("Push", switch(token.push).to_owned()),
         ("Device", token.device.clone().unwrap_or_default()),
+        (
+            "Last used",
+            token.last_used_ms.map(output::time).unwrap_or_default(),
+        ),
         ("Issued", output::time(token.created_ms)),
     ];
+    if token.drift != 0 {
+        rows.push(("Drift", format!("{} time steps", token.drift)));
+    }
+    if token.next_counter != 0 {
+        rows.push(("Next counter", token.next_counter.to_string()));
+    }
     output::facts(&rows)
 }
 

@@ -86,9 +86,12 @@ async fn converse(
         .join(hello.device, frames.clone(), hello.said);
     tracing::info!(device = %hello.device, "an agent is connected");
     let result = attend(service, hello.device, incoming, frames, &mut joined).await;
-    service
+    if service
         .streams()
-        .leave(hello.device, &joined, service.now());
+        .leave(hello.device, &joined, service.now())
+    {
+        service.left(hello.device).await;
+    }
     result
 }
 
@@ -140,6 +143,10 @@ async fn attend(
                 if let Some((said, newer)) = heard {
                     sequence = newer;
                     service.streams().hear(device, joined, said);
+                    service
+                        .reach_changed(device)
+                        .await
+                        .map_err(|error| storage(&error))?;
                 }
                 Vec::new()
             }

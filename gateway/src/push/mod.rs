@@ -17,7 +17,7 @@ use countersign_proto::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-pub(crate) use streams::Said;
+pub(crate) use streams::{AWAY_MS, Said};
 pub use streams::{Availability, Streams};
 
 use crate::service::{RegistrationError, ServerPinError, Service};

@@ -12,7 +12,9 @@ use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
 
 /// A device that was connected this long ago counts as connected, in milliseconds: it is on its way back.
-const AWAY_MS: i64 = 30_000;
+pub(crate) const AWAY_MS: i64 = 30_000;
+/// No agent is told to come back earlier than this after a drain, in milliseconds: a restart takes a moment.
+const RESTART_MS: u64 = 500;
 /// Frames that wait on one stream; a stream that falls further behind is dropped.
 const WAITING_FRAMES: usize = 64;
 
@@ -28,6 +30,16 @@ pub enum Availability {
 }
 
 impl Availability {
+    /// How a desktop can be reached, in one word for resources and their pages; where it cannot, typing is left.
+    pub(crate) const fn word(reach: Option<Self>) -> &'static str {
+        match reach {
+            Some(Self::On) => "asked",
+            Some(Self::SessionLocked) => "locked",
+            Some(Self::Off) => "off",
+            None => "away",
+        }
+    }
+
     /// What an agent said; anything that is not understood is a no.
     pub(crate) fn said(said: push::Availability) -> Self {
         match said {
@@ -81,6 +93,8 @@ pub struct Streams(Mutex<State>);
 struct State {
     devices: HashMap<DeviceId, Seen>,
     last_number: u64,
+    /// The gateway stops: who comes now is sent away again.
+    stopping: bool,
 }
 
 struct Seen {
@@ -130,28 +144,43 @@ impl Streams {
         };
         let seen = Seen {
             said,
-            stream: Some(live),
+            // Dropped, and so ended at once, where the gateway stops.
+            stream: (!state.stopping).then_some(live),
             gone: UnixMillis(0),
         };
         state.devices.insert(device, seen);
         Joined { number, ended }
     }
 
-    /// A stream has ended. Nothing happens if another one has taken its place.
-    pub(crate) fn leave(&self, device: DeviceId, joined: &Joined, now: UnixMillis) {
+    /// A device that was connected before this process began is on its way back.
+    pub(crate) fn expect(&self, device: DeviceId, gone: UnixMillis) {
+        let said = Said {
+            device: Availability::On,
+            tokens: HashMap::new(),
+        };
+        let stream = None;
+        let seen = Seen { said, stream, gone };
+        self.state().devices.insert(device, seen);
+    }
+
+    /// A stream has ended; whether it was the device's last one. Nothing happens if another one has taken its place.
+    pub(crate) fn leave(&self, device: DeviceId, joined: &Joined, now: UnixMillis) -> bool {
         let mut state = self.state();
+        let mut last = false;
         if let Some(seen) = state.devices.get_mut(&device)
             && seen
                 .stream
                 .as_ref()
                 .is_none_or(|live| live.number == joined.number)
         {
+            last = seen.stream.is_some();
             seen.stream = None;
             seen.gone = now;
         }
         state
             .devices
             .retain(|_, seen| seen.stream.is_some() || now.since_ms(seen.gone) <= AWAY_MS);
+        last
     }
 
     /// A device has said anew what it takes.
@@ -207,17 +236,37 @@ impl Streams {
         }
     }
 
-    /// Ends all streams; the agents come back spread over `spread_ms`.
-    pub fn drain(&self, spread_ms: u32) {
+    /// Ends all streams, and every later one; `rate` agents a second come back. Which devices they were of.
+    pub(crate) fn drain(&self, rate: u32) -> Vec<DeviceId> {
         let mut state = self.state();
-        for seen in state.devices.values_mut() {
+        state.stopping = true;
+        let mut ended = Vec::new();
+        // The map's order is as good as a random one.
+        for (device, seen) in &mut state.devices {
             if let Some(live) = seen.stream.take() {
-                let after_ms = crate::random::SystemRandom::below(spread_ms);
+                let turn = u64::try_from(ended.len()).unwrap_or(u64::MAX);
+                let after = turn
+                    .saturating_mul(1000)
+                    .checked_div(u64::from(rate))
+                    .unwrap_or(0)
+                    .saturating_add(RESTART_MS);
+                let after_ms = u32::try_from(after).unwrap_or(u32::MAX);
                 let frame = Some(Frame::Drain(push::Drain { after_ms }));
                 // A stream that is full ends without a word.
                 drop(live.frames.try_send(Ok(push::GatewayFrame { frame })));
+                ended.push(*device);
             }
         }
+        ended
+    }
+
+    /// Is the device connected?
+    #[must_use]
+    pub fn is_connected(&self, device: DeviceId) -> bool {
+        self.state()
+            .devices
+            .get(&device)
+            .is_some_and(|seen| seen.stream.is_some())
     }
 
     /// How many devices are connected.
@@ -308,6 +357,53 @@ mod tests {
         streams.send(DEVICE, drain());
         assert!(frames.try_recv().is_ok());
         drop(two);
+    }
+
+    #[test]
+    fn a_drain_spreads_the_way_back_over_the_rate_and_lets_nobody_stay() {
+        let streams = Streams::default();
+        let mut receivers = Vec::new();
+        for n in 0..20 {
+            let (frames, receiver) = channel();
+            let device = DeviceId([n; 16]);
+            receivers.push((
+                receiver,
+                streams.join(device, frames, said(Availability::On)),
+            ));
+        }
+        assert_eq!(streams.drain(10).len(), 20);
+        let mut pauses: Vec<u32> = receivers
+            .iter_mut()
+            .map(
+                |(receiver, _)| match receiver.try_recv().unwrap().unwrap().frame {
+                    Some(Frame::Drain(drain)) => drain.after_ms,
+                    other => panic!("{other:?}"),
+                },
+            )
+            .collect();
+        pauses.sort_unstable();
+        let expected: Vec<u32> = (0..20).map(|turn| 500 + turn * 100).collect();
+        assert_eq!(pauses, expected);
+        let (frames, mut receiver) = channel();
+        let mut late = streams.join(DEVICE, frames, said(Availability::On));
+        assert!(late.ended.try_recv().is_err());
+        assert!(receiver.try_recv().is_err());
+        assert_eq!(streams.connected(), 0);
+    }
+
+    #[test]
+    fn a_device_that_is_expected_counts_as_connected_for_a_while() {
+        let streams = Streams::default();
+        streams.expect(DEVICE, NOW);
+        assert_eq!(
+            streams.availability(DEVICE, "A", NOW),
+            Some(Availability::On)
+        );
+        assert!(!streams.is_connected(DEVICE));
+        assert_eq!(
+            streams.availability(DEVICE, "A", NOW.plus_ms(AWAY_MS + 1)),
+            None
+        );
     }
 
     #[test]

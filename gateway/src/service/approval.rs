@@ -81,7 +81,7 @@ impl Approval<'_> {
             now,
         );
         if let Check::Right(factor) = check {
-            use_up(rows, &token.serial, factor)?;
+            use_up(rows, &token.serial, factor, now)?;
         }
         match token.pin {
             PinPolicy::None | PinPolicy::Token(_) => passcode(rows, token, check, now),
@@ -135,6 +135,9 @@ fn passcode(
     check: Check,
     now: UnixMillis,
 ) -> Result<Verdict, StoreError> {
+    if check == Check::UsedBefore {
+        rows.audit(now, AuditEvent::PasscodeReused, &token.serial, "pushed")?;
+    }
     let refused = match check {
         Check::Right(_used_up) => {
             server_pin::forget_wrong(rows, token)?;

@@ -175,6 +175,23 @@ impl Service {
             .collect())
     }
 
+    /// What a device takes has changed: who waits for a login that it was asked about is told.
+    ///
+    /// # Errors
+    ///
+    /// The database failed.
+    pub(crate) async fn reach_changed(&self, device: DeviceId) -> Result<(), StoreError> {
+        let now = self.now();
+        let requests = self
+            .store()
+            .read(move |rows| rows.open_requests_of_device(device, now))
+            .await?;
+        for request in requests {
+            self.login_changed(&request.transaction_id);
+        }
+        Ok(())
+    }
+
     /// What a device says about itself, if it is signed by its channel key and newer than `sequence`.
     ///
     /// # Errors

@@ -3,13 +3,18 @@
 use std::sync::{Mutex, PoisonError};
 
 use countersign_core::{
+    fatigue::Limits,
     login_transition::{Event, State},
     time::UnixMillis,
 };
 use countersign_proto::push::v1 as push;
 use tokio::sync::Notify;
 
-use super::Service;
+use super::{
+    Service,
+    push_limits::{limits, note_refusal},
+    typing::KNOWN_MS,
+};
 use crate::store::{LoginRow, RequestRow, StoreError};
 
 /// Rows of logins are kept so long: a report may come within 24 hours.
@@ -66,15 +71,18 @@ impl Service {
         // Forgotten first: what is opened while the database works arms anew.
         self.0.deadlines.set(None);
         let next = self.store().read(|rows| rows.next_deadline()).await?;
+        let limits = limits(&self.settings().config.push);
         let next = if next.is_some_and(|at| at <= now) {
             let (ended, next) = self
                 .store()
                 .write(move |rows| {
                     let mut ended = Vec::new();
                     for login in rows.overdue_logins(now)? {
-                        ended.extend(end(rows, login, now)?);
+                        ended.extend(end(rows, login, limits, now)?);
                     }
                     rows.prune_logins(now.plus_ms(-KEEP_MS))?;
+                    rows.prune_helpdesk_codes(now.plus_ms(-KEEP_MS))?;
+                    rows.prune_sources(now.plus_ms(-KNOWN_MS), now.plus_ms(-KEEP_MS))?;
                     Ok((ended, rows.next_deadline()?))
                 })
                 .await?;
@@ -148,6 +156,7 @@ impl Deadlines {
 pub(super) fn end(
     rows: crate::store::Rows<'_>,
     login: LoginRow,
+    limits: Limits,
     now: UnixMillis,
 ) -> Result<Option<(LoginRow, Vec<RequestRow>)>, StoreError> {
     let event = if login.state == State::Approved {
@@ -158,6 +167,7 @@ pub(super) fn end(
     match rows.change_login(&login, event, "", now)? {
         Ok(_state) => {
             let requests = if event == Event::Expire {
+                note_refusal(rows, &login, limits, now)?;
                 rows.requests_of(&login.transaction_id)?
             } else {
                 Vec::new()

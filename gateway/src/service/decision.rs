@@ -5,6 +5,7 @@
 //! transaction. Every decision is answered; a repeated one is answered as the first was.
 
 use countersign_core::{
+    fatigue::Limits,
     ids::{DeviceId, LoginRequestId},
     login_transition::{DenyReason, Event, State, TransitionError},
     secret::SecretText,
@@ -18,11 +19,13 @@ use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::{Service, approval::Approval, passcode::LONGEST_PASSCODE};
-use crate::store::{AuditEvent, RequestRow, Rows, StoreError, TokenState};
-
-/// A report is taken so long after the login was opened, in milliseconds.
-const REPORT_WITHIN_MS: i64 = 24 * 3_600_000;
+use super::{
+    Service,
+    approval::Approval,
+    passcode::LONGEST_PASSCODE,
+    push_limits::{limits, note_refusal},
+};
+use crate::store::{AuditEvent, REPORT_WITHIN_MS, RequestRow, Rows, StoreError, TokenState};
 
 /// Which key signed a decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +100,7 @@ impl Service {
             return Ok(vec![outcome(id, push::Result::RefusedSignature)]);
         }
         let tries = self.settings().config.server_pin.tries;
+        let limits = limits(&self.settings().config.push);
         let answer = self
             .store()
             .write(move |rows| {
@@ -108,6 +112,7 @@ impl Service {
                     passcode: &passcode,
                     pin: &pin,
                     tries,
+                    limits,
                 };
                 decision.decide(rows, now)
             })
@@ -178,27 +183,31 @@ impl Service {
             return Ok(Some(outcome(id, push::Result::RefusedSignature)));
         }
         let now = self.now();
-        let result = self
+        let (result, reported) = self
             .store()
             .write(move |rows| {
                 let Some(request) = rows
                     .request(id)?
                     .filter(|request| request.device == Some(device))
                 else {
-                    return Ok(push::Result::UnknownRequest);
+                    return Ok((push::Result::UnknownRequest, None));
                 };
                 if !hash_matches(&request, &body.request_hash) {
-                    return Ok(push::Result::RefusedSignature);
+                    return Ok((push::Result::RefusedSignature, None));
                 }
                 let login = rows.login(&request.transaction_id)?;
                 let Some(login) =
                     login.filter(|login| now.since_ms(login.created) <= REPORT_WITHIN_MS)
                 else {
-                    return Ok(push::Result::UnknownRequest);
+                    return Ok((push::Result::UnknownRequest, None));
                 };
                 if !login.reported {
                     rows.report_login(&login.transaction_id, now)?;
-                    let detail = format!("{} from {}", login.resource, login.client_address);
+                    let user = rows.user_name(login.user)?;
+                    let detail = format!(
+                        "{user} at {} from {}, {}",
+                        login.resource, login.client_address, login.state
+                    );
                     rows.audit(
                         now,
                         AuditEvent::LoginReported,
@@ -206,9 +215,12 @@ impl Service {
                         &detail,
                     )?;
                 }
-                Ok(push::Result::Reported)
+                Ok((push::Result::Reported, Some(login.transaction_id)))
             })
             .await?;
+        if let Some(transaction_id) = reported {
+            self.login_changed(&transaction_id);
+        }
         if result == push::Result::Reported {
             tracing::warn!(request = %id, "a user reports a login that was not theirs");
         }
@@ -225,6 +237,7 @@ struct Signed<'d> {
     passcode: &'d SecretText,
     pin: &'d SecretText,
     tries: u32,
+    limits: Limits,
 }
 
 impl Signed<'_> {
@@ -254,7 +267,7 @@ impl Signed<'_> {
         }
         if login.state == State::Pending && now >= login.deadline {
             let id = login.transaction_id.clone();
-            let ended = super::deadlines::end(rows, login, now)?;
+            let ended = super::deadlines::end(rows, login, self.limits, now)?;
             return Ok(Answer {
                 outcome: push::Result::Expired,
                 ended: ended.map(|(_, requests)| (id, requests, request)),
@@ -303,8 +316,12 @@ impl Signed<'_> {
         let level = self.body.level().as_str_name();
         let detail = format!("{} {level}", token.serial);
         match rows.change_login(&login, event, &detail, now)? {
-            Ok(_state) => {
+            Ok(state) => {
                 rows.put_outcome(self.id, outcome)?;
+                // What a rule of the user's denies is no word of the user's.
+                if let State::Denied(DenyReason::User | DenyReason::WrongNumber) = state {
+                    note_refusal(rows, &login, self.limits, now)?;
+                }
                 let requests = rows.requests_of(&login.transaction_id)?;
                 Ok(Answer {
                     outcome,

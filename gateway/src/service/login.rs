@@ -9,7 +9,10 @@ use countersign_proto::push::v1 as push;
 pub use countersign_core::login_transition::{DenyReason, FailReason, State as LoginState};
 
 use super::Service;
-use crate::store::{FrontId, LoginRow, Rows, StoreError};
+use crate::{
+    push::Availability,
+    store::{FrontId, LoginRow, RequestRow, Rows, StoreError},
+};
 
 /// How a login stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +25,10 @@ pub struct LoginView {
     pub resource: String,
     /// Who.
     pub user: String,
+    /// "It wasn't me!" was said: nobody is let in by it any more.
+    pub reported: bool,
+    /// Pending: how the user's desktop can be reached; none: it cannot, or was not asked.
+    pub reach: Option<Availability>,
 }
 
 /// The login was consumed: let the user in.
@@ -61,19 +68,41 @@ impl Service {
     ) -> Result<LoginView, LoginError> {
         let now = self.now();
         let id = transaction_id.to_owned();
-        self.store()
+        let (mut view, requests) = self
+            .store()
             .read(move |rows| {
                 let Some(login) = own(rows, front, &id)? else {
                     return Ok(None);
                 };
                 let user = rows.user_name(login.user)?;
-                Ok(Some(view(login, user, now)))
+                let view = view(login, user, now);
+                let requests = if view.state == State::Pending {
+                    rows.requests_of(&id)?
+                } else {
+                    Vec::new()
+                };
+                Ok(Some((view, requests)))
             })
             .await?
-            .ok_or(LoginError::Unknown)
+            .ok_or(LoginError::Unknown)?;
+        view.reach = self.reach(&requests, now);
+        Ok(view)
     }
 
-    /// Waits until a pending login changes, or until `until`; returns how it stands then.
+    /// How the agents can be reached that were asked: the best of them.
+    pub(super) fn reach(&self, requests: &[RequestRow], now: UnixMillis) -> Option<Availability> {
+        requests
+            .iter()
+            .filter(|request| request.signed.is_some())
+            .filter_map(|request| {
+                let device = request.device?;
+                self.streams().availability(device, &request.serial, now)
+            })
+            .min()
+    }
+
+    /// Waits until a pending login changes, or what the user's desktop says about itself does, or until `until`, or
+    /// until the gateway stops; returns how it stands then.
     ///
     /// # Errors
     ///
@@ -86,16 +115,17 @@ impl Service {
     ) -> Result<LoginView, LoginError> {
         // First the watch, then the row: a change in between is not missed.
         let mut watch = self.0.watchers.watch(transaction_id);
-        loop {
-            let view = self.login(front, transaction_id).await?;
-            if view.state != State::Pending || self.now() >= until {
-                return Ok(view);
-            }
+        let mut view = self.login(front, transaction_id).await?;
+        let reach = view.reach;
+        while view.state == State::Pending && view.reach == reach && self.now() < until {
             tokio::select! {
                 () = watch.changed() => {}
                 () = self.clock().sleep_until(until) => {}
+                () = self.stopped() => return Ok(view),
             }
+            view = self.login(front, transaction_id).await?;
         }
+        Ok(view)
     }
 
     /// Takes an approval, once: the front lets the user in.
@@ -116,6 +146,10 @@ impl Service {
                 let Some(login) = own(rows, front, &id)? else {
                     return Ok(Err(LoginError::Unknown));
                 };
+                if login.reported {
+                    let state = State::Denied(DenyReason::User);
+                    return Ok(Err(LoginError::State { state }));
+                }
                 let event = if login.state == State::Approved && now >= login.deadline {
                     Event::Lapse
                 } else {
@@ -123,6 +157,9 @@ impl Service {
                 };
                 Ok(match rows.change_login(&login, event, "", now)? {
                     Ok(State::Consumed) => {
+                        if !login.source.as_str().is_empty() {
+                            rows.know_source(login.user, &login.source, now)?;
+                        }
                         Ok((rows.user_name(login.user)?, rows.requests_of(&id)?))
                     }
                     Ok(state) | Err(TransitionError { state }) => Err(LoginError::State { state }),
@@ -196,7 +233,9 @@ pub(super) fn own(
 fn view(login: LoginRow, user: String, now: UnixMillis) -> LoginView {
     let open = matches!(login.state, State::Pending | State::Approved);
     let left = login.deadline.since_ms(now).max(0);
-    let state = if left > 0 {
+    let state = if open && login.reported {
+        State::Denied(DenyReason::User)
+    } else if left > 0 {
         login.state
     } else if login.state == State::Pending {
         State::Expired
@@ -214,5 +253,7 @@ fn view(login: LoginRow, user: String, now: UnixMillis) -> LoginView {
         },
         resource: login.resource,
         user,
+        reported: login.reported,
+        reach: None,
     }
 }

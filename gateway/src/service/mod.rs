@@ -4,23 +4,29 @@
 //! reports as done is durable.
 
 mod approval;
+mod audit;
 mod channel;
 mod deadlines;
 mod decision;
+mod devices;
 mod enrollment;
 mod fronts;
+mod helpdesk;
 mod issue;
 mod login;
 mod open_login;
 mod overview;
 mod passcode;
 mod passcode_check;
+mod push_limits;
 mod registration;
 mod server_pin;
 mod server_pin_change;
+mod stopping;
 mod throttle;
 mod token_info;
 mod tokens;
+mod typing;
 mod users;
 mod watchers;
 
@@ -28,14 +34,18 @@ use std::{
     fs, io,
     os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use countersign_core::time::UnixMillis;
+use tokio::sync::watch;
 
+pub use audit::{AuditError, Pruned};
 pub(crate) use channel::HelloError;
+pub use devices::DeviceInfo;
 pub(crate) use enrollment::EnrollmentRefusal;
 pub use fronts::{FrontCredential, FrontError};
+pub use helpdesk::{HelpdeskCode, HelpdeskError};
 pub use issue::{NewTokenError, NewTokenSpec};
 pub use login::{Consumed, DenyReason, FailReason, LoginError, LoginState, LoginView};
 pub use open_login::{OpenLogin, OpenLoginError, OpenedLogin, Way};
@@ -47,13 +57,15 @@ pub use token_info::{KeptPin, PinInfo, TokenInfo, TypedPin};
 pub use tokens::{Change, ResyncError, TokenError};
 pub use users::{NewUserError, PasswordVerdict};
 
-pub use crate::store::FrontId;
+pub use crate::store::{AuditBreak, FrontId, Verified};
 use crate::{
+    alarm,
     clock::{Clock, SystemClock},
     keys::{KeyError, Keys, TlsIdentity},
+    metrics::Metrics,
     push::Streams,
     settings::{Config, ConfigError},
-    store::{AuditEvent, MasterKey, MasterKeyError, Store, StoreError},
+    store::{AuditEntry, AuditEvent, MasterKey, MasterKeyError, Store, StoreError},
 };
 
 /// The database in the data folder.
@@ -79,6 +91,9 @@ struct Inner {
     deadlines: deadlines::Deadlines,
     passwords: throttle::Throttle,
     enrollments: enrollment::Sessions,
+    metrics: Arc<Metrics>,
+    alarms: Mutex<Option<alarm::Alarms>>,
+    stopping: watch::Sender<bool>,
 }
 
 struct ClockPort(Arc<dyn Clock>);
@@ -198,7 +213,19 @@ impl Service {
     pub async fn open_with(data: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let config = Config::load(data)?;
         let key = MasterKey::load(&data.join(MASTER_KEY))?;
-        let store = Store::open(&data.join(DATABASE), key)?;
+        let metrics = Arc::new(Metrics::default());
+        let (bell, alarms) = alarm::bell();
+        let witness = {
+            let metrics = Arc::clone(&metrics);
+            let alarmed = !config.alarm.command.is_empty();
+            Box::new(move |entries: &[AuditEntry]| {
+                metrics.committed(entries);
+                if alarmed {
+                    bell.ring(entries, &metrics);
+                }
+            })
+        };
+        let store = Store::open_before(&data.join(DATABASE), key, witness)?;
         let now = clock.now();
         let due = config.clone();
         if store
@@ -220,7 +247,7 @@ impl Service {
             // A sample front that the administrator removed may do nothing: no row has this number.
             sample_front: sample.map_or(FrontId(0), |front| front.id),
         };
-        Ok(Self(Arc::new(Inner {
+        let service = Self(Arc::new(Inner {
             data: data.to_owned(),
             store,
             clock: ClockPort(clock),
@@ -231,7 +258,15 @@ impl Service {
             deadlines: deadlines::Deadlines::default(),
             passwords: throttle::Throttle::default(),
             enrollments: enrollment::Sessions::default(),
-        })))
+            metrics,
+            alarms: Mutex::new(Some(alarms)),
+            stopping: watch::channel(false).0,
+        }));
+        service
+            .expect_devices()
+            .await
+            .map_err(|ServiceError(error)| error)?;
+        Ok(service)
     }
 
     /// What the listener and its pages need to know.
@@ -267,6 +302,27 @@ impl Service {
     #[must_use]
     pub fn streams(&self) -> &Streams {
         &self.0.streams
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// Runs the alarm command for every alarm; `serve` runs it beside the listener, once.
+    pub async fn keep_alarms(&self) {
+        let alarms = self
+            .0
+            .alarms
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(alarms) = alarms {
+            let config = &self.settings().config;
+            let metrics = Arc::clone(&self.0.metrics);
+            alarm::answer(alarms, config.alarm.clone(), config.name.clone(), metrics).await;
+        }
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -1,7 +1,9 @@
 //! A front opens a login: the user's tokens are asked.
 
 use countersign_core::{
+    fatigue::{Acquaintance, Source},
     ids::{DeviceId, LoginRequestId},
+    login_transition::Event,
     otp::OtpMode,
     signing::{self, Label},
     time::UnixMillis,
@@ -9,7 +11,11 @@ use countersign_core::{
 use countersign_proto::{limits, push::v1 as push};
 use prost::Message as _;
 
-use super::Service;
+use super::{
+    Service,
+    push_limits::{Standing, limits},
+    typing::acquaintance,
+};
 use crate::{
     push::Availability,
     random::SystemRandom,
@@ -17,9 +23,6 @@ use crate::{
         FrontId, LoginRow, NewLogin, NewRequest, RequestRow, Rows, StoreError, TokenRow, TokenState,
     },
 };
-
-/// A window of ten minutes for denied and ignored logins, in milliseconds.
-const REFUSAL_WINDOW_MS: i64 = 600_000;
 
 /// What a front asks for.
 #[derive(Clone, Debug)]
@@ -109,7 +112,7 @@ enum Found {
     New {
         tokens: Vec<TokenRow>,
         push: bool,
-        refusals: (u32, u32),
+        standing: Standing,
     },
     UnknownUser,
 }
@@ -122,6 +125,14 @@ impl Service {
     ///
     /// Every variant of [`OpenLoginError`].
     pub async fn open_login(&self, open: OpenLogin) -> Result<OpenedLogin, OpenLoginError> {
+        let opened = self.try_open(open).await;
+        if let Err(refused) = &opened {
+            self.metrics().refused(refused.word());
+        }
+        opened
+    }
+
+    async fn try_open(&self, open: OpenLogin) -> Result<OpenedLogin, OpenLoginError> {
         check_texts(&open)?;
         let now = self.now();
         let asked = open.clone();
@@ -129,23 +140,20 @@ impl Service {
             .store()
             .read(move |rows| find(rows, &asked, now))
             .await?;
-        let (tokens, push, refusals) = match found {
+        let (tokens, push, standing) = match found {
             Found::UnknownUser => return Err(OpenLoginError::UnknownUser),
             Found::Opened(login, requests) => return Ok(self.opened(&login, &requests, now)),
             Found::New {
                 tokens,
                 push,
-                refusals,
-            } => (tokens, push, refusals),
+                standing,
+            } => (tokens, push, standing),
         };
         let settings = self.settings().config.push;
         let push = if push {
-            let throttled = refusals.0 >= settings.refusals_per_address
-                || refusals.1 >= settings.refusals_per_user;
-            if throttled {
-                Err(OpenLoginError::Throttled)
-            } else {
-                self.askable(&tokens, now)
+            match standing.may_ask(limits(&settings)) {
+                Ok(()) => self.askable(&tokens, now),
+                Err(_stopped) => Err(OpenLoginError::Throttled),
             }
         } else {
             Err(OpenLoginError::NoPush)
@@ -170,6 +178,7 @@ impl Service {
             user,
             resource: open.resource.clone(),
             client_address: open.client_address.clone(),
+            source: Source::of(&open.client_address),
             number: (settings.number_matching && !asked.is_empty())
                 .then(|| SystemRandom::below(90).saturating_add(10).to_string()),
             idempotency_key: open.idempotency_key.clone(),
@@ -188,17 +197,27 @@ impl Service {
                     let requests = rows.requests_of(&same.transaction_id)?;
                     return Ok(Written::Same(same, requests));
                 }
+                let mut ended = None;
                 if let Some(other) = rows.pending_login(row.user, &row.resource)? {
-                    if other.deadline > now {
+                    if other.deadline <= now {
+                        super::deadlines::end(rows, other, limits(&settings), now)?;
+                    } else if gives_way(rows, &other, standing.acquaintance, now)?
+                        && rows
+                            .change_login(&other, Event::Cancel, "for a known address", now)?
+                            .is_ok()
+                    {
+                        let requests = rows.requests_of(&other.transaction_id)?;
+                        ended = Some((other.transaction_id, requests));
+                    } else {
                         return Ok(Written::Other(other.transaction_id));
                     }
-                    super::deadlines::end(rows, other, now)?;
                 }
                 rows.open_login(&row, &requests)?;
                 let login = rows
                     .login(&row.transaction_id)?
                     .ok_or(StoreError::Unreadable("login"))?;
-                Ok(Written::New(login, rows.requests_of(&row.transaction_id)?))
+                let requests = rows.requests_of(&row.transaction_id)?;
+                Ok(Written::New(login, requests, ended))
             })
             .await?;
         let (login, requests) = match written {
@@ -206,7 +225,13 @@ impl Service {
             Written::Other(transaction_id) => {
                 return Err(OpenLoginError::AlreadyOpen { transaction_id });
             }
-            Written::New(login, requests) => (login, requests),
+            Written::New(login, requests, ended) => {
+                if let Some((transaction_id, requests)) = ended {
+                    let reason = push::CancelReason::ByResource;
+                    self.login_ended(&transaction_id, &requests, None, reason);
+                }
+                (login, requests)
+            }
         };
         for request in &requests {
             if let (Some(device), Some(signed)) = (request.device, &request.signed) {
@@ -292,7 +317,11 @@ impl Service {
                     resource: open.resource.clone(),
                     user: open.user.clone(),
                     client_address: open.client_address.clone(),
-                    place: String::new(),
+                    place: self
+                        .settings()
+                        .config
+                        .place(&open.client_address)
+                        .to_owned(),
                     program: open.program.clone(),
                     match_mode: match_mode.into(),
                     created_ms: login.created.0,
@@ -317,16 +346,8 @@ impl Service {
     /// What the front is told about an open login.
     fn opened(&self, login: &LoginRow, requests: &[RequestRow], now: UnixMillis) -> OpenedLogin {
         let mut ways = Vec::new();
-        let availability = requests
-            .iter()
-            .filter(|request| request.signed.is_some())
-            .map(|request| {
-                request
-                    .device
-                    .and_then(|device| self.streams().availability(device, &request.serial, now))
-                    .unwrap_or(Availability::On)
-            })
-            .min();
+        let asked = requests.iter().any(|request| request.signed.is_some());
+        let availability = asked.then(|| self.reach(requests, now).unwrap_or(Availability::On));
         if let Some(availability) = availability {
             ways.push(Way::Push {
                 number: login.number.clone(),
@@ -351,7 +372,8 @@ impl Service {
 }
 
 enum Written {
-    New(LoginRow, Vec<RequestRow>),
+    /// With the login that it took the place of.
+    New(LoginRow, Vec<RequestRow>, Option<(String, Vec<RequestRow>)>),
     Same(LoginRow, Vec<RequestRow>),
     Other(String),
 }
@@ -371,12 +393,37 @@ fn find(rows: Rows<'_>, open: &OpenLogin, now: UnixMillis) -> Result<Found, Stor
         push: rows
             .front_by_id(open.front)?
             .is_some_and(|front| front.push),
-        refusals: rows.refusals_since(
-            user,
-            &open.client_address,
-            now.plus_ms(-REFUSAL_WINDOW_MS),
-        )?,
+        standing: Standing::of(rows, user, &Source::of(&open.client_address), now)?,
     })
+}
+
+/// Does an open login give way to a new one of the user at the same resource? A stranger's does, to one from where the
+/// user has logged in before: else who keeps one open keeps the user from asking.
+fn gives_way(
+    rows: Rows<'_>,
+    open: &LoginRow,
+    newcomer: Acquaintance,
+    now: UnixMillis,
+) -> Result<bool, StoreError> {
+    let holder = acquaintance(&rows.source(open.user, &open.source)?, now);
+    Ok(newcomer == Acquaintance::Known && holder == Acquaintance::Stranger)
+}
+
+impl OpenLoginError {
+    /// In one word, for the metrics.
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::UnknownUser => "unknown_user",
+            Self::NoPush => "no_push",
+            Self::AutosendOff => "autosend_off",
+            Self::SessionLocked => "session_locked",
+            Self::NotConnected => "not_connected",
+            Self::AlreadyOpen { .. } => "already_open",
+            Self::Throttled => "throttled",
+            Self::Invalid(_) => "invalid",
+            Self::Storage(_) => "storage",
+        }
+    }
 }
 
 fn check_texts(open: &OpenLogin) -> Result<(), OpenLoginError> {

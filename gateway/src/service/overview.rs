@@ -1,9 +1,8 @@
-//! What an administrator asks about the whole: the audit log, and how things stand.
+//! How things stand, for the administrator and for the metrics.
 
 use serde::Serialize;
 
 use super::{Service, ServiceError};
-use crate::store::{AuditBreak, AuditEntry};
 
 /// How things stand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -50,29 +49,13 @@ impl Service {
         })
     }
 
-    /// Up to `limit` rows of the audit log that follow row `after`, oldest first.
+    /// What the serving process counts, as Prometheus reads it.
     ///
     /// # Errors
     ///
     /// The database failed.
-    pub async fn audit_after(
-        &self,
-        after: i64,
-        limit: u32,
-    ) -> Result<Vec<AuditEntry>, ServiceError> {
-        let entries = self
-            .store()
-            .read(move |rows| rows.audit_after(after, limit))
-            .await?;
-        Ok(entries)
-    }
-
-    /// How many rows the audit log has, if each follows from the one before.
-    ///
-    /// # Errors
-    ///
-    /// The database failed.
-    pub async fn verify_audit(&self) -> Result<Result<i64, AuditBreak>, ServiceError> {
-        Ok(self.store().read(|rows| rows.verify_audit()).await?)
+    pub async fn metrics_text(&self) -> Result<String, ServiceError> {
+        let pending = self.store().read(|rows| rows.count_open_logins()).await?;
+        Ok(self.metrics().text(self.streams().connected(), pending))
     }
 }

@@ -15,19 +15,17 @@ use countersign_core::{
 use countersign_proto::push::v1 as push;
 
 use super::{
-    Service, ServiceError,
+    Service, ServiceError, helpdesk,
     login::own,
     passcode_check::{Check, Computation, Factor, check_typed, use_up},
     server_pin::{self, Given, PinCheck},
+    typing::Typist,
 };
 use crate::store::{
-    AuditEvent, FrontId, LoginRow, RequestRow, Rows, StoreError, TokenRow, TokenState,
+    AuditEvent, FrontId, LoginRow, Redeemed, RequestRow, Rows, StoreError, TokenRow, TokenState,
+    UserId,
 };
 
-/// So many wrong passcodes in a row lock typing.
-const FAILURES: u32 = 10;
-/// For so long, in milliseconds.
-const LOCK_MS: i64 = 600_000;
 /// The longest passcode: the hex of a whole HMAC-SHA-512.
 pub(super) const LONGEST_PASSCODE: usize = 128;
 /// The longest server PIN and passcode in one text.
@@ -63,8 +61,8 @@ pub struct PasscodeAttempt {
 pub enum PasscodeVerdict {
     /// It is, and is used up: let the user in.
     Accepted {
-        /// The token that made it.
-        serial: String,
+        /// The token that made it; none: it was a one-time code of the helpdesk.
+        serial: Option<String>,
     },
     /// It is not, or the server PIN with it is not. Counted.
     Wrong,
@@ -72,7 +70,8 @@ pub enum PasscodeVerdict {
     UsedBefore,
     /// Too many wrong ones, or too many wrong server PINs: not looked at.
     Locked {
-        /// Typing is locked until then. Login requests are not, unless it is the server PIN that is.
+        /// Typing is locked until then, there or everywhere. Login requests are not, unless it is the server PIN that
+        /// is.
         until: UnixMillis,
     },
     /// The user has no active token, or there is no such user or token.
@@ -105,10 +104,10 @@ impl Service {
                     tries,
                     now,
                 };
-                let id = attempt.transaction_id.as_deref();
-                check(rows, attempt.front, &attempt.subject, &typed, id)
+                check(rows, &attempt, &typed)
             })
             .await?;
+        self.metrics().validated(verdict.word());
         if let Some((login, requests)) = ended {
             let reason = push::CancelReason::AnsweredElsewhere;
             self.login_ended(&login.transaction_id, &requests, None, reason);
@@ -117,26 +116,60 @@ impl Service {
     }
 }
 
+impl PasscodeVerdict {
+    /// In one word, for the metrics.
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Accepted { .. } => "accepted",
+            Self::Wrong => "wrong",
+            Self::UsedBefore => "used_before",
+            Self::Locked { .. } => "locked",
+            Self::NoToken => "no_token",
+            Self::Suspended => "suspended",
+        }
+    }
+}
+
 fn check(
     rows: Rows<'_>,
-    front: FrontId,
-    subject: &Subject,
+    attempt: &PasscodeAttempt,
     typed: &Typed<'_>,
-    transaction_id: Option<&str>,
 ) -> Result<(PasscodeVerdict, Ended), StoreError> {
     let now = typed.now;
-    let (name, tokens) = match subject {
+    let (name, user, tokens) = match &attempt.subject {
         Subject::User(name) => {
             let user = rows.user_id(name)?;
             let tokens = user.map(|user| rows.tokens_of_user(user)).transpose()?;
-            (name, tokens.unwrap_or_default())
+            (name, user, tokens.unwrap_or_default())
         }
-        Subject::Serial(serial) => (serial, rows.token(serial)?.into_iter().collect()),
+        Subject::Serial(serial) => {
+            let token = rows.token(serial)?;
+            let user = token.as_ref().map(|token| token.user);
+            (serial, user, token.into_iter().collect())
+        }
     };
     let refuse = |verdict: PasscodeVerdict, detail: &str| {
         rows.audit(now, AuditEvent::PasscodeRefused, name, detail)?;
         Ok((verdict, None))
     };
+    let Some(user) = user else {
+        return refuse(PasscodeVerdict::NoToken, "no token");
+    };
+    let login = match &attempt.transaction_id {
+        Some(id) => own(rows, attempt.front, id)?
+            .filter(|login| login.state == State::Pending && now < login.deadline),
+        None => None,
+    };
+    match helpdesk::redeem(rows, user, typed.text, now)? {
+        Some(Redeemed::Now) => {
+            let ended = end_login(rows, login, user, "helpdesk code", now)?;
+            return Ok((PasscodeVerdict::Accepted { serial: None }, ended));
+        }
+        Some(Redeemed::Before) => {
+            return refuse(PasscodeVerdict::UsedBefore, "helpdesk code: used before");
+        }
+        None => {}
+    }
     let (active, others): (Vec<_>, Vec<_>) = tokens
         .into_iter()
         .partition(|token| token.state == TokenState::Active);
@@ -150,7 +183,11 @@ fn check(
             refuse(PasscodeVerdict::NoToken, "no token")
         };
     }
-    let locked_until = |token: &TokenRow| token.typing_locked(now);
+    let typist = Typist::of(rows, user, &attempt.client_address, now)?;
+    if let Some(until) = typist.locked(now) {
+        return refuse(PasscodeVerdict::Locked { until }, "typing is locked");
+    }
+    let locked_until = |token: &TokenRow| typist.token_locked(token, now);
     let (locked, open): (Vec<_>, Vec<_>) = active
         .into_iter()
         .partition(|token| locked_until(token).is_some());
@@ -158,11 +195,6 @@ fn check(
         let until = locked.iter().filter_map(locked_until).min().unwrap_or(now);
         return refuse(PasscodeVerdict::Locked { until }, "typing is locked");
     }
-    let login = match transaction_id {
-        Some(id) => own(rows, front, id)?
-            .filter(|login| login.state == State::Pending && now < login.deadline),
-        None => None,
-    };
     let requests = match &login {
         Some(login) => rows.requests_of(&login.transaction_id)?,
         None => Vec::new(),
@@ -178,20 +210,10 @@ fn check(
         }
         match typed.judge(rows, &token, asked)? {
             Check::Right(_used_up) => {
-                rows.put_typing(&token.serial, 0, None)?;
+                typist.accepted(rows, &token, now)?;
                 rows.audit(now, AuditEvent::PasscodeAccepted, &token.serial, "typed")?;
-                let user = token.user;
-                let ended = match login.filter(|login| login.user == user) {
-                    Some(login)
-                        if rows
-                            .change_login(&login, Event::Type, &token.serial, now)?
-                            .is_ok() =>
-                    {
-                        Some((login, requests))
-                    }
-                    Some(_) | None => None,
-                };
-                let serial = token.serial;
+                let ended = end_login(rows, login, token.user, &token.serial, now)?;
+                let serial = Some(token.serial);
                 return Ok((PasscodeVerdict::Accepted { serial }, ended));
             }
             Check::UsedBefore => used_before = true,
@@ -202,22 +224,28 @@ fn check(
     if used_before {
         return refuse(PasscodeVerdict::UsedBefore, "used before");
     }
-    // Nobody can tell whose passcode a wrong one was to be: every token that was tried counts it.
-    for token in &tried {
-        let failures = token.typing_failures.saturating_add(1);
-        if failures < FAILURES {
-            rows.put_typing(&token.serial, failures, None)?;
-        } else {
-            rows.put_typing(&token.serial, 0, Some(now.plus_ms(LOCK_MS)))?;
-            rows.audit(
-                now,
-                AuditEvent::TypingLocked,
-                &token.serial,
-                "10 wrong passcodes in a row",
-            )?;
-        }
+    if !tried.is_empty() {
+        typist.count_wrong(rows, &tried, now)?;
     }
     refuse(PasscodeVerdict::Wrong, "wrong")
+}
+
+/// What was typed has let the user in: the login for which it was typed is consumed.
+fn end_login(
+    rows: Rows<'_>,
+    login: Option<LoginRow>,
+    user: UserId,
+    by: &str,
+    now: UnixMillis,
+) -> Result<Ended, StoreError> {
+    let Some(login) = login.filter(|login| login.user == user) else {
+        return Ok(None);
+    };
+    if rows.change_login(&login, Event::Type, by, now)?.is_err() {
+        return Ok(None);
+    }
+    let requests = rows.requests_of(&login.transaction_id)?;
+    Ok(Some((login, requests)))
 }
 
 /// What somebody typed.
@@ -238,9 +266,13 @@ impl Typed<'_> {
     ) -> Result<Check, StoreError> {
         let PinPolicy::Server(place) = token.pin else {
             let check = self.passcode(rows, token, self.text, asked)?;
-            if let Check::Right(factor) = check {
-                use_up(rows, &token.serial, factor)?;
-                server_pin::forget_wrong(rows, token)?;
+            match check {
+                Check::Right(factor) => {
+                    use_up(rows, &token.serial, factor, self.now)?;
+                    server_pin::forget_wrong(rows, token)?;
+                }
+                Check::UsedBefore => self.reused(rows, token)?,
+                Check::Wrong => {}
             }
             return Ok(check);
         };
@@ -254,13 +286,16 @@ impl Typed<'_> {
         let check = self.passcode(rows, token, &passcode, asked)?;
         let pin = server_pin::check(rows, token, &pin, self.now)?;
         let Check::Right(factor) = check else {
+            if check == Check::UsedBefore {
+                self.reused(rows, token)?;
+            }
             if pin == PinCheck::Right {
                 let detail = "typed: wrong, or used before, beside the right PIN";
                 rows.audit(self.now, AuditEvent::PasscodeRefused, &token.serial, detail)?;
             }
             return Ok(Check::Wrong);
         };
-        use_up(rows, &token.serial, factor)?;
+        use_up(rows, &token.serial, factor, self.now)?;
         match pin {
             PinCheck::Right => {
                 server_pin::forget_wrong(rows, token)?;
@@ -279,6 +314,11 @@ impl Typed<'_> {
             rows.use_up_challenge(asked.id)?;
         }
         Ok(Check::Wrong)
+    }
+
+    /// Somebody has a passcode that was used: the user, twice, or who looked over the shoulder.
+    fn reused(&self, rows: Rows<'_>, token: &TokenRow) -> Result<(), StoreError> {
+        rows.audit(self.now, AuditEvent::PasscodeReused, &token.serial, "typed")
     }
 
     fn passcode(

@@ -273,7 +273,13 @@ fn check_challenge(
 }
 
 /// Writes down what a right passcode uses up.
-pub(super) fn use_up(rows: Rows<'_>, serial: &str, factor: Factor) -> Result<(), StoreError> {
+pub(super) fn use_up(
+    rows: Rows<'_>,
+    serial: &str,
+    factor: Factor,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    rows.token_used(serial, now)?;
     match factor {
         Factor::Counter(counter) => rows.raise_counter(serial, counter),
         Factor::Step { step, drift } => rows.raise_step(serial, step, drift),

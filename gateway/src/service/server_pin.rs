@@ -6,6 +6,7 @@
 use core::fmt;
 
 use countersign_core::{
+    lockout::{Counted, Lockout},
     otp::{OtpMode, ocra::Suite},
     pskc::PinPolicy,
     secret::SecretText,
@@ -16,10 +17,14 @@ use subtle::ConstantTimeEq as _;
 
 use crate::store::{AuditEvent, PinStanding, Rows, StoreError, TokenRow};
 
-/// The first lock, in milliseconds; each further one is twice as long.
-const FIRST_LOCK_MS: i64 = 600_000;
-/// The longest lock, in milliseconds.
-const LONGEST_LOCK_MS: i64 = 24 * 3_600_000;
+/// The locks of a PIN: ten minutes first, a day at last.
+const fn lockout(tries: u32) -> Lockout {
+    Lockout {
+        tries,
+        first_ms: 600_000,
+        longest_ms: 24 * 3_600_000,
+    }
+}
 
 /// What a PIN comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,18 +38,6 @@ pub(super) enum PinCheck {
     /// Not looked at.
     Locked {
         /// Until then.
-        until: UnixMillis,
-    },
-}
-
-/// A wrong PIN has been counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Counted {
-    /// So many more lock it.
-    Left(u32),
-    /// It was one too many.
-    Locked {
-        /// Until then no PIN is looked at.
         until: UnixMillis,
     },
 }
@@ -138,11 +131,8 @@ pub(super) fn count_wrong(
     now: UnixMillis,
 ) -> Result<Counted, StoreError> {
     let failures = token.pin_failures.saturating_add(1);
-    let counted = lockout(failures, tries, now);
-    let locked_until = match counted {
-        Counted::Left(_) => None,
-        Counted::Locked { until } => Some(until),
-    };
+    let counted = lockout(tries).count(failures, now);
+    let locked_until = counted.locked_until();
     rows.put_pin_tries(&token.serial, failures, locked_until)?;
     refused(rows, token, given, "wrong", now)?;
     if locked_until.is_some() {
@@ -170,54 +160,4 @@ pub(super) fn forget_wrong(rows: Rows<'_>, token: &TokenRow) -> Result<(), Store
         return Ok(());
     }
     rows.put_pin_tries(&token.serial, 0, None)
-}
-
-/// What `failures` wrong PINs in a row come to. The count goes on through a lock, so that each lock is longer
-/// than the one before: a short PIN does not fall to ten guesses every ten minutes.
-fn lockout(failures: u32, tries: u32, now: UnixMillis) -> Counted {
-    let tries = tries.max(1);
-    let over = failures.checked_rem(tries).unwrap_or(0);
-    if over != 0 || failures == 0 {
-        return Counted::Left(tries.saturating_sub(over));
-    }
-    let before = failures
-        .checked_div(tries)
-        .unwrap_or(0)
-        .saturating_sub(1)
-        .min(16);
-    let pause = FIRST_LOCK_MS
-        .saturating_mul(1_i64 << before)
-        .min(LONGEST_LOCK_MS);
-    Counted::Locked {
-        until: now.plus_ms(pause),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: UnixMillis = UnixMillis(1_000_000);
-
-    #[test]
-    fn every_tenth_wrong_pin_locks_for_twice_as_long() {
-        let lock = |minutes: i64| Counted::Locked {
-            until: NOW.plus_ms(minutes * 60_000),
-        };
-        for (failures, counted) in [
-            (1, Counted::Left(9)),
-            (9, Counted::Left(1)),
-            (10, lock(10)),
-            (11, Counted::Left(9)),
-            (20, lock(20)),
-            (30, lock(40)),
-            (80, lock(1280)),
-            (90, lock(1440)),
-            (4_000_000_000, lock(1440)),
-        ] {
-            assert_eq!(lockout(failures, 10, NOW), counted, "{failures}");
-        }
-        assert_eq!(lockout(1, 1, NOW), lock(10));
-        assert_eq!(lockout(1, 0, NOW), lock(10));
-    }
 }

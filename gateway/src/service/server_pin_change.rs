@@ -3,7 +3,9 @@
 //! A change needs proof of the PIN before it. So for an OCRA suite with a PIN a change is answered `WRONG`, which
 //! no passcode of such a token ever is: only the token's own device can ask, and each wrong one counts.
 
-use countersign_core::{ids::DeviceId, secret::SecretText, signing::Label, text, time::UnixMillis};
+use countersign_core::{
+    ids::DeviceId, lockout::Counted, secret::SecretText, signing::Label, text, time::UnixMillis,
+};
 use countersign_proto::{
     limits,
     push::v1::{self as push, ServerPinResult},
@@ -14,7 +16,7 @@ use zeroize::Zeroizing;
 use super::{
     Service,
     decision::is_signature,
-    server_pin::{self, Counted, Given, PinCheck},
+    server_pin::{self, Given, PinCheck},
 };
 use crate::store::{AuditEvent, PinStanding, Rows, StoreError, TokenRow, TokenState};
 

@@ -34,6 +34,12 @@ pub struct TokenInfo {
     pub typing_failures: u32,
     /// Typing is locked until then, Unix milliseconds.
     pub typing_locked_until_ms: Option<i64>,
+    /// Time-based: what its clock is off by, in steps.
+    pub drift: i64,
+    /// Event-based: the least counter that is still good.
+    pub next_counter: u64,
+    /// When a passcode of it was last used up, Unix milliseconds.
+    pub last_used_ms: Option<i64>,
     /// When it was issued, Unix milliseconds.
     pub created_ms: i64,
 }
@@ -237,6 +243,9 @@ pub(super) fn info(
             .typing_locked_until
             .filter(|until| now < *until)
             .map(|until| until.0),
+        drift: token.drift,
+        next_counter: token.next_counter,
+        last_used_ms: token.last_used.map(|at| at.0),
         created_ms: token.created.0,
         serial: token.serial,
     })

@@ -18,7 +18,9 @@ use super::{
     Service, ServiceError,
     token_info::{TokenInfo, info},
 };
-use crate::store::{AuditEvent, PinStanding, RequestRow, Rows, StoreError, TokenState};
+use crate::store::{
+    AuditEvent, PinStanding, RequestRow, Rows, StoreError, TokenRow, TokenState, Typing,
+};
 
 /// Counters ahead that are searched for two passcodes in a row.
 const RESYNC_EVENTS: u32 = 1000;
@@ -37,6 +39,12 @@ pub enum TokenError {
     /// Not in this state.
     #[error("the token is {0}; this cannot be done to it")]
     State(TokenState),
+    /// There is no such device.
+    #[error("there is no device with this identifier; `device list` shows them")]
+    UnknownDevice,
+    /// Nothing is locked.
+    #[error("nothing of this token is locked")]
+    NotLocked,
     /// The gateway keeps no PIN for it.
     #[error("the token has no server PIN; a token PIN is known to its agent alone")]
     NoServerPin,
@@ -54,6 +62,14 @@ pub enum ResyncError {
     /// Challenge-response tokens have nothing to resynchronise.
     #[error("only time-based and event-based tokens can be resynchronised")]
     Mode,
+    /// Typing is locked for the token.
+    #[error(
+        "typing is locked for this token; it can be resynchronised when it is not, or after `token unlock`"
+    )]
+    Locked {
+        /// Until then.
+        until: UnixMillis,
+    },
     /// The two passcodes are not found in a row.
     #[error(
         "the two passcodes do not follow each other in this token; give two that were generated one after the other, and were not used"
@@ -66,6 +82,7 @@ pub enum ResyncError {
 enum Order {
     Suspend,
     Resume,
+    Unlock,
     Revoke,
     Delete,
     ResetPin,
@@ -147,6 +164,15 @@ impl Service {
         self.order(serial, Order::Resume).await
     }
 
+    /// Ends the locks of typing for the token, its user and every source of the user, and that of the server PIN.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`TokenError`].
+    pub async fn unlock_token(&self, serial: &str) -> Result<Change, TokenError> {
+        self.order(serial, Order::Unlock).await
+    }
+
     /// Ends a token for good; its agent erases the secrets.
     ///
     /// # Errors
@@ -173,6 +199,11 @@ impl Service {
             .write(move |rows| carry_out(rows, &name, order, now))
             .await
             .map_err(ServiceError)??;
+        Ok(self.carried_out(done))
+    }
+
+    /// Tells agents and fronts what an order has changed.
+    pub(super) fn carried_out(&self, done: Done) -> Change {
         for (transaction_id, requests) in &done.cancelled {
             let reason = push::CancelReason::ByAdministrator;
             self.login_ended(transaction_id, requests, None, reason);
@@ -180,10 +211,10 @@ impl Service {
         if let Some(device) = done.device {
             self.streams().renew(device);
         }
-        Ok(Change {
+        Change {
             device: done.device,
             cancelled: done.cancelled.into_iter().map(|(id, _)| id).collect(),
-        })
+        }
     }
 
     /// Finds a token's counter or clock again from two passcodes in a row. Both are used up.
@@ -237,7 +268,7 @@ pub struct Change {
 type Cancelled = (String, Vec<RequestRow>);
 
 /// What an order came to.
-struct Done {
+pub(super) struct Done {
     device: Option<DeviceId>,
     cancelled: Vec<Cancelled>,
 }
@@ -264,6 +295,40 @@ fn cancel_logins(
     Ok(cancelled)
 }
 
+/// Ends every token of a device.
+pub(super) fn revoke_all(
+    rows: Rows<'_>,
+    device: DeviceId,
+    now: UnixMillis,
+) -> Result<Done, StoreError> {
+    let mut done = Done {
+        device: Some(device),
+        cancelled: Vec::new(),
+    };
+    for token in rows.tokens_of_device(device)? {
+        if let Ok(revoked) = carry_out(rows, &token.serial, Order::Revoke, now)? {
+            done.cancelled.extend(revoked.cancelled);
+        }
+    }
+    Ok(done)
+}
+
+/// Is anything locked that `token unlock` would end?
+fn is_locked(rows: Rows<'_>, token: &TokenRow) -> Result<bool, StoreError> {
+    let typing = rows.typing(token.user)?;
+    Ok(token.typing_locked_until.is_some()
+        || token.pin_locked_until.is_some()
+        || typing.locked_until.is_some()
+        || rows.is_source_locked(token.user)?)
+}
+
+fn unlock(rows: Rows<'_>, token: &TokenRow) -> Result<(), StoreError> {
+    rows.put_typing(&token.serial, 0, None)?;
+    rows.put_pin_tries(&token.serial, 0, None)?;
+    rows.put_user_typing(token.user, Typing::default())?;
+    rows.unlock_sources(token.user)
+}
+
 fn carry_out(
     rows: Rows<'_>,
     serial: &str,
@@ -276,6 +341,9 @@ fn carry_out(
     if order == Order::ResetPin && token.pin_standing == PinStanding::None {
         return Ok(Err(TokenError::NoServerPin));
     }
+    if order == Order::Unlock && !is_locked(rows, &token)? {
+        return Ok(Err(TokenError::NotLocked));
+    }
     let allowed = match order {
         Order::Suspend => token.state == TokenState::Active,
         Order::Resume => {
@@ -285,7 +353,7 @@ fn carry_out(
         }
         // Before the enrollment there is none, and the user chooses it there.
         Order::ResetPin => matches!(token.state, TokenState::Active | TokenState::Suspended),
-        Order::Revoke => token.state != TokenState::Revoked,
+        Order::Revoke | Order::Unlock => token.state != TokenState::Revoked,
         Order::Delete => true,
     };
     if !allowed {
@@ -293,7 +361,7 @@ fn carry_out(
     }
     let cancelled = match order {
         Order::Suspend | Order::Revoke | Order::Delete => cancel_logins(rows, serial, now)?,
-        Order::Resume | Order::ResetPin => Vec::new(),
+        Order::Resume | Order::Unlock | Order::ResetPin => Vec::new(),
     };
     let event = match order {
         Order::Suspend => {
@@ -304,9 +372,12 @@ fn carry_out(
             if token.state == TokenState::Suspended {
                 rows.put_token_state(serial, TokenState::Active)?;
             }
-            rows.put_typing(serial, 0, None)?;
-            rows.put_pin_tries(serial, 0, None)?;
+            unlock(rows, &token)?;
             AuditEvent::TokenResumed
+        }
+        Order::Unlock => {
+            unlock(rows, &token)?;
+            AuditEvent::TokenUnlocked
         }
         Order::ResetPin => {
             rows.reset_pin(serial)?;
@@ -324,7 +395,8 @@ fn carry_out(
     };
     rows.audit(now, event, serial, "")?;
     Ok(Ok(Done {
-        device: token.device,
+        // A lock is no matter of the agent's: its stream goes on.
+        device: token.device.filter(|_| order != Order::Unlock),
         cancelled,
     }))
 }
@@ -341,6 +413,9 @@ fn resynchronise(
     };
     if token.state != TokenState::Active {
         return Ok(Err(TokenError::State(token.state).into()));
+    }
+    if let Some(until) = token.typing_locked(now) {
+        return Ok(Err(ResyncError::Locked { until }));
     }
     let Some(seed) = rows.seed(serial)? else {
         return Err(StoreError::Unreadable("token without a seed"));
@@ -383,9 +458,18 @@ fn resynchronise(
         OtpMode::Challenge { .. } => return Ok(Err(ResyncError::Mode)),
     };
     if !found {
+        // A pair is a guess as a passcode is.
+        super::typing::count_token(rows, &token, now)?;
+        rows.audit(
+            now,
+            AuditEvent::PasscodeRefused,
+            serial,
+            "resynchronisation: wrong",
+        )?;
         return Ok(Err(ResyncError::NotFound));
     }
     rows.put_typing(serial, 0, None)?;
+    rows.token_used(serial, now)?;
     rows.audit(now, AuditEvent::TokenResynchronised, serial, "")?;
     Ok(Ok(()))
 }

@@ -1,11 +1,10 @@
-//! The audit log: rows that are only added, each hash over the one before.
+//! The audit log: rows that are only added. `audit_chain` links them.
 
 use countersign_core::time::UnixMillis;
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::params;
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 
-use super::{Rows, StoreError, to_row};
+use super::{Rows, StoreError};
 
 /// What happened. The word is stored and printed; words are never reused for something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +17,7 @@ pub enum AuditEvent {
     TokenRegistered,
     TokenSuspended,
     TokenResumed,
+    TokenUnlocked,
     TokenRevoked,
     TokenDeleted,
     TokenResynchronised,
@@ -36,9 +36,58 @@ pub enum AuditEvent {
     ServerPinLocked,
     ServerPinChanged,
     ServerPinReset,
+    PasscodeReused,
+    PushStopped,
+    DeviceRevoked,
+    HelpdeskCodeIssued,
+    HelpdeskCodeUsed,
+    HelpdeskCodeRefused,
+    AuditPruned,
 }
 
 impl AuditEvent {
+    const ALL: [Self; 33] = [
+        Self::GatewayInitialised,
+        Self::UserAdded,
+        Self::TokenIssued,
+        Self::TokenProvisioned,
+        Self::TokenRegistered,
+        Self::TokenSuspended,
+        Self::TokenResumed,
+        Self::TokenUnlocked,
+        Self::TokenRevoked,
+        Self::TokenDeleted,
+        Self::TokenResynchronised,
+        Self::EnrollmentRefused,
+        Self::RegistrationRefused,
+        Self::FrontAdded,
+        Self::FrontRemoved,
+        Self::LoginOpened,
+        Self::LoginChanged,
+        Self::LoginReported,
+        Self::DecisionRefused,
+        Self::PasscodeAccepted,
+        Self::PasscodeRefused,
+        Self::TypingLocked,
+        Self::ServerPinRefused,
+        Self::ServerPinLocked,
+        Self::ServerPinChanged,
+        Self::ServerPinReset,
+        Self::PasscodeReused,
+        Self::PushStopped,
+        Self::DeviceRevoked,
+        Self::HelpdeskCodeIssued,
+        Self::HelpdeskCodeUsed,
+        Self::HelpdeskCodeRefused,
+        Self::AuditPruned,
+    ];
+
+    /// The event of a stored word; none: a newer version wrote it.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|event| event.as_str() == word)
+    }
+
     /// The stored word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -50,6 +99,7 @@ impl AuditEvent {
             Self::TokenRegistered => "token_registered",
             Self::TokenSuspended => "token_suspended",
             Self::TokenResumed => "token_resumed",
+            Self::TokenUnlocked => "token_unlocked",
             Self::TokenRevoked => "token_revoked",
             Self::TokenDeleted => "token_deleted",
             Self::TokenResynchronised => "token_resynchronised",
@@ -68,6 +118,13 @@ impl AuditEvent {
             Self::ServerPinLocked => "server_pin_locked",
             Self::ServerPinChanged => "server_pin_changed",
             Self::ServerPinReset => "server_pin_reset",
+            Self::PasscodeReused => "passcode_reused",
+            Self::PushStopped => "push_stopped",
+            Self::DeviceRevoked => "device_revoked",
+            Self::HelpdeskCodeIssued => "helpdesk_code_issued",
+            Self::HelpdeskCodeUsed => "helpdesk_code_used",
+            Self::HelpdeskCodeRefused => "helpdesk_code_refused",
+            Self::AuditPruned => "audit_pruned",
         }
     }
 }
@@ -87,13 +144,6 @@ pub struct AuditEntry {
     pub detail: String,
 }
 
-/// Where the audit log does not hold together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AuditBreak {
-    /// The first row that does not follow from the one before.
-    pub seq: i64,
-}
-
 impl Rows<'_> {
     /// Adds a row.
     pub(crate) fn audit(
@@ -103,31 +153,11 @@ impl Rows<'_> {
         subject: &str,
         detail: &str,
     ) -> Result<(), StoreError> {
-        let (seq, before) = self
-            .connection
-            .prepare_cached("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")?
-            .query_row([], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
-            })
-            .optional()?
-            .unwrap_or_default();
-        let entry = AuditEntry {
-            seq: seq.saturating_add(1),
-            at_ms: at.0,
-            event: event.as_str().to_owned(),
-            subject: subject.to_owned(),
-            detail: detail.to_owned(),
-        };
         self.connection
-            .prepare_cached("INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-            .execute(params![
-                entry.seq,
-                entry.at_ms,
-                entry.event,
-                entry.subject,
-                entry.detail,
-                link(&before, &entry)
-            ])?;
+            .prepare_cached(
+                "INSERT INTO audit (at_ms, event, subject, detail) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![at.0, event.as_str(), subject, detail])?;
         Ok(())
     }
 
@@ -139,29 +169,9 @@ impl Rows<'_> {
         let rows = statement.query_map(params![after, limit], entry)?;
         rows.map(|row| row.map_err(StoreError::from)).collect()
     }
-
-    /// How many rows there are, if they hold together.
-    pub(crate) fn verify_audit(&self) -> Result<Result<i64, AuditBreak>, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare("SELECT seq, at_ms, event, subject, detail, hash FROM audit ORDER BY seq")?;
-        let mut rows = statement.query([])?;
-        let mut before: Vec<u8> = Vec::new();
-        let mut last = 0_i64;
-        while let Some(row) = rows.next()? {
-            let entry = entry(row)?;
-            let hash: Vec<u8> = row.get(5)?;
-            if entry.seq != last.saturating_add(1) || hash != link(&before, &entry) {
-                return Ok(Err(AuditBreak { seq: entry.seq }));
-            }
-            last = entry.seq;
-            before = hash;
-        }
-        Ok(Ok(last))
-    }
 }
 
-fn entry(row: &rusqlite::Row<'_>) -> Result<AuditEntry, rusqlite::Error> {
+pub(super) fn entry(row: &rusqlite::Row<'_>) -> Result<AuditEntry, rusqlite::Error> {
     Ok(AuditEntry {
         seq: row.get(0)?,
         at_ms: row.get(1)?,
@@ -171,68 +181,15 @@ fn entry(row: &rusqlite::Row<'_>) -> Result<AuditEntry, rusqlite::Error> {
     })
 }
 
-fn link(before: &[u8], entry: &AuditEntry) -> Vec<u8> {
-    let mut hash = Sha256::new();
-    hash.update(before);
-    hash.update(entry.seq.to_be_bytes());
-    hash.update(entry.at_ms.to_be_bytes());
-    for text in [&entry.event, &entry.subject, &entry.detail] {
-        // Lengths first, so that no two rows hash the same bytes.
-        hash.update(to_row(u64::try_from(text.len()).unwrap_or(u64::MAX)).to_be_bytes());
-        hash.update(text.as_bytes());
-    }
-    hash.finalize().to_vec()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{MasterKey, schema};
-    use rusqlite::Connection;
-
-    fn log(count: i64) -> Connection {
-        let mut connection = Connection::open_in_memory().unwrap();
-        schema::migrate(&mut connection).unwrap();
-        let rows = Rows {
-            connection: &connection,
-            key: &MasterKey::new(&[0; 32]),
-        };
-        for at in 0..count {
-            rows.audit(UnixMillis(at), AuditEvent::UserAdded, "ada", "")
-                .unwrap();
-        }
-        connection
-    }
-
-    fn verify(connection: &Connection) -> Option<Result<i64, AuditBreak>> {
-        Rows {
-            connection,
-            key: &MasterKey::new(&[0; 32]),
-        }
-        .verify_audit()
-        .ok()
-    }
 
     #[test]
-    fn a_changed_or_missing_row_is_found() {
-        assert_eq!(verify(&log(0)), Some(Ok(0)));
-        assert_eq!(verify(&log(5)), Some(Ok(5)));
-        for (change, seq) in [
-            ("UPDATE audit SET subject = 'eve' WHERE seq = 3", 3),
-            (
-                "UPDATE audit SET detail = 'ada', subject = '' WHERE seq = 1",
-                1,
-            ),
-            ("DELETE FROM audit WHERE seq = 2", 3),
-            ("UPDATE audit SET at_ms = 9 WHERE seq = 5", 5),
-        ] {
-            let connection = log(5);
-            connection.execute(change, []).unwrap();
-            assert_eq!(
-                verify(&connection),
-                Some(Err(AuditBreak { seq })),
-                "{change}"
-            );
+    fn each_event_has_a_word_of_its_own() {
+        for event in AuditEvent::ALL {
+            assert_eq!(AuditEvent::of(event.as_str()), Some(event));
         }
+        assert_eq!(AuditEvent::of(""), None);
     }
 }

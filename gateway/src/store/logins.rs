@@ -1,6 +1,7 @@
 //! Login requests: the row is the truth, and each change of its state is one compare-and-set.
 
 use countersign_core::{
+    fatigue::{Refusals, Source},
     ids::{DeviceId, LoginRequestId},
     login_transition::{Event, State, TransitionError, transition},
     time::UnixMillis,
@@ -12,6 +13,8 @@ use super::{AuditEvent, FrontId, Rows, StoreError, UserId};
 
 /// An approval that is not consumed lapses after this time, in milliseconds.
 const CONSUME_WITHIN_MS: i64 = 300_000;
+/// A report is taken so long after the login was opened, in milliseconds.
+pub(crate) const REPORT_WITHIN_MS: i64 = 24 * 3_600_000;
 
 /// A login to be opened.
 #[derive(Clone, Debug)]
@@ -26,6 +29,8 @@ pub struct NewLogin {
     pub resource: String,
     /// From where.
     pub client_address: String,
+    /// By what the refusals of it count.
+    pub source: Source,
     /// The number that the resource shows and the user types into the agent.
     pub number: Option<String>,
     /// The front's own name for this attempt.
@@ -62,6 +67,8 @@ pub struct LoginRow {
     pub resource: String,
     /// From where.
     pub client_address: String,
+    /// By what the refusals of it count.
+    pub source: Source,
     /// The number that the resource shows.
     pub number: Option<String>,
     /// Where it stands.
@@ -104,8 +111,8 @@ pub struct LoginChange {
     pub state: State,
 }
 
-const LOGIN: &str = "transaction_id, front_id, user_id, resource, client_address, number, state, created_ms, \
-     deadline_ms, reported_ms";
+const LOGIN: &str = "transaction_id, front_id, user_id, resource, client_address, source, number, state, \
+     created_ms, deadline_ms, reported_ms";
 const REQUEST: &str = "request_id, transaction_id, request.serial, token.device_id, challenge, challenge_used, \
      body, signature, outcome";
 
@@ -119,8 +126,8 @@ impl Rows<'_> {
         self.connection
             .prepare_cached(
                 "INSERT INTO login (transaction_id, front_id, user_id, resource, client_address, number,
-                   idempotency_key, state, created_ms, deadline_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', ?8, ?9)",
+                   idempotency_key, state, created_ms, deadline_ms, source)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', ?8, ?9, ?10)",
             )?
             .execute(params![
                 login.transaction_id,
@@ -132,6 +139,7 @@ impl Rows<'_> {
                 login.idempotency_key,
                 login.created.0,
                 login.expires.0,
+                login.source.as_str(),
             ])?;
         let mut insert = self.connection.prepare_cached(
             "INSERT INTO request (request_id, transaction_id, serial, challenge, body, signature)
@@ -353,24 +361,39 @@ impl Rows<'_> {
         Ok(logins)
     }
 
-    /// How many logins of a user were denied or ignored since then: from one address, and in all.
+    /// What became of a user's logins since then. What a rule of the user's has denied was no refusal of the user's.
+    /// A report may come long after its login.
     pub(crate) fn refusals_since(
         self,
         user: UserId,
-        client_address: &str,
+        source: &Source,
         since: UnixMillis,
-    ) -> Result<(u32, u32), StoreError> {
-        let counts = self
+    ) -> Result<Refusals, StoreError> {
+        let refusals = self
             .connection
             .prepare_cached(
-                "SELECT coalesce(sum(client_address = ?2), 0), count(*) FROM login
-                 WHERE user_id = ?1 AND created_ms > ?3
-                   AND state IN ('expired', 'denied', 'denied_by_rule', 'denied_wrong_number')",
+                "SELECT coalesce(sum(refused AND source = ?2), 0), coalesce(sum(refused), 0),
+                        coalesce(sum(source = ?2 AND coalesce(reported_ms, 0) > ?3), 0)
+                 FROM (SELECT source, reported_ms, created_ms > ?3
+                         AND state IN ('expired', 'denied', 'denied_wrong_number') AS refused
+                       FROM login WHERE user_id = ?1 AND created_ms > ?4)",
             )?
-            .query_row(params![user.0, client_address, since.0], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })?;
-        Ok(counts)
+            .query_row(
+                params![
+                    user.0,
+                    source.as_str(),
+                    since.0,
+                    since.plus_ms(-REPORT_WITHIN_MS).0
+                ],
+                |row| {
+                    Ok(Refusals {
+                        from_source: row.get(0)?,
+                        of_user: row.get(1)?,
+                        reported: row.get::<_, u32>(2)? > 0,
+                    })
+                },
+            )?;
+        Ok(refusals)
     }
 
     /// Forgets logins that ended before then; the audit log keeps what happened.
@@ -385,7 +408,7 @@ impl Rows<'_> {
     }
 
     /// How many logins wait for an answer, for `status`.
-    pub(crate) fn count_open_logins(self) -> Result<u32, StoreError> {
+    pub(crate) fn count_open_logins(&self) -> Result<u32, StoreError> {
         let count = self
             .connection
             .query_row(
@@ -406,6 +429,7 @@ fn login(row: &Row<'_>) -> Result<LoginRow, StoreError> {
         user: UserId(row.get("user_id")?),
         resource: row.get("resource")?,
         client_address: row.get("client_address")?,
+        source: Source::of(&row.get::<_, String>("source")?),
         number: row.get("number")?,
         state: state
             .parse()

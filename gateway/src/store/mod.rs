@@ -7,13 +7,16 @@
 
 mod activations;
 mod audit;
+mod audit_chain;
 mod devices;
 mod fronts;
+mod helpdesk_codes;
 mod logins;
 mod pin_policy;
 mod schema;
 mod seal;
 mod server_pins;
+mod sources;
 mod tokens;
 mod users;
 mod writer;
@@ -28,13 +31,17 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{Semaphore, mpsc};
 
 pub use activations::Activation;
-pub use audit::{AuditBreak, AuditEntry, AuditEvent};
-pub use devices::Device;
+pub use audit::{AuditEntry, AuditEvent};
+pub use audit_chain::{AuditBreak, Verified};
+pub use devices::{Device, DeviceRow};
 pub use fronts::{Front, FrontId};
+pub use helpdesk_codes::Redeemed;
+pub(crate) use logins::REPORT_WITHIN_MS;
 pub use logins::{LoginChange, LoginRow, NewLogin, NewRequest, RequestRow};
 pub use seal::{MasterKey, MasterKeyError};
+pub use sources::SourceRow;
 pub use tokens::{NewToken, PinStanding, TokenRow, TokenState};
-pub use users::{User, UserId};
+pub use users::{Typing, User, UserId};
 
 use writer::{Operation, Pending};
 
@@ -83,6 +90,9 @@ impl fmt::Debug for Rows<'_> {
     }
 }
 
+/// Hears of the rows of the audit log that have become durable, on the writer's thread: it must not wait.
+pub type Witness = Box<dyn Fn(&[AuditEntry]) + Send>;
+
 /// The database. Clones share it.
 #[derive(Clone)]
 pub struct Store {
@@ -112,6 +122,15 @@ impl Store {
     ///
     /// [`StoreError::Database`], or [`StoreError::Newer`].
     pub fn open(path: &Path, key: MasterKey) -> Result<Self, StoreError> {
+        Self::open_before(path, key, Box::new(|_entries| {}))
+    }
+
+    /// As [`Store::open`], before a witness.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`].
+    pub fn open_before(path: &Path, key: MasterKey, witness: Witness) -> Result<Self, StoreError> {
         let mut connection = connect(
             path,
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
@@ -119,7 +138,7 @@ impl Store {
         schema::migrate(&mut connection)?;
         let key = Arc::new(key);
         let (writer, operations) = mpsc::channel(WAITING_WRITES);
-        writer::spawn(connection, Arc::clone(&key), operations)?;
+        writer::spawn(connection, Arc::clone(&key), operations, witness)?;
         Ok(Self {
             writer,
             readers: Arc::new(Readers {

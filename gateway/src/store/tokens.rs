@@ -134,6 +134,8 @@ pub struct TokenRow {
     pub pin_sequence: u64,
     /// When it was issued.
     pub created: UnixMillis,
+    /// When a passcode of it was last accepted.
+    pub last_used: Option<UnixMillis>,
 }
 
 impl TokenRow {
@@ -143,7 +145,8 @@ impl TokenRow {
         self.pin_locked_until.filter(|until| now < *until)
     }
 
-    /// Until when no typed passcode is looked at, if typing or the server PIN is locked now.
+    /// Until when no typed passcode of a source that the user never logged in from is looked at, if typing or the
+    /// server PIN is locked now.
     #[must_use]
     pub fn typing_locked(&self, now: UnixMillis) -> Option<UnixMillis> {
         self.typing_locked_until
@@ -163,7 +166,7 @@ impl TokenRow {
 const COLUMNS: &str = "serial, user_id, state, mode, pin_policy, push, device_id, decision_key, next_counter, \
      agent_counter, last_step, drift, typing_failures, typing_locked_until_ms, \
      coalesce(server_pin_mac, pin_hash_sealed) IS NOT NULL AS pin_chosen, pin_failures, \
-     pin_locked_until_ms, pin_sequence, created_ms";
+     pin_locked_until_ms, pin_sequence, created_ms, last_used_ms";
 
 impl Rows<'_> {
     /// Adds a token in the state [`TokenState::Issued`].
@@ -325,6 +328,14 @@ impl Rows<'_> {
         Ok(())
     }
 
+    /// A passcode of the token has been accepted.
+    pub(crate) fn token_used(self, serial: &str, at: UnixMillis) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached("UPDATE token SET last_used_ms = ?2 WHERE serial = ?1")?
+            .execute(params![serial, at.0])?;
+        Ok(())
+    }
+
     /// The agent will use `next`; only ever larger.
     pub(crate) fn hear_counter(self, serial: &str, next: u64) -> Result<(), StoreError> {
         self.connection
@@ -410,5 +421,6 @@ fn token(row: &Row<'_>) -> Result<TokenRow, StoreError> {
             .map(UnixMillis),
         pin_sequence: from_row(row.get("pin_sequence")?),
         created: UnixMillis(row.get("created_ms")?),
+        last_used: row.get::<_, Option<i64>>("last_used_ms")?.map(UnixMillis),
     })
 }

@@ -10,6 +10,15 @@ use super::{Rows, StoreError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct UserId(pub(crate) i64);
 
+/// Wrong passcodes of a user, whichever token they were for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Typing {
+    /// In a row.
+    pub failures: u32,
+    /// Typing is locked until then.
+    pub locked_until: Option<UnixMillis>,
+}
+
 /// A user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct User {
@@ -75,6 +84,36 @@ impl Rows<'_> {
                     .map_err(|_malformed| StoreError::Unreadable("password"))
             })
             .transpose()
+    }
+
+    /// How a user's typing stands.
+    pub(crate) fn typing(self, user: UserId) -> Result<Typing, StoreError> {
+        let typing = self
+            .connection
+            .prepare_cached(
+                "SELECT typing_failures, typing_locked_until_ms FROM user WHERE id = ?1",
+            )?
+            .query_row([user.0], |row| {
+                Ok(Typing {
+                    failures: row.get(0)?,
+                    locked_until: row.get::<_, Option<i64>>(1)?.map(UnixMillis),
+                })
+            })?;
+        Ok(typing)
+    }
+
+    /// Sets how a user's typing stands.
+    pub(crate) fn put_user_typing(self, user: UserId, typing: Typing) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(
+                "UPDATE user SET typing_failures = ?2, typing_locked_until_ms = ?3 WHERE id = ?1",
+            )?
+            .execute(params![
+                user.0,
+                typing.failures,
+                typing.locked_until.map(|at| at.0)
+            ])?;
+        Ok(())
     }
 
     /// Every user, by name.

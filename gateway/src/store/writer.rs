@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{MasterKey, Rows, StoreError};
+use super::{AuditEntry, MasterKey, Rows, StoreError, Witness, audit_chain};
 
 /// The most operations in one transaction: bounds how long the first of them waits.
 const BATCH: usize = 64;
@@ -75,6 +75,7 @@ pub(super) fn spawn(
     mut connection: Connection,
     key: Arc<MasterKey>,
     mut operations: mpsc::Receiver<Box<dyn Operation>>,
+    witness: Witness,
 ) -> Result<(), StoreError> {
     std::thread::Builder::new()
         .name("store-writer".to_owned())
@@ -87,10 +88,12 @@ pub(super) fn spawn(
                     };
                     batch.push(next);
                 }
-                let committed = run(&mut connection, &key, &mut batch).map_err(|error| {
-                    tracing::error!(%error, "the database did not commit");
-                    error.to_string()
-                });
+                let committed = run(&mut connection, &key, &mut batch)
+                    .map(|entries| witness(&entries))
+                    .map_err(|error| {
+                        tracing::error!(%error, "the database did not commit");
+                        error.to_string()
+                    });
                 for operation in batch {
                     operation.answer(committed.clone());
                 }
@@ -104,7 +107,7 @@ fn run(
     connection: &mut Connection,
     key: &MasterKey,
     batch: &mut [Box<dyn Operation>],
-) -> Result<(), rusqlite::Error> {
+) -> Result<Vec<AuditEntry>, rusqlite::Error> {
     let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for operation in batch {
         let savepoint = transaction.savepoint()?;
@@ -118,5 +121,7 @@ fn run(
             Keep::No => drop(savepoint),
         }
     }
-    transaction.commit()
+    let entries = audit_chain::close_batch(&transaction)?;
+    transaction.commit()?;
+    Ok(entries)
 }

@@ -25,7 +25,10 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tower::ServiceExt as _;
 
-use crate::{keys::TlsIdentity, push::TlsExporter, service::Service, store::StoreError};
+use crate::{
+    keys::TlsIdentity, push::TlsExporter, service::Service, settings::PushSettings,
+    store::StoreError,
+};
 
 /// Connections at a time; the next ones wait in the kernel's queue.
 const CONNECTIONS: usize = 20_000;
@@ -33,10 +36,6 @@ const CONNECTIONS: usize = 20_000;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// For the head of an HTTP/1.1 request, and between requests.
 const REQUEST_HEAD: Duration = Duration::from_secs(30);
-/// An idle HTTP/2 connection is pinged this often: below the time-out of usual address translators.
-const PING_EVERY: Duration = Duration::from_secs(45);
-/// A ping without an answer ends the connection after this time.
-const PING_ANSWER: Duration = Duration::from_secs(20);
 /// Requests at a time on one HTTP/2 connection. An agent needs one or two, a front a few dozen.
 const STREAMS: u32 = 100;
 /// What a peer may send ahead on one HTTP/2 stream, and on a connection, in bytes.
@@ -80,15 +79,37 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let acceptor = acceptor(&service.settings().tls)?;
     let router = super::router(&service).await?;
-    accept_all(acceptor, router, listener, HANDSHAKE, shutdown).await;
+    let times = Times::of(&service.settings().config.push);
+    accept_all(acceptor, router, listener, times, shutdown).await;
     Ok(())
+}
+
+/// How long a connection is waited for.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    /// From the connection to the first byte of the first request.
+    handshake: Duration,
+    /// An idle HTTP/2 connection is pinged this often.
+    ping_every: Duration,
+    /// A ping without an answer ends the connection after this time.
+    ping_answer: Duration,
+}
+
+impl Times {
+    fn of(settings: &PushSettings) -> Self {
+        Self {
+            handshake: HANDSHAKE,
+            ping_every: Duration::from_secs(settings.keep_alive_seconds.into()),
+            ping_answer: Duration::from_secs(settings.keep_alive_timeout_seconds.into()),
+        }
+    }
 }
 
 async fn accept_all(
     acceptor: TlsAcceptor,
     router: Router,
     listener: TcpListener,
-    handshake_within: Duration,
+    times: Times,
     shutdown: impl Future<Output = ()> + Send,
 ) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
@@ -104,7 +125,7 @@ async fn accept_all(
                     let connection = Connection {
                         peer,
                         router: router.clone(),
-                        handshake_within,
+                        times,
                         stopping: stopping.clone(),
                         _place: place,
                     };
@@ -170,7 +191,7 @@ fn note(ended: Result<(), tokio::task::JoinError>) {
 struct Connection {
     peer: SocketAddr,
     router: Router,
-    handshake_within: Duration,
+    times: Times,
     stopping: watch::Receiver<bool>,
     _place: OwnedSemaphorePermit,
 }
@@ -179,7 +200,7 @@ impl Connection {
     async fn run(self, tcp: TcpStream, acceptor: TlsAcceptor) {
         let mut stopping = self.stopping.clone();
         let opened = tokio::select! {
-            opened = timeout(self.handshake_within, handshake(tcp, acceptor)) => opened,
+            opened = timeout(self.times.handshake, handshake(tcp, acceptor)) => opened,
             () = stopped(&mut stopping) => return,
         };
         match opened {
@@ -192,7 +213,7 @@ impl Connection {
     async fn requests(self, tls: TlsStream<TcpStream>) {
         let (_, session) = tls.get_ref();
         let exporter = exporter(session);
-        let server = server(session.alpn_protocol() == Some(HTTP_2));
+        let server = server(session.alpn_protocol() == Some(HTTP_2), self.times);
         let Self {
             peer,
             router,
@@ -251,7 +272,7 @@ fn exporter(session: &rustls::ServerConnection) -> Option<TlsExporter> {
 }
 
 /// The protocol is the one that TLS has agreed on, never one that the first bytes look like.
-fn server(http_2: bool) -> auto::Builder<TokioExecutor> {
+fn server(http_2: bool, times: Times) -> auto::Builder<TokioExecutor> {
     let mut server = auto::Builder::new(TokioExecutor::new());
     server
         .http1()
@@ -266,8 +287,8 @@ fn server(http_2: bool) -> auto::Builder<TokioExecutor> {
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(HEAD)
         .max_send_buf_size(SEND_BUFFER)
-        .keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(PING_ANSWER);
+        .keep_alive_interval(times.ping_every)
+        .keep_alive_timeout(times.ping_answer);
     if http_2 {
         server.http2_only()
     } else {

@@ -7,6 +7,7 @@
 mod api;
 mod client;
 mod listener;
+pub mod metrics;
 mod pages;
 
 use core::time::Duration;

@@ -1,7 +1,7 @@
 //! Streams: who may open one, and what is told on it.
 
 use countersign_core::signing::Label;
-use countersign_gateway::service::{LoginState, OpenLoginError};
+use countersign_gateway::service::{Change, LoginState, OpenLoginError};
 use countersign_proto::push::v1::{self as push, agent_frame, gateway_frame::Frame};
 use prost::Message as _;
 use tonic::Code;
@@ -126,7 +126,11 @@ async fn a_device_that_was_just_here_is_still_asked() {
     // A second stream whose end we see: the first one's has no witness.
     drop(channel);
     let mut channel = device.connect(&stage).await;
-    stage.service.streams().drain(1);
+    let change = Change {
+        device: Some(device.id),
+        cancelled: Vec::new(),
+    };
+    stage.service.take_up(change).await.unwrap();
     assert!(matches!(channel.next().await.unwrap(), Frame::Drain(_)));
     assert!(channel.next().await.is_err());
     let opened = stage.open().await.unwrap();

@@ -101,7 +101,7 @@ async fn passcode(api: &Api, attempt: PasscodeAttempt) -> Result<Answer, ApiErro
             return Ok(Answer::new(true, now)
                 .authentication(Authentication::Accept)
                 .detail("message", "matching 1 tokens")
-                .detail("serial", serial));
+                .detail("serial", serial.unwrap_or_default()));
         }
         // Who is unknown, or has nothing to type with, looks like who has mistyped.
         PasscodeVerdict::Wrong | PasscodeVerdict::NoToken => "wrong otp value",

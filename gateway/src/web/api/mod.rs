@@ -15,6 +15,7 @@ mod health;
 mod open;
 mod parameters;
 mod poll;
+mod resync;
 mod ticket;
 
 use std::sync::Arc;
@@ -58,6 +59,7 @@ pub(super) async fn router(service: &Service) -> Result<Router, StoreError> {
         .route("/auth", post(auth::auth))
         .route("/validate/check", get(check::check).post(check::check))
         .route("/validate/triggerchallenge", post(open::trigger))
+        .route("/token/resync", post(resync::resync))
         .route("/validate/polltransaction", get(poll::poll))
         .route(
             "/validate/polltransaction/{transaction_id}",

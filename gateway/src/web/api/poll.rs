@@ -8,7 +8,10 @@ use super::{
     front::Asking,
     parameters::Parameters,
 };
-use crate::service::{LoginError, LoginState};
+use crate::{
+    push::Availability,
+    service::{LoginError, LoginState},
+};
 
 /// The longest a poll may wait for a change, in seconds.
 const LONGEST_WAIT: i64 = 30;
@@ -41,17 +44,26 @@ pub(super) async fn poll(
             .ok_or(ApiError::Parameters("wait must be 0 to 30 seconds"))?,
     };
     let until = api.service.now().plus_ms(wait.saturating_mul(1000));
-    let state = match api.service.wait_login(asking.front(), &id, until).await {
-        Ok(login) => Some(login.state),
+    let login = match api.service.wait_login(asking.front(), &id, until).await {
+        Ok(login) => Some(login),
         Err(LoginError::Unknown | LoginError::State { .. }) => None,
         Err(LoginError::Storage(error)) => return Err(error.into()),
     };
-    let (authentication, status) = said(state);
+    let (authentication, status) = said(login.as_ref().map(|login| login.state));
     let accepted = authentication == Authentication::Accept;
-    Ok(Answer::new(accepted, api.service.now())
+    let mut answer = Answer::new(accepted, api.service.now())
         .authentication(authentication)
         .detail("challenge_status", status)
-        .detail("transaction_id", id))
+        .detail("transaction_id", id);
+    if let Some(login) = login {
+        if login.reported {
+            answer = answer.detail("reported", true);
+        }
+        if login.state == LoginState::Pending {
+            answer = answer.detail("desktop", Availability::word(login.reach));
+        }
+    }
+    Ok(answer)
 }
 
 /// privacyIDEA tells an unknown, expired or finished transaction as one that is open. An approval that was

@@ -43,7 +43,11 @@ impl Listening {
             .route("/test/who", get(who));
         let acceptor = acceptor(&service.settings().tls).unwrap();
         let (stop, stopped) = oneshot::channel();
-        let ended = tokio::spawn(accept_all(acceptor, router, listener, limit, async {
+        let times = Times {
+            handshake: limit,
+            ..Times::of(&PushSettings::default())
+        };
+        let ended = tokio::spawn(accept_all(acceptor, router, listener, times, async {
             drop(stopped.await);
         }));
         Self {

@@ -5,11 +5,13 @@
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 async function follow() {
+  const shown = document.querySelector("[data-desktop]")?.dataset.desktop;
   for (;;) {
     try {
       const answer = await fetch("/example/status?wait=25", { cache: "no-store" });
       const login = await answer.json();
-      if (login.state !== "pending") {
+      const changed = shown !== undefined && login.desktop && login.desktop !== shown;
+      if (login.state !== "pending" || changed) {
         location.replace("/example/");
         return;
       }

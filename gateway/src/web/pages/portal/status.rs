@@ -14,7 +14,7 @@ use super::{
     session::{Stage, Waiting},
     visitor::Visitor,
 };
-use crate::{service::LoginError, web::pages::frame::guard};
+use crate::{push::Availability, service::LoginError, web::pages::frame::guard};
 
 /// The longest wait for a change, in seconds: below the time-out of usual proxies.
 const LONGEST_WAIT: u32 = 25;
@@ -44,18 +44,19 @@ pub(super) async fn status(
             ending,
         } => ended(transaction_id, *ending),
         Stage::Waiting(waiting) => match standing(&portal, waiting, wait).await {
-            Ok((Standing::Ended(ending), _)) => ended(&waiting.transaction_id, ending),
-            Ok((Standing::Approved, left_ms)) => json!({
+            Ok((Standing::Ended(ending), ..)) => ended(&waiting.transaction_id, ending),
+            Ok((Standing::Approved, left_ms, _)) => json!({
                 "state": "approved",
                 "transaction_id": waiting.transaction_id,
                 "left_ms": left_ms,
             }),
-            Ok((Standing::Open, left_ms)) => json!({
+            Ok((Standing::Open, left_ms, reach)) => json!({
                 "state": "pending",
                 "transaction_id": waiting.transaction_id,
                 "left_ms": left_ms,
                 "number": waiting.push.as_ref().and_then(|push| push.number.as_deref()),
                 "challenge": waiting.challenge,
+                "desktop": waiting.push.as_ref().map(|_asked| Availability::word(reach)),
             }),
             Err(error) => {
                 tracing::error!(%error, "the state of a login could not be read");
@@ -71,7 +72,7 @@ async fn standing(
     portal: &Portal,
     waiting: &Waiting,
     wait: u32,
-) -> Result<(Standing, u32), LoginError> {
+) -> Result<(Standing, u32, Option<Availability>), LoginError> {
     let service = &portal.service;
     let wait = i64::from(wait.min(LONGEST_WAIT)).saturating_mul(1000);
     let until = service.now().plus_ms(wait);
@@ -80,9 +81,9 @@ async fn standing(
         .wait_login(front, &waiting.transaction_id, until)
         .await
     {
-        Ok(login) => Ok((login.state.into(), login.left_ms)),
+        Ok(login) => Ok((login.state.into(), login.left_ms, login.reach)),
         // Old logins are forgotten.
-        Err(LoginError::Unknown) => Ok((Standing::Ended(Ending::Expired), 0)),
+        Err(LoginError::Unknown) => Ok((Standing::Ended(Ending::Expired), 0, None)),
         Err(error) => Err(error),
     }
 }

@@ -20,6 +20,7 @@ use super::{
     visitor::{Cookie, Form, Visitor},
 };
 use crate::{
+    push::Availability,
     service::{
         LoginError, OpenLogin, OpenLoginError, OpenedLogin, PasscodeAttempt, PasscodeVerdict,
         PasswordVerdict, ServiceError, Subject, Way,
@@ -62,10 +63,11 @@ pub(super) async fn show(
         Stage::Waiting(waiting) => {
             let service = &portal.service;
             let front = service.settings().sample_front;
-            let (standing, left_ms) = match service.login(front, &waiting.transaction_id).await {
-                Ok(login) => (login.state.into(), login.left_ms),
+            let login = service.login(front, &waiting.transaction_id).await;
+            let (standing, left_ms, reach) = match login {
+                Ok(login) => (login.state.into(), login.left_ms, login.reach),
                 Err(LoginError::Unknown | LoginError::State { .. }) => {
-                    (Standing::Ended(Ending::Expired), 0)
+                    (Standing::Ended(Ending::Expired), 0, None)
                 }
                 Err(LoginError::Storage(error)) => return failed(&portal, &error),
             };
@@ -76,6 +78,15 @@ pub(super) async fn show(
                         Err(ServiceError(error)) => return failed(&portal, &error),
                     };
                     let notice = portal.sessions.take_notice(&visitor.cookie.key());
+                    let mut waiting = waiting.clone();
+                    if let (Some(push), Some(reach)) = (&mut waiting.push, reach) {
+                        push.availability = reach;
+                    }
+                    // The desktop takes no requests any more: typing is left.
+                    let off = |push: &mut Push| push.availability == Availability::Off;
+                    let turned_off = waiting.push.take_if(off);
+                    let notice = notice.or_else(|| turned_off.map(|_off| Notice::AutosendOff));
+                    let waiting = &waiting;
                     if waiting.push.is_none() || shown.way == "passcode" {
                         views::type_passcode(&portal, waiting, left_ms, pin, notice, &form_secret)
                             .into()

@@ -294,8 +294,13 @@ pub(super) fn waiting(portal: &Portal, waiting: &Waiting, left_ms: u32, form_sec
             lead,
             "</p>",
             number,
+            "<div data-desktop=\"",
+            Text(Availability::word(
+                waiting.push.as_ref().map(|push| push.availability)
+            )),
+            "\">",
             time_left(left_ms),
-            "<div class=\"aside rows\">\
+            "</div><div class=\"aside rows\">\
              <p>No request to be seen? <a href=\"/example/?way=passcode\">Type a passcode instead</a></p>",
             cancel(form_secret),
             "</div>"
@@ -339,6 +344,11 @@ pub(super) fn type_passcode(
                 Text(challenge),
                 "</code>"
             ],
+        ),
+        None if waiting.push.is_none() => (
+            "Type a passcode",
+            "Your desktop takes no login requests now. A passcode logs you in.",
+            html![SHOW_PASSCODE],
         ),
         None => (
             "Type a passcode",
