@@ -103,6 +103,11 @@ async fn attend(
     frames: &Frames,
     joined: &mut super::streams::Joined,
 ) -> Result<(), Status> {
+    // It may take other requests than before, or be back.
+    service
+        .reach_changed(device)
+        .await
+        .map_err(|error| storage(&error))?;
     for request in service
         .pending_requests(device)
         .await
