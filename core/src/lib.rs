@@ -19,6 +19,7 @@ pub mod otpauth;
 pub mod password;
 pub mod pin;
 pub mod pskc;
+pub mod radius;
 pub mod recovery_code;
 pub mod seal;
 pub mod secret;
