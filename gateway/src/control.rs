@@ -97,6 +97,12 @@ async fn answer(line: &str, service: &Service) -> String {
             cancelled: vec![id.to_owned()],
         }),
         None if line == "connected" => return service.streams().connected().to_string(),
+        None if line == "radius" => {
+            return match service.reload_radius_clients().await {
+                Ok(()) => "ok".to_owned(),
+                Err(error) => format!("failed: {error}"),
+            };
+        }
         Some(_) | None => None,
     };
     match change {
@@ -117,6 +123,11 @@ pub async fn announce(data: &Path, change: &Change) {
     if !lines.is_empty() {
         ask(data, &lines).await;
     }
+}
+
+/// Tells the serving process that RADIUS clients have come, gone, or have other secrets.
+pub async fn announce_radius(data: &Path) {
+    ask(data, "radius\n").await;
 }
 
 /// How many agents are connected to the serving process; `None`: there is none.

@@ -15,6 +15,7 @@ pub mod enrollment;
 pub mod keys;
 pub mod metrics;
 pub mod push;
+pub mod radius;
 pub mod random;
 pub mod service;
 pub mod settings;

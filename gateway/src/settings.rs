@@ -34,6 +34,9 @@ pub struct Config {
     /// Server PINs.
     #[serde(default)]
     pub server_pin: ServerPinSettings,
+    /// RADIUS.
+    #[serde(default)]
+    pub radius: RadiusSettings,
     /// The sample protected resource.
     #[serde(default)]
     pub sample_resource: SampleResource,
@@ -148,6 +151,25 @@ impl Default for AlarmSettings {
     }
 }
 
+/// Where RADIUS clients are answered, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RadiusSettings {
+    /// Addresses for Access-Requests; the usual port is 1812. None: RADIUS is off.
+    pub listen: Vec<SocketAddr>,
+    /// An answer is held for the desktop so long, in seconds: 0 to 60. Then the user is asked to come back.
+    pub wait_seconds: u32,
+}
+
+impl Default for RadiusSettings {
+    fn default() -> Self {
+        Self {
+            listen: Vec::new(),
+            wait_seconds: 20,
+        }
+    }
+}
+
 /// The sample protected resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -203,6 +225,7 @@ impl Config {
             url,
             push: PushSettings::default(),
             server_pin: ServerPinSettings::default(),
+            radius: RadiusSettings::default(),
             sample_resource: SampleResource::default(),
             metrics: MetricsSettings::default(),
             alarm: AlarmSettings::default(),
@@ -303,6 +326,14 @@ impl Config {
         if !self.places.values().all(plain) {
             return Err(ConfigError::Value(
                 "a place has 1 to 64 characters, on one line",
+            ));
+        }
+        if self.radius.wait_seconds > 60 {
+            return Err(ConfigError::Value("radius.wait_seconds must be 0 to 60"));
+        }
+        if self.radius.listen.iter().any(|at| at.port() == 0) {
+            return Err(ConfigError::Value(
+                "an address of radius.listen needs a port; 1812 is the usual one",
             ));
         }
         Ok(())

@@ -4,7 +4,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{output, token::Switch};
-use crate::service::Service;
+use crate::{control, service::Service};
 
 /// Register the login pages, VPNs and modules that may ask about logins.
 #[derive(Debug, Subcommand)]
@@ -55,6 +55,8 @@ impl Front {
             }
             Self::Remove { name } => {
                 service.remove_front(&name).await?;
+                // It may have been a RADIUS client.
+                control::announce_radius(service.data()).await;
                 output::explain(&format!("Removed {name}."));
                 Ok(())
             }

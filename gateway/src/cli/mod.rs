@@ -9,6 +9,7 @@ mod front;
 mod init;
 mod operator;
 mod output;
+mod radius;
 mod serve;
 mod status;
 mod token;
@@ -54,6 +55,9 @@ enum Command {
     /// Register the login pages, VPNs and modules that may ask about logins
     #[command(subcommand)]
     Front(front::Front),
+    /// Register the VPNs, firewalls and PAM modules that ask by RADIUS
+    #[command(subcommand)]
+    Radius(radius::Radius),
     /// Read, check and prune the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -93,6 +97,7 @@ impl Cli {
             Command::Token(command) => command.run(&Service::open(&data).await?).await,
             Command::Device(command) => command.run(&Service::open(&data).await?).await,
             Command::Front(command) => command.run(&Service::open(&data).await?).await,
+            Command::Radius(command) => command.run(&Service::open(&data).await?).await,
             Command::Audit(command) => command.run(&Service::open(&data).await?).await,
             Command::Status(command) => command.run(&Service::open(&data).await?).await,
         }

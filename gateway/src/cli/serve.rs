@@ -11,7 +11,7 @@ use tokio::{
 };
 use tracing_subscriber::EnvFilter;
 
-use crate::{control::Control, service::Service, web};
+use crate::{control::Control, radius, service::Service, web};
 
 pub(super) async fn run(data: &Path) -> anyhow::Result<()> {
     log();
@@ -23,6 +23,13 @@ pub(super) async fn run(data: &Path) -> anyhow::Result<()> {
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen at {}", config.listen))?;
+    let mut radius = Vec::new();
+    for address in &config.radius.listen {
+        let socket = radius::bind(*address)
+            .with_context(|| format!("cannot listen for RADIUS at {address}"))?;
+        radius.push(socket);
+        tracing::info!(listen = %address, "RADIUS");
+    }
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let timer = service.clone();
@@ -31,6 +38,11 @@ pub(super) async fn run(data: &Path) -> anyhow::Result<()> {
     let alarms = service.clone();
     let alarms = tokio::spawn(async move { alarms.keep_alarms().await });
     let metrics = metrics(&service).await?;
+    let radius = radius::serve(service.clone(), radius);
+    let radius = tokio::spawn(async move {
+        let Err(error) = radius.await;
+        tracing::error!(%error, "RADIUS is not served");
+    });
     let stopping = service.clone();
     let shutdown = async move {
         tokio::select! {
@@ -46,7 +58,13 @@ pub(super) async fn run(data: &Path) -> anyhow::Result<()> {
     tracing::info!(listen = %config.listen, url = %config.url, "serving");
     notify(NotifyState::Ready);
     let served = web::serve(service.clone(), listener, shutdown).await;
-    for task in [Some(timer), Some(control), Some(alarms), metrics] {
+    for task in [
+        Some(timer),
+        Some(control),
+        Some(alarms),
+        Some(radius),
+        metrics,
+    ] {
         task.inspect(JoinHandle::abort);
     }
     Ok(served?)

@@ -81,10 +81,7 @@ impl Service {
     ///
     /// [`FrontError::Name`], [`FrontError::Taken`], or the database failed.
     pub async fn add_front(&self, name: &str, push: bool) -> Result<SecretText, FrontError> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
-            return Err(FrontError::Name);
-        }
+        check_name(name)?;
         let key = SecretText::new(format!(
             "{KEY_PREFIX}{}",
             BASE64URL_NOPAD.encode(&SystemRandom::bytes::<32>())
@@ -137,6 +134,15 @@ impl Service {
             .map_err(ServiceError)?;
         removed.ok_or(FrontError::Unknown)
     }
+}
+
+/// Is it a name for a front?
+pub(super) fn check_name(name: &str) -> Result<(), FrontError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
+        return Err(FrontError::Name);
+    }
+    Ok(())
 }
 
 fn hash(key: &SecretText) -> [u8; 32] {

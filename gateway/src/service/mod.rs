@@ -19,6 +19,9 @@ mod overview;
 mod passcode;
 mod passcode_check;
 mod push_limits;
+mod radius_challenges;
+mod radius_clients;
+mod radius_login;
 mod registration;
 mod server_pin;
 mod server_pin_change;
@@ -38,7 +41,7 @@ use std::{
 };
 
 use countersign_core::time::UnixMillis;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 pub use audit::{AuditError, Pruned};
 pub(crate) use channel::HelloError;
@@ -51,6 +54,9 @@ pub use login::{Consumed, DenyReason, FailReason, LoginError, LoginState, LoginV
 pub use open_login::{OpenLogin, OpenLoginError, OpenedLogin, Way};
 pub use overview::Overview;
 pub use passcode::{PasscodeAttempt, PasscodeVerdict, Subject};
+pub(crate) use radius_clients::KnownClient;
+pub use radius_clients::{NewRadiusClient, RadiusClientError};
+pub use radius_login::{RadiusLogin, RadiusLoginError, RadiusVerdict};
 pub(crate) use registration::RegistrationError;
 pub(crate) use server_pin_change::ServerPinError;
 pub use token_info::{KeptPin, PinInfo, TokenInfo, TypedPin};
@@ -64,6 +70,7 @@ use crate::{
     keys::{KeyError, Keys, TlsIdentity},
     metrics::Metrics,
     push::Streams,
+    radius,
     settings::{Config, ConfigError},
     store::{AuditEntry, AuditEvent, MasterKey, MasterKeyError, Store, StoreError},
 };
@@ -74,6 +81,9 @@ const DATABASE: &str = "gateway.db";
 const MASTER_KEY: &str = "master.key";
 /// The front of the sample protected resource.
 const SAMPLE_FRONT: &str = "sample";
+
+/// Passwords that are hashed at a time.
+const HASHES: usize = 4;
 
 /// The gateway. Clones share it.
 #[derive(Clone, Debug)]
@@ -90,10 +100,14 @@ struct Inner {
     watchers: watchers::Watchers,
     deadlines: deadlines::Deadlines,
     passwords: throttle::Throttle,
+    hashing: Semaphore,
     enrollments: enrollment::Sessions,
     metrics: Arc<Metrics>,
     alarms: Mutex<Option<alarm::Alarms>>,
     stopping: watch::Sender<bool>,
+    radius_clients: radius_clients::KnownClients,
+    radius_challenges: radius_challenges::Challenges,
+    radius_drops: radius::Drops,
 }
 
 struct ClockPort(Arc<dyn Clock>);
@@ -257,10 +271,14 @@ impl Service {
             watchers: watchers::Watchers::default(),
             deadlines: deadlines::Deadlines::default(),
             passwords: throttle::Throttle::default(),
+            hashing: Semaphore::new(HASHES),
             enrollments: enrollment::Sessions::default(),
             metrics,
             alarms: Mutex::new(Some(alarms)),
             stopping: watch::channel(false).0,
+            radius_clients: radius_clients::KnownClients::default(),
+            radius_challenges: radius_challenges::Challenges::default(),
+            radius_drops: radius::Drops::default(),
         }));
         service
             .expect_devices()
@@ -323,6 +341,12 @@ impl Service {
             let metrics = Arc::clone(&self.0.metrics);
             alarm::answer(alarms, config.alarm.clone(), config.name.clone(), metrics).await;
         }
+    }
+
+    /// What the RADIUS listener has thrown away.
+    #[must_use]
+    pub fn radius_drops(&self) -> &radius::Drops {
+        &self.0.radius_drops
     }
 
     pub(crate) fn store(&self) -> &Store {

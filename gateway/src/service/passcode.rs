@@ -346,7 +346,7 @@ impl Typed<'_> {
 }
 
 /// Length of a token's passcodes, in characters: digits, or the hex of the whole HMAC.
-fn passcode_len(mode: &OtpMode) -> usize {
+pub(super) fn passcode_len(mode: &OtpMode) -> usize {
     mode.digits().map_or_else(
         || mode.hash().output_len().saturating_mul(2),
         |digits| usize::from(digits.count()),

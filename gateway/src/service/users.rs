@@ -27,6 +27,23 @@ pub enum PasswordVerdict {
     },
 }
 
+/// What somebody typed, held against a user's password.
+#[derive(Debug)]
+pub(super) enum PasswordBefore {
+    /// It begins with the password.
+    Right {
+        /// What stands behind it; empty: nothing.
+        behind: SecretText,
+    },
+    /// As [`PasswordVerdict::Wrong`].
+    Wrong,
+    /// As [`PasswordVerdict::Throttled`].
+    Throttled {
+        /// When to try again.
+        retry_after: Duration,
+    },
+}
+
 /// Why a user was not added.
 #[derive(Debug, thiserror::Error)]
 pub enum NewUserError {
@@ -106,16 +123,38 @@ impl Service {
         user: &str,
         password: SecretText,
     ) -> Result<PasswordVerdict, ServiceError> {
+        let checked = self
+            .check_password_before(user, password, Vec::new())
+            .await?;
+        Ok(match checked {
+            PasswordBefore::Right { .. } => PasswordVerdict::Right,
+            PasswordBefore::Wrong => PasswordVerdict::Wrong,
+            PasswordBefore::Throttled { retry_after } => PasswordVerdict::Throttled { retry_after },
+        })
+    }
+
+    /// Checks a password with which something else was typed: nothing, or as many characters as one of
+    /// `lengths` says stand behind it. However many readings there are, it is one try.
+    ///
+    /// # Errors
+    ///
+    /// The database failed.
+    pub(super) async fn check_password_before(
+        &self,
+        user: &str,
+        typed: SecretText,
+        lengths: Vec<usize>,
+    ) -> Result<PasswordBefore, ServiceError> {
         if user.chars().count() > NAME
-            || password.expose().len() > countersign_proto::limits::PASSPHRASE
+            || typed.expose().len() > countersign_proto::limits::PASSPHRASE
         {
-            return Ok(PasswordVerdict::Wrong);
+            return Ok(PasswordBefore::Wrong);
         }
         let now = self.now();
         let wait = self.0.passwords.wait_ms(user, now);
         if wait > 0 {
             let retry_after = Duration::from_millis(u64::try_from(wait).unwrap_or(0));
-            return Ok(PasswordVerdict::Throttled { retry_after });
+            return Ok(PasswordBefore::Throttled { retry_after });
         }
         self.0.passwords.count(user, now);
         let name = user.to_owned();
@@ -124,14 +163,60 @@ impl Service {
             .read(move |rows| rows.password(&name))
             .await?
             .unwrap_or_else(|| PasswordHash::unmeetable(SystemRandom::bytes()));
-        let right = tokio::task::spawn_blocking(move || hash.is_met_by(&password))
+        // Each hash takes 19 MiB: a crowd waits here, and does not fill the memory.
+        let _place = self
+            .0
+            .hashing
+            .acquire()
             .await
-            .unwrap_or(false);
-        if right {
-            self.0.passwords.forget(user);
-            Ok(PasswordVerdict::Right)
-        } else {
-            Ok(PasswordVerdict::Wrong)
+            .map_err(|_closed| ServiceError(StoreError::Closed))?;
+        let behind = tokio::task::spawn_blocking(move || {
+            readings(typed.expose(), &lengths)
+                .find(|(password, _)| hash.is_met_by(&SecretText::from(*password)))
+                .map(|(_, behind)| SecretText::from(behind))
+        })
+        .await
+        .unwrap_or(None);
+        match behind {
+            Some(behind) => {
+                self.0.passwords.forget(user);
+                Ok(PasswordBefore::Right { behind })
+            }
+            None => Ok(PasswordBefore::Wrong),
         }
+    }
+}
+
+/// What was typed as a password and what stands behind it: nothing, or so many characters of a passcode.
+fn readings<'t>(typed: &'t str, lengths: &[usize]) -> impl Iterator<Item = (&'t str, &'t str)> {
+    let cut = |length: &usize| {
+        let (password, behind) = typed.split_at_checked(typed.len().checked_sub(*length)?)?;
+        let digits = behind.bytes().all(|byte| byte.is_ascii_hexdigit());
+        (digits && !password.is_empty()).then_some((password, behind))
+    };
+    let cuts: Vec<_> = lengths.iter().filter_map(cut).collect();
+    core::iter::once((typed, "")).chain(cuts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_passcode_may_stand_behind_a_password() {
+        let read = |typed| readings(typed, &[6, 8]).collect::<Vec<_>>();
+        assert_eq!(
+            read("horse12345678"),
+            [
+                ("horse12345678", ""),
+                ("horse12", "345678"),
+                ("horse", "12345678")
+            ]
+        );
+        // No passcode, or nothing before it.
+        assert_eq!(read("correct horse"), [("correct horse", "")]);
+        assert_eq!(read("123456"), [("123456", "")]);
+        assert_eq!(read("\u{e4}23456"), [("\u{e4}23456", "")]);
+        assert_eq!(read(""), [("", "")]);
     }
 }
