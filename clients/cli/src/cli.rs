@@ -95,6 +95,8 @@ pub(crate) enum Command {
     /// Let a finger stand for the PIN, or not
     Biometric(Biometric),
 
+    /// A screen of login requests, tokens and what happened
+    Tui(Tui),
     /// Show what the agent is doing
     Status,
     /// Make the vault that holds the tokens
@@ -185,6 +187,14 @@ pub(crate) struct Deny {
     /// It wasn't me! Tell the service's administrators as well
     #[arg(long)]
     pub(crate) report: bool,
+}
+
+/// `tui`.
+#[derive(Debug, Args)]
+pub(crate) struct Tui {
+    /// Plain lines instead of a screen, for screen readers: the same as `requests --watch`
+    #[arg(long)]
+    pub(crate) plain: bool,
 }
 
 /// `autosend`.
@@ -326,6 +336,8 @@ mod tests {
             "countersign vault slot add tpm",
             "countersign vault slot remove 3 --passphrase-stdin --yes",
             "countersign lock",
+            "countersign tui",
+            "countersign tui --plain --json",
             "countersign autosend on",
             "countersign autosend off Work",
             "countersign mute 30m",

@@ -88,6 +88,15 @@ impl Failure {
         }
     }
 
+    /// What failed and what to do next, as one line.
+    pub(crate) fn said(&self) -> String {
+        let message = text::polished(&self.to_string());
+        match text::polished(&self.hint()) {
+            hint if hint.is_empty() => message,
+            hint => format!("{message} {hint}"),
+        }
+    }
+
     /// The exit code: the reason's number, or 128 and the signal's, as shells have it.
     fn code(&self) -> u8 {
         match self {

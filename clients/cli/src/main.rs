@@ -1,7 +1,7 @@
 //! `countersign`, the command line of the Countersign agent.
 //!
 //! A call goes `main` > [`cli`] (what was typed) > one file of [`commands`] (what to ask the agent) >
-//! [`output`] (how it is shown). Everything about the agent goes through `countersign-client`.
+//! [`output`] (how it is shown); `tui` is a command with a screen of its own, [`tui`]. Everything about the agent goes through `countersign-client`.
 //!
 //! Invariant: decides nothing about tokens, PINs or login requests: it carries answers to the agent and
 //! shows what the agent says. Secrets are never taken from options and never printed, passcodes excepted.
@@ -16,6 +16,7 @@ mod output;
 mod prompt;
 mod secret_line;
 mod text;
+mod tui;
 
 use std::process::ExitCode;
 

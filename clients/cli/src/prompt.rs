@@ -97,6 +97,31 @@ impl Terminal {
         secret_line::finish(what, line, max)
     }
 
+    /// Reads a secret where the cursor is, not shown as it is typed, of at most `max` bytes. The question stands
+    /// there already. Nothing if the user goes back: with Esc, Ctrl-C, Ctrl-D or an empty line.
+    ///
+    /// # Errors
+    ///
+    /// The terminal is gone, or the secret is too long.
+    pub(crate) async fn read_hidden(
+        &self,
+        what: &str,
+        max: usize,
+    ) -> Result<Option<Secret>, Failure> {
+        let quiet = Quiet::begin(&self.tty, Back::Keys)?;
+        let line = self.line(max.saturating_add(1)).await;
+        drop(quiet);
+        let line = match line {
+            Ok(line) => line,
+            Err(failure) if failure.reason() == Reason::Cancelled => return Ok(None),
+            Err(failure) => return Err(failure),
+        };
+        if line.is_empty() || line.iter().any(|byte| [ESCAPE, INTERRUPT].contains(byte)) {
+            return Ok(None);
+        }
+        secret_line::finish(what, line, max).map(Some)
+    }
+
     /// Asks for a new secret twice, until both are the same.
     ///
     /// # Errors
@@ -155,7 +180,7 @@ impl Terminal {
 
     /// One line that is not shown as it is typed.
     async fn hidden_line(&self, question: &str, max: usize) -> Result<Secret, Failure> {
-        let quiet = Quiet::begin(&self.tty)?;
+        let quiet = Quiet::begin(&self.tty, Back::Signals)?;
         output::note(&format!("{question}: "));
         let line = self.line(max).await;
         drop(quiet);
@@ -176,7 +201,11 @@ impl Terminal {
             let read = part.get(..length).unwrap_or_default();
             let (text, ended) = match read.strip_suffix(b"\n") {
                 Some(text) => (text, true),
-                None => (read, read.is_empty()),
+                // A key that goes back ends a line too, where it is one.
+                None => (
+                    read,
+                    matches!(read.last(), None | Some(&(ESCAPE | INTERRUPT))),
+                ),
             };
             if line.len().saturating_add(text.len()) > max {
                 return Err(Failure::usage("That was too long.", ""));
@@ -242,6 +271,19 @@ pub(crate) fn or_refuse(
     terminal.ok_or_else(|| Failure::refused(reason, message, hint))
 }
 
+/// The keys that go back where a secret is asked for on a screen.
+const ESCAPE: u8 = 0x1b;
+const INTERRUPT: u8 = 0x03;
+
+/// How somebody goes back who is asked for a secret.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Back {
+    /// With a signal, which ends the command.
+    Signals,
+    /// With a key, which ends the line and is in it.
+    Keys,
+}
+
 /// Echo is off until this is dropped.
 struct Quiet<'tty> {
     tty: &'tty Receiver,
@@ -249,7 +291,7 @@ struct Quiet<'tty> {
 }
 
 impl<'tty> Quiet<'tty> {
-    fn begin(tty: &'tty Receiver) -> Result<Self, Failure> {
+    fn begin(tty: &'tty Receiver, back: Back) -> Result<Self, Failure> {
         let failed = |errno: rustix::io::Errno| Failure::Input(errno.into());
         secret_line::hide_process()?;
         let before = rustix::termios::tcgetattr(tty).map_err(failed)?;
@@ -260,6 +302,11 @@ impl<'tty> Quiet<'tty> {
         quiet
             .local_modes
             .insert(LocalModes::ICANON | LocalModes::ISIG);
+        if back == Back::Keys {
+            quiet.local_modes.remove(LocalModes::ISIG);
+            quiet.special_codes[SpecialCodeIndex::VEOL] = ESCAPE;
+            quiet.special_codes[SpecialCodeIndex::VEOL2] = INTERRUPT;
+        }
         // No Ctrl-Z here: the shell would come back to a terminal without echo. 0 is _POSIX_VDISABLE.
         quiet.special_codes[SpecialCodeIndex::VSUSP] = 0;
         rustix::termios::tcsetattr(tty, OptionalActions::Flush, &quiet).map_err(failed)?;

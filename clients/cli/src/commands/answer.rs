@@ -57,10 +57,7 @@ pub(crate) async fn run(wish: Wish, session: &Session) -> Result<(), Failure> {
             Err(refusal) => secrets.after(refusal, &wanted, session).await?,
         }
     };
-    let outcome = Outcome {
-        request: reply.request.unwrap_or_default().into(),
-        verdict: wish.verdict,
-    };
+    let outcome = Outcome::new(reply.request.unwrap_or_default(), wish.verdict);
     outcome.check()?;
     session.output.answer(&outcome)
 }
@@ -166,7 +163,7 @@ async fn choose<'list>(
 
 /// What became of the request.
 #[derive(Debug, Serialize)]
-struct Outcome {
+pub(crate) struct Outcome {
     #[serde(flatten)]
     request: LoginRequest,
     #[serde(skip)]
@@ -174,6 +171,25 @@ struct Outcome {
 }
 
 impl Outcome {
+    /// Of the request as it is after the answer.
+    pub(crate) fn new(request: api::LoginRequest, verdict: Verdict) -> Self {
+        Self {
+            request: request.into(),
+            verdict,
+        }
+    }
+
+    /// It in one line, for a screen.
+    pub(crate) fn said(&self) -> (Paint, String) {
+        match self.check() {
+            Ok(()) => {
+                let (done, rest, paint) = self.words();
+                (paint, format!("{done} {rest}"))
+            }
+            Err(failure) => (Paint::Bad, failure.said()),
+        }
+    }
+
     /// Whether it is what was wanted.
     fn check(&self) -> Result<(), Failure> {
         let resource = text::short(&self.request.resource);
@@ -233,8 +249,20 @@ impl Outcome {
 
 impl Answer for Outcome {
     fn friendly(&self, style: &Style) -> String {
+        let (done, rest, paint) = self.words();
+        format!("{} {rest}\n", style.paint(paint, done))
+    }
+
+    fn bare(&self) -> String {
+        format!("{}\n", self.request.state.as_deref().unwrap_or_default())
+    }
+}
+
+impl Outcome {
+    /// What was done, what that means, and its colour.
+    fn words(&self) -> (&'static str, String, Paint) {
         let resource = text::short(&self.request.resource);
-        let (done, rest, paint) = match (self.verdict, self.request.kind) {
+        match (self.verdict, self.request.kind) {
             (Verdict::Approve, LoginRequestState::LoggedIn) => (
                 "Approved.",
                 format!("Logged in to {resource}."),
@@ -258,16 +286,9 @@ impl Answer for Outcome {
                 format!("{resource} lets nobody in."),
                 Paint::Attention,
             ),
-        };
-        format!("{} {rest}\n", style.paint(paint, done))
+        }
     }
 
-    fn bare(&self) -> String {
-        format!("{}\n", self.request.state.as_deref().unwrap_or_default())
-    }
-}
-
-impl Outcome {
     fn service(&self) -> String {
         if self.request.service.is_empty() {
             text::short(&self.request.resource)

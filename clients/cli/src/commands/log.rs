@@ -67,7 +67,10 @@ impl Answer for EventList {
                     .unwrap_or_default();
                 vec![
                     Cell::new(Paint::Faint, &at),
-                    Cell::new(paint(event.kind_value), words::event(event.kind_value)),
+                    Cell::new(
+                        words::event_paint(event.kind_value),
+                        words::event(event.kind_value),
+                    ),
                     Cell::new(Paint::Name, &event.token),
                     Cell::long(&event.detail),
                 ]
@@ -87,39 +90,6 @@ impl Answer for EventList {
                 tabbed(&[&at, kind, &event.token, &event.detail])
             })
             .collect()
-    }
-}
-
-/// What needs a look stands out.
-const fn paint(kind: api::EventKind) -> Paint {
-    use api::EventKind as Kind;
-    match kind {
-        Kind::RequestApproved | Kind::Enrolled => Paint::Good,
-        Kind::RequestDenied
-        | Kind::RequestRefused
-        | Kind::Deleted
-        | Kind::FingerWrong
-        | Kind::SlotAdded
-        | Kind::SlotRemoved
-        | Kind::Muted
-        | Kind::BlockAdded
-        | Kind::BlockRemoved => Paint::Attention,
-        Kind::RequestReported
-        | Kind::UnlockFailed
-        | Kind::Revoked
-        | Kind::PinWrong
-        | Kind::PinExhausted => Paint::Bad,
-        Kind::Unspecified
-        | Kind::PasscodeGenerated
-        | Kind::RequestReceived
-        | Kind::RequestClosed
-        | Kind::Renamed
-        | Kind::Unlocked
-        | Kind::Locked
-        | Kind::AutosendChanged
-        | Kind::PinChanged
-        | Kind::BiometricChanged
-        | Kind::Setup => Paint::Plain,
     }
 }
 

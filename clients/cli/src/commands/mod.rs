@@ -27,11 +27,17 @@ mod slot_add;
 mod slot_list;
 mod slot_remove;
 mod status;
+mod tui;
 mod unlock;
 
 use std::process::ExitCode;
 
-use self::session::Session;
+pub(crate) use self::{
+    answer::Outcome,
+    secrets::{Question, asks_here},
+    session::{Dialer, Session},
+    unlock::{asks_for_a_passphrase, has_passphrase},
+};
 use crate::{
     cli::{Cli, Command, Pin, Slot, Vault},
     environment::Environment,
@@ -84,6 +90,7 @@ async fn dispatch(command: Command, session: &Session) -> Result<(), Failure> {
         Command::Pin(Pin::Change(arguments)) => pin_change::run(arguments, session).await,
         Command::Pin(Pin::Ask(arguments)) => pin_asking::run(arguments, session).await,
         Command::Biometric(arguments) => biometric::run(arguments, session).await,
+        Command::Tui(arguments) => tui::run(&arguments, session).await,
         Command::Status => status::run(session).await,
         Command::Setup(arguments) => setup::run(&arguments, session).await,
         Command::Unlock(arguments) => unlock::run(&arguments, session).await,

@@ -261,6 +261,12 @@ fn bytes(secret: Option<&Secret>) -> Vec<u8> {
     secret.map(|secret| secret.to_vec()).unwrap_or_default()
 }
 
+/// Is a token's PIN to be asked for here after this refusal? The agent could ask nobody, or what was typed here
+/// is wrong.
+pub(crate) fn asks_here(reason: Reason, typed: bool) -> bool {
+    is_unasked(reason, Fallback::Required) || (typed && is_wrong(reason))
+}
+
 fn is_wrong(reason: Reason) -> bool {
     matches!(reason, Reason::PinWrong | Reason::WrongPassphrase)
 }

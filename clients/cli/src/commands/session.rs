@@ -1,9 +1,9 @@
 //! What every command has at hand: the agent, the terminal, the output.
 
-use std::{pin::pin, time::Duration};
+use std::{path::PathBuf, pin::pin, time::Duration};
 
-use countersign_client::{AgentClient, Deadlines, SocketPath};
-use countersign_proto::agent::v1::Reason;
+use countersign_client::{AgentClient, ClientError, Deadlines, SocketPath};
+use countersign_proto::agent::v1::{CallerScreen, Reason};
 use tokio::time::timeout;
 
 use crate::{
@@ -45,6 +45,12 @@ impl Session {
 
     /// Dials the agent.
     pub(crate) async fn agent(&self) -> Result<AgentClient, Failure> {
+        let agent = self.dialer()?.dial(&self.environment.screen).await?;
+        Ok(agent)
+    }
+
+    /// What dials the agent.
+    pub(crate) fn dialer(&self) -> Result<Dialer, Failure> {
         let Some(folder) = &self.environment.runtime_folder else {
             return Err(Failure::refused(
                 Reason::ConfigInvalid,
@@ -58,9 +64,20 @@ impl Session {
                 alone: limit,
                 with_others: limit,
             });
-        let path = SocketPath::in_runtime_folder(folder);
-        let agent = AgentClient::connect_within(&path, deadlines).await?;
-        Ok(agent.with_screen(&self.environment.screen))
+        Ok(Dialer {
+            path: SocketPath::in_runtime_folder(folder),
+            deadlines,
+        })
+    }
+
+    /// Where the agent can show a dialog to whoever runs this.
+    pub(crate) const fn screen(&self) -> &CallerScreen {
+        &self.environment.screen
+    }
+
+    /// The modes of the terminal, put back when this is dropped; signals end the command from here on.
+    pub(crate) fn kept(&self) -> Option<Kept> {
+        Kept::begin(&self.interrupts)
     }
 
     /// Waits for a call that may need a PIN, a finger or a service, and says so when it takes long.
@@ -69,7 +86,7 @@ impl Session {
         let windows = !screen.display.is_empty() || !screen.wayland_display.is_empty();
         if !windows && !screen.tty.is_empty() {
             // The agent's dialog, if there is one, is drawn on this terminal: a word would spoil it.
-            let kept = Kept::begin(&self.interrupts);
+            let kept = self.kept();
             let done = call.await;
             drop(kept);
             return done;
@@ -86,5 +103,29 @@ impl Session {
     /// The terminal, if a person sits before one.
     pub(crate) fn terminal(&self) -> Option<Terminal> {
         Terminal::open(&self.interrupts)
+    }
+}
+
+/// Dials the agent, as often as it is wanted.
+#[derive(Clone, Debug)]
+pub(crate) struct Dialer {
+    path: SocketPath,
+    deadlines: Deadlines,
+}
+
+impl Dialer {
+    /// A connection that tells the agent where it can show a dialog.
+    ///
+    /// # Errors
+    ///
+    /// As [`AgentClient::connect`].
+    pub(crate) async fn dial(&self, screen: &CallerScreen) -> Result<AgentClient, ClientError> {
+        let agent = AgentClient::connect_within(&self.path, self.deadlines).await?;
+        Ok(agent.with_screen(screen))
+    }
+
+    /// Where the agent is looked for.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.path.as_path().to_owned()
     }
 }

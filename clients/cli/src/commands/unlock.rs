@@ -64,15 +64,15 @@ async fn by_agent(session: &Session) -> Result<bool, Failure> {
         Ok(reply) => return Ok(reply.was_unlocked),
         Err(refusal) => refusal,
     };
-    let keyless = is_about_the_key(refusal.reason());
-    if !keyless && !is_unasked(refusal.reason()) {
+    let reason = refusal.reason();
+    if !is_about_the_key(reason) && !is_unasked(reason) {
         return Err(refusal.into());
     }
     let Some(terminal) = session.terminal() else {
         return Err(refusal.into());
     };
     let status = agent.status().await?;
-    if keyless && !has_passphrase(&status) {
+    if !asks_for_a_passphrase(reason, false, has_passphrase(&status)) {
         return Err(refusal.into());
     }
     let wanted = wanting(Question::of_the_vault(&status));
@@ -117,7 +117,15 @@ fn wanting(question: Question) -> Wanted {
     }
 }
 
-fn has_passphrase(status: &StatusReply) -> bool {
+/// Is what opens the vault to be asked for here after this refusal? The agent could ask nobody, the key of the
+/// machine did not open it and a passphrase may, or what was typed here is wrong.
+pub(crate) fn asks_for_a_passphrase(reason: Reason, typed: bool, passphrase: bool) -> bool {
+    is_unasked(reason)
+        || (passphrase && !typed && is_about_the_key(reason))
+        || (typed && reason == Reason::WrongPassphrase)
+}
+
+pub(crate) fn has_passphrase(status: &StatusReply) -> bool {
     status.slots().any(|slot| slot == VaultKey::Passphrase)
 }
 

@@ -56,6 +56,11 @@ impl Style {
         self.width
     }
 
+    /// Whether there are any colours.
+    pub(crate) const fn has_colours(&self) -> bool {
+        self.colours
+    }
+
     /// `words`, painted.
     pub(crate) fn paint(&self, paint: Paint, words: &str) -> String {
         if self.colours && paint != Paint::Plain && !words.is_empty() {
@@ -67,12 +72,18 @@ impl Style {
 
     /// A bar that shows how much of `whole` is left.
     pub(crate) fn countdown(&self, left: u64, whole: u64) -> String {
+        let (full, rest, paint) = Self::bar(left, whole);
+        let full = self.paint(paint, &full);
+        let rest = self.paint(Paint::Faint, &rest);
+        format!("{full}{rest}")
+    }
+
+    /// The two parts of such a bar, and how urgent it is.
+    pub(crate) fn bar(left: u64, whole: u64) -> (String, String, Paint) {
         let (filled, paint) = countdown(left, whole);
         let empty = BAR.saturating_sub(filled);
         let cells = |count: u64, cell: &str| cell.repeat(usize::try_from(count).unwrap_or(0));
-        let full = self.paint(paint, &cells(filled, "━"));
-        let rest = self.paint(Paint::Faint, &cells(empty, "╌"));
-        format!("{full}{rest}")
+        (cells(filled, "━"), cells(empty, "╌"), paint)
     }
 }
 

@@ -1,4 +1,5 @@
-//! How answers are shown. The only place that writes to standard output and standard error.
+//! How answers are shown. The only place that writes to standard output and standard error, but for the
+//! screen of `crate::tui`.
 
 pub(crate) mod colour;
 pub(crate) mod json;
@@ -93,6 +94,11 @@ impl Output {
             Reader::Script => json::line(answer),
         });
         raw(shown.as_bytes())
+    }
+
+    /// How standard output is painted.
+    pub(crate) const fn style(&self) -> &Style {
+        &self.style
     }
 
     /// How standard error is painted, for questions.

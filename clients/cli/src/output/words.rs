@@ -173,6 +173,39 @@ pub(crate) const fn event(kind: EventKind) -> &'static str {
     }
 }
 
+/// What the colour of an event means: what needs a look stands out.
+pub(crate) const fn event_paint(kind: EventKind) -> Paint {
+    use EventKind as Kind;
+    match kind {
+        Kind::RequestApproved | Kind::Enrolled => Paint::Good,
+        Kind::RequestDenied
+        | Kind::RequestRefused
+        | Kind::Deleted
+        | Kind::FingerWrong
+        | Kind::SlotAdded
+        | Kind::SlotRemoved
+        | Kind::Muted
+        | Kind::BlockAdded
+        | Kind::BlockRemoved => Paint::Attention,
+        Kind::RequestReported
+        | Kind::UnlockFailed
+        | Kind::Revoked
+        | Kind::PinWrong
+        | Kind::PinExhausted => Paint::Bad,
+        Kind::Unspecified
+        | Kind::PasscodeGenerated
+        | Kind::RequestReceived
+        | Kind::RequestClosed
+        | Kind::Renamed
+        | Kind::Unlocked
+        | Kind::Locked
+        | Kind::AutosendChanged
+        | Kind::PinChanged
+        | Kind::BiometricChanged
+        | Kind::Setup => Paint::Plain,
+    }
+}
+
 /// How a slot of the vault is called to people.
 pub(crate) const fn vault_key(key: VaultKey) -> &'static str {
     match key {

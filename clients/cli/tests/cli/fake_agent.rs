@@ -10,12 +10,13 @@ use countersign_proto::{
     reason::detail_status,
 };
 use prost::Message as _;
-use tokio_stream::Stream;
+use tokio::sync::mpsc::unbounded_channel;
+use tokio_stream::{Stream, wrappers::UnboundedReceiverStream};
 use tonic::{Request, Response, Status};
 
 use crate::{
     samples::{login_request, token},
-    script::{Script, refusal, slot},
+    script::{Script, Watch, refusal, slot},
 };
 
 /// The service; clones share one script.
@@ -25,6 +26,17 @@ pub(crate) struct FakeAgent(Arc<Mutex<Script>>);
 impl FakeAgent {
     pub(crate) fn new() -> Self {
         Self(Arc::new(Mutex::new(Script::new())))
+    }
+
+    /// Tells those that watch that a request is as this now.
+    pub(crate) fn tells(&self, changed: &api::LoginRequest) {
+        for watcher in &self.script().watchers {
+            let change = api::LoginRequestsChange {
+                snapshot: Vec::new(),
+                changed: Some(changed.clone()),
+            };
+            watcher.send(Ok(change)).unwrap();
+        }
     }
 
     pub(crate) fn script(&self) -> MutexGuard<'_, Script> {
@@ -405,6 +417,18 @@ impl Agent for FakeAgent {
     ) -> Result<Response<Self::WatchLoginRequestsStream>, Status> {
         self.begin("watch".to_owned()).await?;
         let requests = self.script().requests.clone();
+        if self.script().watch == Watch::Stays {
+            let (sender, changes) = unbounded_channel();
+            let snapshot = api::LoginRequestsChange {
+                snapshot: requests,
+                changed: None,
+            };
+            sender.send(Ok(snapshot)).unwrap();
+            self.script().watchers.push(sender);
+            return Ok(Response::new(Box::pin(UnboundedReceiverStream::new(
+                changes,
+            ))));
+        }
         let changed = requests.first().cloned().map(|request| api::LoginRequest {
             state: api::LoginRequestState::LoggedIn.into(),
             left_ms: 0,

@@ -25,5 +25,7 @@ mod slots;
 mod stage;
 mod status;
 mod terminal;
+mod tui;
 mod typist;
 mod unlock;
+mod viewer;

@@ -4,7 +4,19 @@ use std::{collections::VecDeque, sync::mpsc::Sender};
 
 use countersign_proto::agent::v1::{self as api, Reason};
 
+use tokio::sync::mpsc::UnboundedSender;
+use tonic::Status;
+
 use crate::samples::token;
+
+/// How long a watch lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Watch {
+    /// It ends after the first request was answered.
+    Ends,
+    /// Until the agent ends.
+    Stays,
+}
 
 /// What the agent says next, and what it was asked so far.
 #[derive(Debug)]
@@ -30,6 +42,9 @@ pub(crate) struct Script {
     pub(crate) recovery_code: &'static str,
     /// A keyring answers, so a vault needs no passphrase.
     pub(crate) keyring: bool,
+    pub(crate) watch: Watch,
+    /// Those that watch, while a watch stays.
+    pub(crate) watchers: Vec<UnboundedSender<Result<api::LoginRequestsChange, Status>>>,
     /// `call field field`, secrets included: tests compare them.
     pub(crate) calls: Vec<String>,
     /// Is told when a call has come.
@@ -66,6 +81,8 @@ impl Script {
             ],
             recovery_code: "7KQF-2M9X-0001",
             keyring: false,
+            watch: Watch::Ends,
+            watchers: Vec::new(),
             calls: Vec::new(),
             arrival: None,
             screens: Vec::new(),

@@ -26,7 +26,7 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_countersign");
 pub(crate) struct Stage {
     pub(crate) agent: FakeAgent,
     pub(crate) place: Place,
-    _runtime: Runtime,
+    runtime: Runtime,
 }
 
 /// A runtime folder, with or without an agent in it.
@@ -44,7 +44,18 @@ pub(crate) struct Said {
 
 impl Stage {
     pub(crate) fn new() -> Self {
-        let place = Place::new();
+        Self::at(Place::new())
+    }
+
+    /// Ends the agent; its folder stays.
+    pub(crate) fn ends(self) -> Place {
+        drop(self.runtime);
+        fs::remove_file(self.place.socket()).unwrap();
+        self.place
+    }
+
+    /// Serves in a folder where no agent is.
+    pub(crate) fn at(place: Place) -> Self {
         let listener = UnixListener::bind(place.socket()).unwrap();
         fs::set_permissions(place.socket(), Permissions::from_mode(0o600)).unwrap();
         Self::serve(place, listener)
@@ -73,7 +84,7 @@ impl Stage {
         Self {
             agent,
             place,
-            _runtime: runtime,
+            runtime,
         }
     }
 

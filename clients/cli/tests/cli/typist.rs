@@ -10,11 +10,15 @@ use std::{
 
 use rustix::{
     fs::{Mode, OFlags},
+    process::Signal,
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
     termios::{LocalModes, OptionalActions, Winsize},
 };
 
 use crate::stage::{PATIENCE, PROGRAM, Stage};
+
+/// How often a terminal is looked at until patience ends.
+const LOOKS: u32 = 2_000;
 
 /// The program with a controlling terminal, once a [`Typist`] starts it.
 pub(crate) fn on_terminal(stage: &Stage, arguments: &[&str]) -> Command {
@@ -105,6 +109,28 @@ impl Typist {
         }
     }
 
+    /// What the program writes next; `None` if it writes nothing more.
+    pub(crate) fn hears(&self) -> Option<Vec<u8>> {
+        self.screen.recv_timeout(PATIENCE).ok()
+    }
+
+    /// Gives the terminal another size.
+    pub(crate) fn resizes(&self, columns: u16, rows: u16) {
+        let size = Winsize {
+            ws_row: rows,
+            ws_col: columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        rustix::termios::tcsetwinsize(&self.keyboard, size).unwrap();
+    }
+
+    /// Sends a signal to the program that the terminal belongs to.
+    pub(crate) fn signals(&self, signal: Signal) {
+        let program = rustix::termios::tcgetpgrp(&self.keyboard).unwrap();
+        rustix::process::kill_process(program, signal).unwrap();
+    }
+
     pub(crate) fn types(&mut self, keys: &str) {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
     }
@@ -113,6 +139,21 @@ impl Typist {
     pub(crate) fn echo(&self) -> bool {
         let modes = rustix::termios::tcgetattr(&self.keyboard).unwrap();
         modes.local_modes.contains(LocalModes::ECHO)
+    }
+
+    /// Waits until a line is read that is not shown as it is typed.
+    pub(crate) fn waits_until_unseen(&self) {
+        // Nothing tells of it: it is looked at now and then.
+        let (_held, never) = channel::<()>();
+        for _ in 0..LOOKS {
+            let modes = rustix::termios::tcgetattr(&self.keyboard).unwrap();
+            let local = modes.local_modes;
+            if local.contains(LocalModes::ICANON) && !local.contains(LocalModes::ECHO) {
+                return;
+            }
+            never.recv_timeout(PATIENCE / LOOKS).unwrap_or_default();
+        }
+        panic!("a secret was never asked for");
     }
 
     /// Changes the terminal as a dialog program does that is drawn on it.
