@@ -419,12 +419,12 @@ fn hostile_texts_reach_no_terminal() {
     let stage = stage(vec![hostile]);
     stage.agent.script().tokens = vec![token(text)];
     let mut viewer = opens(&stage);
-    viewer.sees(
-        "Evil\u{fffd}]0;owned\u{fffd}\u{fffd}[2J\u{fffd}31m\u{fffd}\u{fffd}\u{fffd}\u{fffd}Portal",
-    );
+    // This terminal leaves the marks out that stand for what was taken away.
+    viewer.sees("Evil]0;owned[2J31mPortal");
     viewer.types("\r2");
     viewer.sees("time-based");
     let written = String::from_utf8_lossy(&viewer.written).into_owned();
+    assert!(written.contains("Evil\u{fffd}]0;owned\u{fffd}\u{fffd}[2J\u{fffd}31m"));
     for never in ["\u{1b}]0;", "\u{7}", "\u{9b}", "\u{202e}", "\u{200b}"] {
         assert!(!written.contains(never), "{never:?} in {written:?}");
     }
