@@ -1,5 +1,6 @@
 //! What is asked in front of the page.
 
+use super::login_request::Choice;
 use crate::tui::{
     event::{Answer, Call, PasscodeOf},
     shown::Shown,
@@ -12,6 +13,10 @@ pub(crate) enum Dialog {
     Help,
     /// The number that the resource shows.
     Number(Answer, Field),
+    /// One of several that the resource may show; none is chosen before somebody chooses.
+    Choice(Answer, Vec<Choice>, Option<usize>),
+    /// What is to be typed on the login page.
+    Code(Shown, Shown),
     /// Is it certain that it was not the user?
     Report(Answer),
     /// An event-based token generates its next passcode: each counts.
@@ -94,7 +99,12 @@ impl Dialog {
     pub(crate) const fn field(&mut self) -> Option<&mut Field> {
         match self {
             Self::Number(_, field) | Self::Challenge(_, field) => Some(field),
-            Self::Help | Self::Report(_) | Self::NextPasscode(_) | Self::Secret(_) => None,
+            Self::Help
+            | Self::Choice(..)
+            | Self::Code(..)
+            | Self::Report(_)
+            | Self::NextPasscode(_)
+            | Self::Secret(_) => None,
         }
     }
 }

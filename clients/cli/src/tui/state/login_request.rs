@@ -2,12 +2,18 @@
 
 use core::time::Duration;
 
-use countersign_proto::agent::v1::{self as api, LoginRequestState};
+use countersign_proto::agent::v1::{self as api, LoginOrigin, LoginRequestState};
 
-use crate::tui::{event::Now, list::Keyed, shown::Shown};
+use crate::{
+    output::Paint,
+    tui::{event::Now, list::Keyed, shown::Shown},
+};
 
 /// No login request is open for longer; an age beyond it is a wrong clock.
 const LONGEST: u64 = 600_000;
+
+/// More are not offered: nobody could look through them.
+const CHOICES: usize = 30;
 
 /// A login request.
 #[derive(Clone, Debug)]
@@ -21,6 +27,12 @@ pub(crate) struct LoginRequest {
     pub(crate) client_address: Shown,
     pub(crate) place: Shown,
     pub(crate) program: Shown,
+    /// Where that is, beside this computer.
+    pub(crate) origin: LoginOrigin,
+    /// The service's own words.
+    pub(crate) question: Shown,
+    /// What is typed on the login page after an approval.
+    pub(crate) display_code: Shown,
     pub(crate) created_ms: i64,
     /// When it is over, by our clock.
     pub(crate) ends: Duration,
@@ -45,12 +57,31 @@ pub(crate) enum Proof {
     Nothing,
     /// A number, typed.
     Number,
+    /// One of these.
+    Choice(Vec<Choice>),
+}
+
+/// Something that the resource may show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Choice {
+    /// As the agent has it; only sent back.
+    pub(crate) value: String,
+    pub(crate) shown: Shown,
+}
+
+impl Choice {
+    fn new(value: String) -> Self {
+        Self {
+            shown: Shown::name(&value),
+            value,
+        }
+    }
 }
 
 impl LoginRequest {
     /// As the agent tells it now.
     pub(crate) fn new(request: api::LoginRequest, now: Now) -> Self {
-        let state = request.state();
+        let (state, origin) = (request.state(), request.origin());
         let left = u64::from(request.left_ms);
         let age = now
             .wall
@@ -67,6 +98,9 @@ impl LoginRequest {
             client_address: Shown::name(&request.client_address),
             place: Shown::name(&request.place),
             program: Shown::name(&request.program),
+            origin,
+            question: Shown::sentence(&request.question),
+            display_code: Shown::name(&request.display_code),
             created_ms: request.created_ms,
             ends: now.at.saturating_add(Duration::from_millis(left)),
             whole: Duration::from_millis(left.saturating_add(age)),
@@ -77,10 +111,13 @@ impl LoginRequest {
             } else {
                 Report::None
             },
-            proof: if request.number_required {
-                Proof::Number
-            } else {
-                Proof::Nothing
+            proof: match (request.number_required, request.choices.is_empty()) {
+                (false, _) => Proof::Nothing,
+                (true, true) => Proof::Number,
+                (true, false) => {
+                    let choices = request.choices.into_iter().take(CHOICES);
+                    Proof::Choice(choices.map(Choice::new).collect())
+                }
             },
             id: request.id,
         }
@@ -102,6 +139,16 @@ impl LoginRequest {
     /// The time that is left.
     pub(crate) const fn left(&self, now: Now) -> Duration {
         self.ends.saturating_sub(now.at)
+    }
+
+    /// Where it comes from beside this computer, in words, and whether that needs a look.
+    pub(crate) const fn beside(&self) -> (&'static str, Paint) {
+        match self.origin {
+            LoginOrigin::Unspecified | LoginOrigin::Unknown => ("", Paint::Plain),
+            LoginOrigin::ThisComputer => ("from this computer", Paint::Good),
+            LoginOrigin::SameNetwork => ("from your network", Paint::Good),
+            LoginOrigin::OtherAddress => ("from another address", Paint::Attention),
+        }
     }
 
     /// Address and place.

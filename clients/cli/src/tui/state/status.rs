@@ -2,9 +2,12 @@
 
 use countersign_proto::agent::v1::{self as api, SessionState, VaultState};
 
+use jiff::Timestamp;
+
 use crate::{
+    clock,
     commands::{Question, has_passphrase},
-    tui::shown::Shown,
+    tui::{event::Now, shown::Shown},
 };
 
 /// From how many milliseconds on a clock that differs is told: passcodes are about to fail.
@@ -17,6 +20,8 @@ pub(crate) struct Status {
     pub(crate) vault_message: Shown,
     pub(crate) session: SessionState,
     pub(crate) autosend: Autosend,
+    /// Until when no login requests come.
+    pub(crate) muted_until: Option<Timestamp>,
     pub(crate) services: Vec<Service>,
     /// How a person is asked for what opens the vault.
     pub(crate) question: Question,
@@ -66,6 +71,7 @@ impl From<api::StatusReply> for Status {
             } else {
                 Autosend::Off
             },
+            muted_until: reply.muted_until.and_then(clock::from_seconds),
             question: Question::of_the_vault(&reply),
             passphrase: if has_passphrase(&reply) {
                 Passphrase::Set
@@ -74,6 +80,15 @@ impl From<api::StatusReply> for Status {
             },
             services: reply.services.into_iter().map(Service::from).collect(),
         }
+    }
+}
+
+impl Status {
+    /// Until when login requests are muted, in words; empty if they are not.
+    pub(crate) fn muted(&self, now: Now) -> String {
+        self.muted_until
+            .map(|until| format!("Muted until {}", clock::local(until, now.wall)))
+            .unwrap_or_default()
     }
 }
 

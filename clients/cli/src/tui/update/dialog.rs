@@ -14,6 +14,7 @@ use crate::{
         state::{
             State,
             dialog::{Dialog, Field},
+            login_request::Choice,
         },
     },
 };
@@ -31,6 +32,14 @@ pub(super) fn pressed(state: &mut State, dialog: Dialog, key: Key, now: Now) -> 
             }
         },
         Dialog::Number(answer, field) => number(state, answer, field, key, now),
+        Dialog::Choice(answer, choices, chosen) => choice(state, answer, choices, chosen, key, now),
+        Dialog::Code(code, resource) => match key {
+            Key::Escape | Key::Enter | Key::Char('q') => Vec::new(),
+            _ => {
+                state.dialog = Some(Dialog::Code(code, resource));
+                Vec::new()
+            }
+        },
         Dialog::Report(answer) => match key {
             Key::Char('y' | 'Y') | Key::Enter => call(state, Call::Answer(answer), now),
             Key::Char('n' | 'N') | Key::Escape => Vec::new(),
@@ -68,6 +77,57 @@ fn number(state: &mut State, answer: Answer, mut field: Field, key: Key, now: No
             state.dialog = Some(Dialog::Number(answer, field));
             Vec::new()
         }
+    }
+}
+
+fn choice(
+    state: &mut State,
+    answer: Answer,
+    choices: Vec<Choice>,
+    chosen: Option<usize>,
+    key: Key,
+    now: Now,
+) -> Vec<Effect> {
+    let last = choices.len().saturating_sub(1);
+    let chosen = match key {
+        Key::Escape => return Vec::new(),
+        Key::Enter => {
+            if let Some(choice) = chosen.and_then(|at| choices.get(at)) {
+                let number = choice.value.clone();
+                return call(state, Call::Answer(Answer { number, ..answer }), now);
+            }
+            chosen
+        }
+        Key::Char(letter) => only_one_that_begins_with(&choices, letter)
+            .or_else(|| stepped(chosen, key, last))
+            .or(chosen),
+        _ => stepped(chosen, key, last).or(chosen),
+    };
+    state.dialog = Some(Dialog::Choice(answer, choices, chosen));
+    Vec::new()
+}
+
+/// The choice that a letter means, if it means one.
+fn only_one_that_begins_with(choices: &[Choice], letter: char) -> Option<usize> {
+    let mut found = choices.iter().enumerate().filter(|(_, choice)| {
+        let first = choice.value.chars().next();
+        first.is_some_and(|first| first.to_lowercase().eq(letter.to_lowercase()))
+    });
+    match (found.next(), found.next()) {
+        (Some((at, _)), None) => Some(at),
+        _ => None,
+    }
+}
+
+fn stepped(chosen: Option<usize>, key: Key, last: usize) -> Option<usize> {
+    match key {
+        Key::Right | Key::Down | Key::Tab | Key::Char('j' | 'l') => {
+            Some(chosen.map_or(0, |at| at.saturating_add(1).min(last)))
+        }
+        Key::Left | Key::Up | Key::BackTab | Key::Char('k' | 'h') => {
+            Some(chosen.map_or(last, |at| at.saturating_sub(1)))
+        }
+        _ => None,
     }
 }
 

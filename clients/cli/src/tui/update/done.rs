@@ -96,10 +96,14 @@ fn answered(
     // The watch says the same, perhaps later: then it is known already.
     fit(state, LoginRequest::new(request.clone(), now), now);
     state.answering.remove(&answer.id);
+    let code = Shown::name(&request.display_code);
     let denied = request.state() == api::LoginRequestState::Denied;
     let outcome = Outcome::new(request, answer.verdict);
     let (paint, words) = outcome.said();
     state.say(paint, words, now);
+    if let (Verdict::Approve, false) = (answer.verdict, code.is_empty()) {
+        state.dialog = Some(Dialog::Code(code, answer.resource.clone()));
+    }
     state.afterthought = (answer.verdict == Verdict::Deny && denied).then(|| Afterthought {
         id: answer.id.clone(),
         resource: answer.resource.clone(),

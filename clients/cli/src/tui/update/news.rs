@@ -130,7 +130,7 @@ fn outcome(request: &LoginRequest) -> Option<String> {
 
 /// A number for a request that can no longer be approved is of no use.
 fn close_dialog_of_the_past(state: &mut State) {
-    let Some(Dialog::Number(answer, _)) = &state.dialog else {
+    let Some(Dialog::Number(answer, _) | Dialog::Choice(answer, ..)) = &state.dialog else {
         return;
     };
     let open = state

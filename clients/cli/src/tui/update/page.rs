@@ -197,6 +197,10 @@ fn answer(state: &mut State, verdict: Verdict, now: Now) -> Vec<Effect> {
             state.dialog = Some(Dialog::Number(answer, Field::new(Takes::Digits)));
             Vec::new()
         }
+        (Verdict::Approve, Proof::Choice(choices)) => {
+            state.dialog = Some(Dialog::Choice(answer, choices, None));
+            Vec::new()
+        }
         (Verdict::Approve | Verdict::Deny | Verdict::Unspecified, _) => {
             call(state, Call::Answer(answer), now)
         }

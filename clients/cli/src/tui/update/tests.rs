@@ -6,7 +6,7 @@ use crate::tui::{
     event::{Answer, News, PasscodeOf, Refusal, Reply},
     samples::{api_request, api_status, api_token, at, passcode, state},
     shown::Shown,
-    state::{Detail, Filter, dialog::Dialog},
+    state::{Detail, Filter, Guard, dialog::Dialog},
 };
 
 /// What a state says to a key, as one line each.
@@ -188,6 +188,59 @@ fn a_number_is_typed_before_an_approval_and_never_before_a_denial() {
         the_call(pressed_at(&mut state, 'd', 2_000)),
         answer("02", "VPN", Verdict::Deny, "")
     );
+}
+
+#[test]
+fn one_of_the_choices_is_sent_once_one_was_chosen() {
+    let mut state = state();
+    let asks = api::LoginRequest {
+        number_required: true,
+        choices: ["A", "B", "K", "K2"].map(str::to_owned).to_vec(),
+        ..api_request("02", "VPN")
+    };
+    news(&mut state, News::Snapshot(vec![asks]), 0);
+    key(&mut state, 'a', 1_000);
+    assert!(press(&mut state, Key::Enter, 1_100).is_empty(), "none yet");
+    for (keys, sent) in [
+        (vec![Key::Right], "A"),
+        (vec![Key::Left], "K2"),
+        (vec![Key::Char('b')], "B"),
+        (vec![Key::Char('b'), Key::Char('j')], "K"),
+        (vec![Key::Down, Key::Up, Key::Up], "A"),
+        (vec![Key::Char('k')], "K2"),
+    ] {
+        for key in keys {
+            assert!(press(&mut state, key, 1_200).is_empty());
+        }
+        let effects = update(&mut state, Event::Key(Key::Enter), at(1_300));
+        assert_eq!(
+            the_call(effects),
+            answer("02", "VPN", Verdict::Approve, sent)
+        );
+        state.waiting = None;
+        state.guard = Guard::default();
+        key(&mut state, 'a', 1_400);
+    }
+}
+
+#[test]
+fn a_code_for_the_login_page_stays_until_it_is_closed() {
+    let mut state = with_requests();
+    let call = the_call(pressed_at(&mut state, 'a', 1_000));
+    let reply = api::LoginRequest {
+        state: LoginRequestState::Approved.into(),
+        display_code: "472913".to_owned(),
+        ..api_request("02", "VPN")
+    };
+    let done = Event::Done(call, Ok(Reply::Answered(Box::new(reply))));
+    update(&mut state, done, at(1_500));
+    assert!(key(&mut state, 'a', 9_000).is_empty());
+    let Some(Dialog::Code(code, _)) = &state.dialog else {
+        panic!("{:?}", state.dialog);
+    };
+    assert_eq!(code.as_str(), "472913");
+    press(&mut state, Key::Enter, 9_100);
+    assert!(state.dialog.is_none());
 }
 
 #[test]

@@ -8,12 +8,15 @@ use ratatui::{
 };
 
 use super::{
-    Theme, cursor,
+    Theme, big, cursor,
     lines::{clip, wrap},
 };
 use crate::{
     output::Paint,
-    tui::state::dialog::{Dialog, Field},
+    tui::state::{
+        dialog::{Dialog, Field},
+        login_request::Choice,
+    },
 };
 
 /// The widest that a dialog becomes, in columns.
@@ -79,6 +82,44 @@ fn sheet(dialog: &Dialog, theme: Theme, columns: usize) -> Sheet {
             let warning = "If you see no number, it is not your login: Esc, then d.";
             typed("Number", &words, warning, field, theme, columns)
         }
+        Dialog::Choice(answer, choices, chosen) => {
+            let words = format!("Which of these does {} show?", answer.resource);
+            let mut lines = paragraph(Paint::Plain, &words, theme, columns);
+            lines.push(Line::default());
+            lines.extend(offered(choices, *chosen, theme, columns));
+            lines.push(Line::default());
+            let warning = "If you see none, it is not your login: Esc, then d.";
+            lines.extend(paragraph(Paint::Attention, warning, theme, columns));
+            lines.push(keys(
+                &[("← →", "choose"), ("⏎", "send"), ("Esc", "back")],
+                theme,
+            ));
+            Sheet {
+                title: "What it shows",
+                lines,
+                cursor: None,
+            }
+        }
+        Dialog::Code(code, resource) => {
+            let words = format!("Type this on the page of {resource}:");
+            let mut lines = paragraph(Paint::Plain, &words, theme, columns);
+            lines.push(Line::default());
+            if let Some(rows) = big::digits(code.as_str(), columns) {
+                let rows = rows.into_iter().map(|row| theme.heavy(Paint::Good, row));
+                lines.extend(rows.map(|row| Line::from(row).centered()));
+            } else {
+                let signs: Vec<String> = code.as_str().chars().map(String::from).collect();
+                let wide = theme.heavy(Paint::Good, signs.join(" "));
+                lines.push(Line::from(clip(vec![wide], columns)).centered());
+            }
+            lines.push(Line::default());
+            lines.push(keys(&[("⏎", "close")], theme));
+            Sheet {
+                title: "Code",
+                lines,
+                cursor: None,
+            }
+        }
         Dialog::Challenge(of, field) => {
             let words = format!(
                 "Type the challenge that the login shows. {} answers it.",
@@ -124,6 +165,38 @@ fn sheet(dialog: &Dialog, theme: Theme, columns: usize) -> Sheet {
             }
         }
     }
+}
+
+/// The choices beside each other, in as many lines as they need.
+fn offered(
+    choices: &[Choice],
+    chosen: Option<usize>,
+    theme: Theme,
+    columns: usize,
+) -> Vec<Line<'static>> {
+    let mut lines = vec![Vec::new()];
+    let mut used = 0_usize;
+    for (at, choice) in choices.iter().enumerate() {
+        let is_chosen = chosen == Some(at);
+        let (left, right) = if is_chosen { ("[", "]") } else { (" ", " ") };
+        let words = format!("{left} {} {right}", choice.shown);
+        let span = if is_chosen {
+            theme.heavy(Paint::Name, words)
+        } else {
+            theme.span(Paint::Plain, words)
+        };
+        let span = clip(vec![span], columns);
+        let wide: usize = span.iter().map(Span::width).sum();
+        if used > 0 && used.saturating_add(wide) > columns {
+            lines.push(Vec::new());
+            used = 0;
+        }
+        used = used.saturating_add(wide);
+        if let Some(line) = lines.last_mut() {
+            line.extend(span);
+        }
+    }
+    lines.into_iter().map(Line::from).collect()
 }
 
 fn paragraph(paint: Paint, words: &str, theme: Theme, columns: usize) -> Vec<Line<'static>> {

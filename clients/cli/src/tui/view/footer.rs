@@ -11,7 +11,7 @@ use crate::{
     clock,
     output::Paint,
     tui::{
-        event::Call,
+        event::{Call, Now},
         state::{
             Filter, Link, State, Tab,
             status::{Autosend, Contact, Status},
@@ -127,7 +127,7 @@ fn key((key, word): (&'static str, &'static str), theme: Theme) -> [Span<'static
 }
 
 /// How things stand.
-pub(super) fn status(state: &State, theme: Theme, width: u16) -> Line<'static> {
+pub(super) fn status(state: &State, theme: Theme, now: Now, width: u16) -> Line<'static> {
     let columns = usize::from(width);
     let mut parts = Vec::new();
     match (&state.link, &state.status) {
@@ -139,9 +139,12 @@ pub(super) fn status(state: &State, theme: Theme, width: u16) -> Line<'static> {
                 parts.push(theme.span(Paint::Attention, "desktop locked"));
             }
             parts.extend(services(status, theme));
-            parts.push(match status.autosend {
-                Autosend::On => theme.span(Paint::Faint, "autosend on"),
-                Autosend::Off => theme.span(Paint::Attention, "autosend off"),
+            parts.push(match (status.autosend, status.muted(now)) {
+                (Autosend::Off, _) => theme.span(Paint::Attention, "autosend off"),
+                (Autosend::On, muted) if !muted.is_empty() => {
+                    theme.span(Paint::Attention, muted.to_lowercase())
+                }
+                (Autosend::On, _) => theme.span(Paint::Faint, "autosend on"),
             });
         }
     }

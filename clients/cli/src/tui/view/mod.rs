@@ -1,5 +1,6 @@
 //! The state as a picture. Nothing is decided here.
 
+mod big;
 mod dialog;
 mod footer;
 mod header;
@@ -59,7 +60,11 @@ pub(crate) fn paint(state: &State, theme: Theme, now: Now, frame: &mut Frame<'_>
         }
         None => put(hint_line, hints, frame),
     }
-    put(footer::status(state, theme, status.width), status, frame);
+    put(
+        footer::status(state, theme, now, status.width),
+        status,
+        frame,
+    );
     if let Some(dialog) = &state.dialog {
         dialog::paint(dialog, theme, whole, frame);
     }

@@ -1,6 +1,6 @@
 //! The pending login requests.
 
-use countersign_proto::agent::v1::{LoginRequestState, VaultState};
+use countersign_proto::agent::v1::{LoginOrigin, LoginRequestState, VaultState};
 use ratatui::{Frame, layout::Rect, text::Line};
 
 use super::{
@@ -25,7 +25,7 @@ pub(super) fn paint(state: &State, theme: Theme, now: Now, area: Rect, frame: &m
     let rows = state.requests.rows();
     if rows.is_empty() {
         let columns = usize::from(area.width).saturating_sub(4).min(64);
-        center(&nothing(state, theme, columns), area, frame);
+        center(&nothing(state, theme, now, columns), area, frame);
         return;
     }
     let columns = usize::from(area.width);
@@ -89,10 +89,20 @@ fn second(
     columns: usize,
 ) -> Line<'static> {
     let mut spans = vec![margin(selected, theme)];
+    let (beside, paint) = request.beside();
+    // The address of this computer says nothing more.
+    let address = match request.origin {
+        LoginOrigin::ThisComputer => String::new(),
+        LoginOrigin::Unspecified
+        | LoginOrigin::Unknown
+        | LoginOrigin::SameNetwork
+        | LoginOrigin::OtherAddress => request.from(),
+    };
     spans.extend(joined(
         vec![
             theme.span(Paint::Name, request.user.as_str()),
-            theme.span(Paint::Plain, request.from()),
+            theme.span(paint, beside),
+            theme.span(Paint::Plain, address),
         ],
         theme,
     ));
@@ -108,13 +118,10 @@ fn third(
     columns: usize,
 ) -> Line<'static> {
     let mut spans = vec![margin(selected, theme)];
-    let number = match request.proof {
-        Proof::Number => theme.span(Paint::Attention, "asks for a number"),
-        Proof::Nothing => theme.span(Paint::Plain, ""),
-    };
     spans.extend(joined(
         vec![
-            number,
+            theme.span(Paint::Plain, request.question.as_str()),
+            theme.span(Paint::Attention, asks_for(&request.proof)),
             theme.span(Paint::Faint, request.program.as_str()),
             theme.span(Paint::Faint, since(request, now)),
             theme.span(Paint::Faint, request.token.as_str()),
@@ -130,6 +137,15 @@ fn since(request: &LoginRequest, now: Now) -> String {
         .unwrap_or_default()
 }
 
+/// What an approval needs.
+const fn asks_for(proof: &Proof) -> &'static str {
+    match proof {
+        Proof::Nothing => "",
+        Proof::Number => "asks for a number",
+        Proof::Choice(_) => "asks what the login shows",
+    }
+}
+
 /// All that is known of the selected one.
 pub(super) fn in_full(
     request: &LoginRequest,
@@ -141,17 +157,22 @@ pub(super) fn in_full(
         let time = clock::local(at, now.wall);
         format!("{time} ({})", clock::ago(at, now.wall))
     });
-    let number = match request.proof {
-        Proof::Number => "a number that the login shows",
-        Proof::Nothing => "",
+    let (beside, _) = request.beside();
+    let beside = beside.trim_start_matches("from ");
+    let from = match (beside, request.from()) {
+        (beside, address) if address.is_empty() => beside.to_owned(),
+        ("", address) => address,
+        (beside, address) => format!("{beside}, {address}"),
     };
     let shown = |text: &crate::tui::shown::Shown| text.as_str().to_owned();
     [
         ("User", shown(&request.user)),
-        ("From", request.from()),
+        ("From", from),
         ("With", shown(&request.program)),
         ("Asked", asked.unwrap_or_default()),
-        ("Asks for", number.to_owned()),
+        ("Question", shown(&request.question)),
+        ("Approve", asks_for(&request.proof).to_owned()),
+        ("Code", shown(&request.display_code)),
         ("Service", shown(&request.service)),
         ("Token", shown(&request.token)),
         ("Detail", shown(&request.detail)),
@@ -163,7 +184,7 @@ pub(super) fn in_full(
 }
 
 /// Why there are none, if there is more to say than that.
-fn nothing(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+fn nothing(state: &State, theme: Theme, now: Now, columns: usize) -> Vec<Line<'static>> {
     let mut lines = vec![theme.line(Paint::Plain, "No login requests.")];
     let (paint, words) = match &state.status {
         None => (Paint::Faint, String::new()),
@@ -178,6 +199,9 @@ fn nothing(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
             Paint::Attention,
             "Autosend is off: none come. o turns it on.".to_owned(),
         ),
+        Some(status) if status.muted_until.is_some() => {
+            (Paint::Attention, format!("{}.", status.muted(now)))
+        }
         Some(status) => {
             let away = status.services.iter().find_map(|service| {
                 let Contact::Away(why) = &service.contact else {

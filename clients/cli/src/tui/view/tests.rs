@@ -1,4 +1,4 @@
-use countersign_proto::agent::v1::{self as api, LoginRequestState, OtpMode};
+use countersign_proto::agent::v1::{self as api, LoginOrigin, LoginRequestState, OtpMode};
 use proptest::prelude::*;
 use ratatui::{Terminal, backend::TestBackend};
 
@@ -167,6 +167,58 @@ fn a_number_is_asked_for_in_front_of_the_page() {
 }
 
 #[test]
+fn where_a_login_comes_from_beside_this_computer() {
+    let mut state = state();
+    for (origin, line) in [
+        (LoginOrigin::ThisComputer, "▌ alice · from this computer"),
+        (
+            LoginOrigin::SameNetwork,
+            "▌ alice · from your network · 203.0.113.7 (Berlin)",
+        ),
+        (
+            LoginOrigin::OtherAddress,
+            "▌ alice · from another address · 203.0.113.7 (Berlin)",
+        ),
+        (LoginOrigin::Unknown, "▌ alice · 203.0.113.7 (Berlin)"),
+    ] {
+        let request = api::LoginRequest {
+            origin: origin.into(),
+            ..api_request("01", "Example Portal")
+        };
+        take(&mut state, News::Snapshot(vec![request]));
+        assert_eq!(screen(&state, 80, 24)[3], line);
+    }
+}
+
+#[test]
+fn choices_and_a_code_for_the_login_page() {
+    let mut state = state();
+    let asks = api::LoginRequest {
+        number_required: true,
+        question: "Confirm the login".to_owned(),
+        choices: ["A", "B", "C"].map(str::to_owned).to_vec(),
+        ..api_request("01", "Example Portal")
+    };
+    take(&mut state, News::Snapshot(vec![asks]));
+    assert_eq!(
+        screen(&state, 80, 24)[4],
+        "▌ Confirm the login. · asks what the login shows · Firefox · 15 s ago · Work"
+    );
+    press(&mut state, Key::Char('a'));
+    press(&mut state, Key::Char('b'));
+    let shown = screen(&state, 80, 24).join("\n");
+    assert!(shown.contains("Which of these does Example Portal show?"));
+    assert!(shown.contains("  A  [ B ]  C  "), "{shown}");
+    state.dialog = Some(crate::tui::state::dialog::Dialog::Code(
+        crate::tui::shown::Shown::name("472"),
+        crate::tui::shown::Shown::name("Example Portal"),
+    ));
+    let shown = screen(&state, 80, 24).join("\n");
+    assert!(shown.contains("Type this on the page of Example Portal:"));
+    assert!(shown.contains("█ █  ███  ███"), "{shown}");
+}
+
+#[test]
 fn tokens_and_the_passcode_that_was_asked_for() {
     let mut state = state();
     press(&mut state, Key::Char('2'));
@@ -307,7 +359,14 @@ fn hostile(text: &str) -> State {
         place: text.clone(),
         program: text.clone(),
         detail: text.clone(),
+        question: text.clone(),
+        display_code: text.clone(),
         number_required: true,
+        choices: if id == "01" {
+            vec![text.clone(); 50]
+        } else {
+            Vec::new()
+        },
         ..api_request(id, "")
     };
     let token = api::Token {
