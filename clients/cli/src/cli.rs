@@ -160,7 +160,7 @@ pub(crate) struct Requests {
     /// Also those that are over
     #[arg(long)]
     pub(crate) history: bool,
-    /// Stay, and show each change as it happens
+    /// Stay, and show each change as it happens; `countersign tui` is a screen of them
     #[arg(long, conflicts_with_all = ["check", "history"])]
     pub(crate) watch: bool,
 }

@@ -74,6 +74,8 @@ pub(crate) enum Effect {
     Quit,
     /// Stop until the shell wakes us.
     Suspend,
+    /// Paint everything anew: somebody else wrote on the terminal.
+    Repaint,
     /// Give the text to the terminal's clipboard.
     Copy(Zeroizing<String>),
     Fetch(Fetch),

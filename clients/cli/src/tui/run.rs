@@ -189,6 +189,7 @@ impl Stage {
         match effect {
             Effect::Quit => return Ok(Ends::Yes),
             Effect::Suspend => self.suspend().await.map_err(Failure::Input)?,
+            Effect::Repaint => self.screen.enter().map_err(Failure::Input)?,
             Effect::Copy(text) => self.screen.copy(&text).map_err(Failure::Write)?,
             Effect::Fetch(what) => self.fetch(what),
             Effect::Call(call, secret) => self.call(call, secret).map_err(Failure::Input)?,

@@ -59,6 +59,7 @@ fn everywhere(state: &mut State, key: Key, now: Now) -> Option<Vec<Effect>> {
         Key::Escape => back(state, now),
         Key::Char('o') => switch_autosend(state, now),
         Key::Char('L') => lock_or_unlock(state, now),
+        Key::Control('l') => vec![Effect::Repaint],
         Key::Control('r') => {
             let mut effects = refreshed(state);
             if !effects.is_empty() {
