@@ -103,11 +103,6 @@ async fn attend(
     frames: &Frames,
     joined: &mut super::streams::Joined,
 ) -> Result<(), Status> {
-    // It may take other requests than before, or be back.
-    service
-        .reach_changed(device)
-        .await
-        .map_err(|error| storage(&error))?;
     for request in service
         .pending_requests(device)
         .await
@@ -120,6 +115,11 @@ async fn attend(
             return Ok(());
         }
     }
+    // It may take other requests than before, or be back.
+    service
+        .reach_changed(device)
+        .await
+        .map_err(|error| storage(&error))?;
     let mut sequence = 0;
     loop {
         let message = tokio::select! {

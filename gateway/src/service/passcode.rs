@@ -184,15 +184,15 @@ fn check(
         };
     }
     let typist = Typist::of(rows, user, &attempt.client_address, now)?;
-    if let Some(until) = typist.locked(now) {
-        return refuse(PasscodeVerdict::Locked { until }, "typing is locked");
-    }
+    let locked_here = typist.locked(now);
     let locked_until = |token: &TokenRow| typist.token_locked(token, now);
     let (locked, open): (Vec<_>, Vec<_>) = active
         .into_iter()
         .partition(|token| locked_until(token).is_some());
-    if open.is_empty() {
-        let until = locked.iter().filter_map(locked_until).min().unwrap_or(now);
+    if open.is_empty() || locked_here.is_some() {
+        let tokens = locked.iter().filter_map(locked_until).min();
+        let tokens = tokens.filter(|_| open.is_empty());
+        let until = locked_here.max(tokens).unwrap_or(now);
         return refuse(PasscodeVerdict::Locked { until }, "typing is locked");
     }
     let requests = match &login {

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fs, os::unix::fs::PermissionsExt as _};
 
-use countersign_core::secret::SecretText;
+use countersign_core::{ids::DeviceId, secret::SecretText};
 use countersign_gateway::{
     control::{self, Control},
     service::{
@@ -48,6 +48,40 @@ async fn a_revoked_token_is_cut_off_at_once_and_its_agent_learns_it() {
     );
     let refused = stage.service.resume_token(device.serial()).await;
     assert!(matches!(refused, Err(TokenError::State(_))));
+}
+
+#[tokio::test]
+async fn a_revoked_device_loses_every_token_and_its_stream() {
+    let stage = Stage::new().await;
+    let (lost, kept) = (stage.device(time()).await, stage.device(time()).await);
+    let (mut channel, _other) = (lost.connect(&stage).await, kept.connect(&stage).await);
+    let control = Control::bind(stage.folder.path()).await.unwrap();
+    let serving = tokio::spawn(control.serve(stage.service.clone()));
+    let devices = stage.service.devices().await.unwrap();
+    assert_eq!(devices.len(), 2);
+    let shown = devices.iter().find(|shown| shown.id == lost.id).unwrap();
+    assert_eq!(shown.users, [USER]);
+    assert_eq!(shown.tokens, [lost.serial()]);
+    let ids = [lost.id, kept.id, DeviceId([7; 16])];
+    let connected = control::are_connected(stage.folder.path(), &ids).await;
+    assert_eq!(connected, Some([lost.id, kept.id].into()));
+
+    // By another process, as the command line does it.
+    let command = Service::open(stage.folder.path()).await.unwrap();
+    let change = command.revoke_device(lost.id).await.unwrap();
+    control::announce(stage.folder.path(), &change).await;
+    assert!(matches!(channel.next().await.unwrap(), Frame::Drain(_)));
+    assert!(channel.next().await.is_err());
+    let (_channel, welcome) = lost.connect_as(&stage, |_hello| {}).await.unwrap();
+    assert_eq!(
+        standings(&welcome)[lost.serial()],
+        push::TokenStanding::Revoked
+    );
+    assert_eq!(stage.service.tokens(None).await.unwrap().unwrap().len(), 2);
+    let unknown = stage.service.revoke_device(DeviceId([7; 16])).await;
+    assert!(matches!(unknown, Err(TokenError::UnknownDevice)));
+    stage.open().await.unwrap();
+    serving.abort();
 }
 
 #[tokio::test]

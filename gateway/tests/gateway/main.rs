@@ -8,9 +8,14 @@
 )]
 
 mod administration;
+mod alarms;
 mod approvals;
+mod audit_log;
 mod device;
 mod enrollment;
+mod fatigue;
+mod helpdesk;
+mod locks;
 mod openings;
 mod passcodes;
 mod pin_types;
@@ -21,6 +26,7 @@ mod refusals;
 mod server_pin_changes;
 mod server_pins;
 mod stage;
+mod stopping;
 mod streams;
 mod web;
 mod web_fronts;

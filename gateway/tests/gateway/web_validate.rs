@@ -3,13 +3,15 @@
 use countersign_core::{
     otp::OtpMode,
     pskc::{PinPlace, PinPolicy},
+    signing::Label,
     token::PushPolicy,
 };
-use countersign_proto::push::v1 as push;
+use countersign_proto::push::v1::{self as push, agent_frame};
 use http::Method;
+use prost::Message as _;
 
 use crate::{
-    device::request_body,
+    device::{request_body, sign},
     stage::{Stage, USER, challenge, event, time},
     web::{Client, Reply},
 };
@@ -361,4 +363,84 @@ async fn a_front_without_push_and_a_desktop_that_is_away_get_a_sentence() {
         .post("/validate/triggerchallenge", &[("serial", "x")])
         .await;
     assert_eq!(no_user.code(), (400, 905));
+}
+
+#[tokio::test]
+async fn a_poll_tells_how_the_desktop_can_be_reached_and_that_a_login_was_reported() {
+    let stage = Stage::new().await;
+    let device = stage.device(time()).await;
+    let mut channel = device.connect(&stage).await;
+    let mut front = front(&stage).await;
+    let (id, _) = triggered(&mut front).await;
+    let asked = front.get(&format!("/validate/polltransaction/{id}")).await;
+    assert_eq!(asked.json()["detail"]["desktop"], "asked");
+    let request = channel.request().await;
+    // The same device again, with autosend off: it says so in its hello.
+    let off = |hello: &mut push::HelloBody| hello.availability = push::Availability::Off.into();
+    let (mut channel, _welcome) = device.connect_as(&stage, off).await.unwrap();
+    channel.request().await;
+    let turned_off = front.get(&format!("/validate/polltransaction/{id}")).await;
+    assert_eq!(turned_off.json()["detail"]["desktop"], "off");
+    assert_eq!(turned_off.said().0, "REJECT");
+
+    let decision = device.decision_body(&stage, &request, push::Verdict::Deny);
+    let report = push::ReportBody {
+        service_id: decision.service_id,
+        device_id: decision.device_id,
+        request_id: decision.request_id,
+        request_hash: decision.request_hash,
+    };
+    let signed = sign(&device.channel, Label::Report, report.encode_to_vec());
+    channel.send(agent_frame::Frame::Report(signed)).await;
+    assert_eq!(channel.outcome().await, push::Result::Reported);
+    let reported = front.get(&format!("/validate/polltransaction/{id}")).await;
+    assert_eq!(reported.json()["detail"]["reported"], true);
+    assert_eq!(reported.said().0, "DECLINED");
+}
+
+#[tokio::test]
+async fn a_lost_counter_is_found_again_over_http() {
+    let stage = Stage::new().await;
+    let device = stage.device(event()).await;
+    let mut front = front(&stage).await;
+    let (first, second) = (device.passcode(300), device.passcode(301));
+    let serial = device.serial();
+    let pair = [
+        ("serial", serial),
+        ("otp1", first.expose()),
+        ("otp2", second.expose()),
+    ];
+    let mut stranger = front.other();
+    let refused = stranger.post("/token/resync", &pair).await;
+    assert_eq!(refused.code(), (401, 4033));
+    let wrong = [
+        ("serial", serial),
+        ("otp1", "00000000"),
+        ("otp2", second.expose()),
+    ];
+    assert_eq!(
+        front.post("/token/resync", &wrong).await.json()["result"]["value"],
+        false
+    );
+    let missing = front.post("/token/resync", &[("serial", serial)]).await;
+    assert_eq!(missing.code(), (400, 905));
+    assert_eq!(
+        front.post("/token/resync", &pair).await.json()["result"]["value"],
+        true
+    );
+    let good = check(&mut front, device.passcode(302).expose(), None).await;
+    assert_eq!(good.said().0, "ACCEPT");
+}
+
+#[tokio::test]
+async fn a_code_of_the_helpdesk_is_typed_like_a_passcode() {
+    let stage = Stage::new().await;
+    let _device = stage.device(time()).await;
+    let mut front = front(&stage).await;
+    let code = stage.service.issue_helpdesk_code(USER, 15, "grace").await;
+    let code = code.unwrap().code;
+    let good = check(&mut front, code.expose(), None).await;
+    assert_eq!(good.said().0, "ACCEPT");
+    let again = check(&mut front, code.expose(), None).await;
+    assert_eq!(again.said().0, "REJECT");
 }
