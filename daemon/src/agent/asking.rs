@@ -15,7 +15,7 @@ use tracing::info;
 use super::{
     Agent,
     caller::{Caller, UsedUp},
-    ports::{FingerHint, FingerprintError, PinDialog, PinEntryError, Scan},
+    ports::{FingerHint, FingerprintError, Notifications, PinDialog, PinEntryError, Scan},
 };
 use crate::vault::{EventKind, Vault};
 
@@ -172,12 +172,14 @@ impl Agent {
     /// Waits for the right finger; wrong ones are counted, bad scans are said.
     async fn touched(&self, who: FingerFor, within: Duration) -> Result<Given, Unasked> {
         let until = self.ports.clock.boot().plus(within);
+        // However this ends, also when whoever waits for it gives up: the hint goes.
+        let _hint = ShownHint(Arc::clone(&self.ports.notifications));
         let notifications = Arc::clone(&self.ports.notifications);
         let hints: Arc<dyn Fn(FingerHint) + Send + Sync> = Arc::new(move |hint| {
             let notifications = Arc::clone(&notifications);
             tokio::spawn(async move { notifications.hint(hint).await });
         });
-        let ended = loop {
+        loop {
             let left = until.since(self.ports.clock.boot());
             if left.is_zero() {
                 break Err(FingerprintError::TimedOut.into());
@@ -200,9 +202,7 @@ impl Agent {
                 }
                 Err(error) => break Err(error.into()),
             }
-        };
-        self.ports.notifications.withdraw_hint().await;
-        ended
+        }
     }
 
     /// Ready when the session is locked, away or asleep.
@@ -303,6 +303,16 @@ impl Agent {
         let facts = self.state.facts();
         let armed = facts.armed.get(&who);
         armed.is_some_and(|armed| armed.check(now, &armed.fingers).is_ok())
+    }
+}
+
+/// What the reader wants is on the screen as long as this lives.
+struct ShownHint(Arc<dyn Notifications>);
+
+impl Drop for ShownHint {
+    fn drop(&mut self) {
+        let notifications = Arc::clone(&self.0);
+        tokio::spawn(async move { notifications.withdraw_hint().await });
     }
 }
 

@@ -8,6 +8,7 @@ mod arrival;
 mod gateway;
 mod holding;
 mod outcome;
+mod showing;
 mod view;
 mod words;
 

@@ -30,6 +30,8 @@ pub(crate) struct State(Mutex<Facts>);
 pub(crate) struct Facts {
     /// Login requests since the start that are pending or ended a short while ago.
     pub(crate) requests: BTreeMap<LoginRequestId, Tracked>,
+    /// The login requests that have a notification of their own.
+    pub(crate) on_screen: BTreeSet<LoginRequestId>,
     /// Push streams.
     pub(crate) services: BTreeMap<ServiceId, Connection>,
     /// Services that have answered or failed since the last check began.
@@ -235,6 +237,12 @@ impl Facts {
             .collect();
         pending.sort_by_key(|tracked| core::cmp::Reverse((tracked.received, tracked.request.id)));
         pending
+    }
+
+    /// Can it still be answered?
+    pub(crate) fn is_pending(&self, id: LoginRequestId) -> bool {
+        let tracked = self.requests.get(&id);
+        tracked.is_some_and(|tracked| tracked.phase.is_pending())
     }
 
     /// A copy of the names.

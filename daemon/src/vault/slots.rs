@@ -79,6 +79,12 @@ impl Slot {
         }
     }
 
+    /// Opens with what a user has at hand: not with a printed code.
+    #[must_use]
+    pub const fn needs_no_paper(&self) -> bool {
+        !matches!(self.parameters, SlotParameters::RecoveryCode { .. })
+    }
+
     /// Opens with the machine's key alone.
     #[must_use]
     pub fn opens_alone(&self) -> bool {
@@ -443,18 +449,18 @@ pub(super) fn read(database: &Connection) -> Result<Vec<Slot>, VaultError> {
     Ok(slots)
 }
 
-/// Removes a slot; the last one stays.
+/// Removes a slot; the last one that needs no paper stays.
 pub(super) fn remove(transaction: &Transaction<'_>, id: SlotId) -> Result<(), VaultError> {
-    let left: i64 = transaction.query_row(
-        "SELECT count(*) FROM slots WHERE id <> ?1",
-        params![id.0],
-        |row| row.get(0),
-    )?;
-    if transaction.execute("DELETE FROM slots WHERE id = ?1", params![id.0])? == 0 {
-        return Err(VaultError::NoSuchSlot);
-    }
-    if left == 0 {
+    let slots = read(transaction)?;
+    let removed = slots.iter().find(|slot| slot.id == id);
+    let removed = removed.ok_or(VaultError::NoSuchSlot)?;
+    let left = slots
+        .iter()
+        .filter(|slot| slot.id != id && slot.needs_no_paper())
+        .count();
+    if left == 0 && removed.needs_no_paper() {
         return Err(VaultError::LastSlot);
     }
+    transaction.execute("DELETE FROM slots WHERE id = ?1", params![id.0])?;
     Ok(())
 }

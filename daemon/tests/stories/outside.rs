@@ -32,6 +32,7 @@ use tokio::sync::mpsc;
 pub(crate) enum Done {
     Asked(LoginRequestNotice),
     Told(OutcomeNotice),
+    Withdrawn(LoginRequestId),
     Sent(push::AgentFrame),
     Opened(ServiceId),
     NetworkChanged(BTreeSet<IpAddr>),
@@ -59,6 +60,9 @@ pub(crate) struct World {
     pub(crate) dialogs: Vec<PinDialog>,
     /// What the next scans show; when there is nothing left, nobody touches the reader.
     pub(crate) scans: VecDeque<Scan>,
+    /// What the reader wants, as it is on the screen.
+    pub(crate) hint: Option<FingerHint>,
+    pub(crate) hints_withdrawn: u32,
     pub(crate) fingers: Result<Vec<String>, FingerprintError>,
     pub(crate) credential: Option<SecretBytes>,
     /// The TPM of agents that start from now on.
@@ -89,6 +93,8 @@ impl Outside {
             typed: VecDeque::new(),
             dialogs: Vec::new(),
             scans: VecDeque::new(),
+            hint: None,
+            hints_withdrawn: 0,
             fingers: Err(FingerprintError::NoService),
             credential: None,
             tpm: Arc::new(NoTpm),
@@ -165,11 +171,19 @@ impl Notifications for Outside {
         Ok(())
     }
 
-    async fn withdraw(&self, _id: LoginRequestId) {}
+    async fn withdraw(&self, id: LoginRequestId) {
+        self.record(Done::Withdrawn(id));
+    }
 
-    async fn hint(&self, _hint: FingerHint) {}
+    async fn hint(&self, hint: FingerHint) {
+        self.world.lock().unwrap().hint = Some(hint);
+    }
 
-    async fn withdraw_hint(&self) {}
+    async fn withdraw_hint(&self) {
+        let mut world = self.world.lock().unwrap();
+        world.hint = None;
+        world.hints_withdrawn = world.hints_withdrawn.saturating_add(1);
+    }
 
     async fn server(&self) -> Option<String> {
         None

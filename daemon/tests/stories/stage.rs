@@ -26,7 +26,7 @@ use countersignd::{
         Agent, Ports, Settings,
         caller::Caller,
         login_request::{AnswerError, AnswerWish, RequestSelector, RequestView},
-        ports::{Clock as _, Input, PushInput, SessionEvent},
+        ports::{Clock as _, Input, LoginRequestNotice, PushInput, SessionEvent},
         session::LockWithSession,
         setup::SetupWish,
         state::LockAfter,
@@ -293,6 +293,30 @@ impl Stage {
         let body = body.encode_to_vec();
         let signature = signing::sign(&self.service_key, Label::Request, &body).to_vec();
         push::Signed { body, signature }
+    }
+
+    /// A request of the service's comes, and the user is asked.
+    pub(crate) async fn asked(
+        &mut self,
+        id: u8,
+        change: impl FnOnce(&mut push::RequestBody),
+    ) -> LoginRequestNotice {
+        let signed = self.request(id, change);
+        self.push(PushInput::Request(signed)).await;
+        self.until(|done| match done {
+            Done::Asked(notice) if notice.id.0 == [id; 16] => Some(notice),
+            _ => None,
+        })
+        .await
+    }
+
+    /// The service says what became of a request.
+    pub(crate) async fn outcome(&self, id: u8, result: push::Result) {
+        let outcome = push::Outcome {
+            request_id: vec![id; 16],
+            result: result.into(),
+        };
+        self.push(PushInput::Outcome(outcome)).await;
     }
 
     /// The next thing that the stories do to the outside.

@@ -307,6 +307,16 @@ fn another_agent_pin_replaces_every_slot_that_asks() {
         Err(VaultError::WrongRecoveryCode)
     );
     vault.unlock(SlotKey::RecoveryCode(code)).unwrap();
+
+    // The last way that needs no paper stays, whatever was checked before; the printed code may go.
+    let slots = vault.slots().unwrap();
+    let key = || at(b"975310").prepare(&slots).unwrap();
+    let removed = event(EventKind::SlotRemoved);
+    assert_eq!(
+        vault.remove_slot(key(), SlotId(3), &removed),
+        Err(VaultError::LastSlot)
+    );
+    vault.remove_slot(key(), SlotId(2), &removed).unwrap();
 }
 
 #[test]

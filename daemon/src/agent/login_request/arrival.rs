@@ -2,10 +2,9 @@
 
 use countersign_core::{
     ids::LoginRequestId,
-    login_origin::{LoginOrigin, login_origin},
+    login_origin::login_origin,
     login_request::{LoginRequest, NumberMatching, Phase, deadline},
     text,
-    token::{PushPolicy, VerificationLevel},
 };
 use countersign_proto::limits;
 use tracing::{info, warn};
@@ -13,12 +12,9 @@ use tracing::{info, warn};
 use crate::{
     agent::{
         Agent,
-        ports::{Approval, Extent, LoginRequestNotice, ShownThere},
         state::{Asked, Connection, Reported, Tracked},
     },
-    vault::{
-        EventKind, Recorded, RequestRow, RequestState, ServiceRow, TokenRow, TokenState, UnlockMode,
-    },
+    vault::{EventKind, Recorded, RequestRow, RequestState, ServiceRow, TokenRow, TokenState},
 };
 
 /// Why a frame was dropped. Nothing of it is shown; the log says which kind.
@@ -81,7 +77,7 @@ impl Agent {
             return Ok(());
         }
         info!(%service, id = %request.id, "a login request is pending");
-        self.show(request.id, token).await;
+        self.arrange_notifications().await;
         let phase = self.phase(request.id).unwrap_or(Phase::Shown);
         self.acknowledge(&request, phase).await;
         Ok(())
@@ -141,113 +137,6 @@ impl Agent {
         drop(facts);
         self.changed(id);
         Ok(())
-    }
-
-    /// Asks the user, or asks again with what has changed. Without a notification server the other ways remain.
-    pub(in crate::agent) async fn show(&self, id: LoginRequestId, token: &TokenRow) {
-        let cost = self.approval_cost(token).await;
-        let Some(notice) = self.notice(id, cost, Extent::Short) else {
-            return;
-        };
-        if let Err(error) = self.ports.notifications.ask(&notice).await {
-            info!(%error, token = %token.name, "the login request could not be shown as a notification");
-        }
-    }
-
-    /// The user wants to read all of it.
-    pub(super) async fn show_details(&self, id: LoginRequestId) {
-        let token = {
-            let facts = self.state.facts();
-            let tracked = facts.requests.get(&id);
-            tracked
-                .filter(|tracked| tracked.phase.is_pending())
-                .map(|tracked| tracked.request.token)
-        };
-        let Some(token) = token else { return };
-        let Ok(token) = self.row(token).await else {
-            return;
-        };
-        let cost = self.approval_cost(&token).await;
-        let Some(notice) = self.notice(id, cost, Extent::Full) else {
-            return;
-        };
-        if let Err(error) = self.ports.notifications.ask(&notice).await {
-            info!(%error, "the details of a login request could not be shown");
-        }
-    }
-
-    /// What approving costs, as far as it is known before.
-    async fn approval_cost(&self, token: &TokenRow) -> Approval {
-        if !self.is_unlocked().await {
-            let mode = self.vault.call(|vault| vault.unlock_mode()).await;
-            return if mode == Ok(UnlockMode::Pin) && self.ports.pin_entry.program().is_some() {
-                Approval::Unlocked
-            } else {
-                Approval::VaultLocked
-            };
-        }
-        match token.secrets.as_ref().map(|secrets| secrets.push) {
-            Some(PushPolicy::Allowed(VerificationLevel::Click)) | None => Approval::Click,
-            Some(PushPolicy::Allowed(_) | PushPolicy::Off) => Approval::Verified,
-        }
-    }
-
-    fn notice(
-        &self,
-        id: LoginRequestId,
-        cost: Approval,
-        extent: Extent,
-    ) -> Option<LoginRequestNotice> {
-        let asks = self.ports.pin_entry.program().is_some();
-        let facts = self.state.facts();
-        let others = facts.pending().len().saturating_sub(1);
-        let tracked = facts.requests.get(&id)?;
-        let request = &tracked.request;
-        let mut notice = LoginRequestNotice {
-            id,
-            service: facts.names.service(request.service),
-            token: facts.names.token(request.token),
-            question: request.question.clone(),
-            resource: request.resource.clone(),
-            user: request.user.clone(),
-            client_address: request.client_address.clone(),
-            place: request.place.clone(),
-            program: request.program.clone(),
-            origin: tracked.origin,
-            at: tracked.received,
-            left: tracked.deadline.since(self.ports.clock.boot()),
-            approval: match (cost, &request.matching) {
-                (Approval::VaultLocked, _) => Approval::VaultLocked,
-                (cost, NumberMatching::Off) => cost,
-                (_, NumberMatching::Typed | NumberMatching::Chosen(_)) if asks => Approval::Number,
-                (_, NumberMatching::Typed | NumberMatching::Chosen(_)) => Approval::NumberTyped,
-            },
-            shown_there: match &request.matching {
-                NumberMatching::Off => ShownThere::Nothing,
-                NumberMatching::Typed => ShownThere::Number,
-                NumberMatching::Chosen(_) => ShownThere::Choice,
-            },
-            others,
-            extent,
-        };
-        if tracked.phase == Phase::Held {
-            // Who stands before a locked screen reads nothing of it.
-            notice.approval = Approval::SessionLocked;
-            notice.origin = LoginOrigin::Unknown;
-            for text in [
-                &mut notice.service,
-                &mut notice.token,
-                &mut notice.question,
-                &mut notice.resource,
-                &mut notice.user,
-                &mut notice.client_address,
-                &mut notice.place,
-                &mut notice.program,
-            ] {
-                text.clear();
-            }
-        }
-        Some(notice)
     }
 
     /// The token of `service` with that serial, if it can still answer.

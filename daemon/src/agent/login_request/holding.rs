@@ -1,10 +1,7 @@
 //! While the session is locked, away or asleep, no login request shows its text and none can be approved: they are
 //! held, and shown when the user is back.
 
-use countersign_core::{
-    ids::{LoginRequestId, TokenId},
-    login_request::Phase,
-};
+use countersign_core::login_request::Phase;
 
 use crate::agent::{Agent, Change, state::Hold};
 
@@ -82,12 +79,6 @@ impl Agent {
         };
         for (id, token) in shown {
             self.show_again(id, token).await;
-        }
-    }
-
-    async fn show_again(&self, id: LoginRequestId, token: TokenId) {
-        if let Ok(token) = self.row(token).await {
-            self.show(id, &token).await;
         }
     }
 }

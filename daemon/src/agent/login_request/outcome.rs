@@ -28,6 +28,8 @@ struct Settled {
     request: LoginRequest,
     reported: Reported,
     asked: Asked,
+    /// Had it a notification?
+    on_screen: bool,
     detail: String,
 }
 
@@ -115,6 +117,7 @@ impl Agent {
             request,
             reported,
             asked,
+            on_screen,
             detail,
         }) = self.settle(id, closing, detail)
         else {
@@ -151,9 +154,12 @@ impl Agent {
             warn!(%id, %error, "how a login request ended could not be recorded");
         }
         self.changed(id);
-        if asked == Asked::Yes {
+        // What nobody saw and nobody answered ends without a word.
+        let unseen = before.is_pending() && !on_screen;
+        if asked == Asked::Yes && !unseen {
             self.tell(&request, before, closing, detail, reported).await;
         }
+        self.arrange_notifications().await;
     }
 
     /// The end of a request that was answered before a restart: only the history knows it.
@@ -168,6 +174,7 @@ impl Agent {
 
     fn settle(&self, id: LoginRequestId, closing: Closing, detail: &str) -> Option<Settled> {
         let mut facts = self.state.facts();
+        let on_screen = facts.on_screen.contains(&id);
         let tracked = facts.requests.get_mut(&id)?;
         let before = tracked.phase;
         tracked.phase = before.close(closing);
@@ -180,6 +187,7 @@ impl Agent {
             request: tracked.request.clone(),
             reported: tracked.reported,
             asked: tracked.asked,
+            on_screen,
             detail: tracked.detail.clone(),
         };
         while facts.requests.len() > KEPT_ENDED {
