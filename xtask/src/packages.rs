@@ -67,6 +67,7 @@ pub(crate) const TESTS: &[Part] = &[
         "util-linux",
         "a second user, controlling terminals (setsid)",
     ),
+    part("ip", "iproute2", "a network of a test's own"),
     part("pinentry-tty", "pinentry-tty", "dialogs on a terminal"),
     part(
         "pinentry-curses",

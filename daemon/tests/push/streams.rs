@@ -304,3 +304,24 @@ async fn close_ends_the_stream() {
     assert_eq!(session.next().await, None);
     assert_eq!(send(&agent, ack()).await, Delivery::NotConnected);
 }
+
+#[tokio::test]
+async fn a_change_of_addresses_makes_anew_only_what_it_has_broken() {
+    let (mut gateway, mut agent, mut session) = connected().await;
+    let own = |address: &str| [address.parse().unwrap()].into();
+    // The connection's own address is still there: it lives on.
+    agent.channels.network_changed(&own("127.0.0.1")).await;
+    assert_eq!(send(&agent, ack()).await, Delivery::Handed);
+    assert_eq!(session.next().await, Some(ack()));
+    // It is gone.
+    agent.channels.network_changed(&own("192.0.2.7")).await;
+    assert_eq!(session.next().await, None);
+    let session = greet(&mut gateway, &mut agent).await;
+    // Whoever waits for the next try tries now.
+    session
+        .send(Frame::Drain(push::Drain { after_ms: u32::MAX }))
+        .await;
+    agent.down().await;
+    agent.channels.network_changed(&own("127.0.0.1")).await;
+    greet(&mut gateway, &mut agent).await;
+}
