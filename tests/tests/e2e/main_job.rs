@@ -40,7 +40,7 @@ fn approve_in_the_notification_and_the_user_is_in() {
     let keys: Vec<_> = notice.actions.iter().map(|(key, _)| key.as_str()).collect();
     assert_eq!(
         keys,
-        ["deny", "approve"],
+        ["deny", "approve", "details"],
         "Deny first, Approve never the default"
     );
 
