@@ -23,6 +23,7 @@ mod main_job;
 mod memory;
 mod oathtool;
 mod pin_types;
+mod push_otp;
 mod session;
 mod units;
 mod vault;
