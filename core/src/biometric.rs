@@ -16,11 +16,20 @@ pub const AGE: Duration = Duration::from_hours(72);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Armed {
     /// When the PIN was right.
-    pub at: BootTime,
+    at: BootTime,
     /// Wrong fingers in a row since then.
-    pub misses: u8,
+    misses: u8,
     /// The fingers that were enrolled then: names, sorted.
-    pub fingers: Vec<String>,
+    fingers: Vec<String>,
+}
+
+/// What a finger leaves of the arming.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterMiss {
+    /// Another finger may be tried.
+    Again,
+    /// The PIN is due.
+    PinDue,
 }
 
 /// Why the PIN is due first.
@@ -55,6 +64,30 @@ impl Armed {
     #[must_use]
     pub const fn ends(&self) -> BootTime {
         self.at.plus(AGE)
+    }
+
+    /// The finger was right: wrong ones before it are forgotten.
+    pub const fn matched(&mut self) {
+        self.misses = 0;
+    }
+
+    /// The finger was wrong.
+    pub const fn missed(&mut self) -> AfterMiss {
+        self.misses = self.misses.saturating_add(1);
+        if self.misses >= MISSES {
+            AfterMiss::PinDue
+        } else {
+            AfterMiss::Again
+        }
+    }
+
+    /// Would a finger be good now, if the same ones are enrolled?
+    ///
+    /// # Errors
+    ///
+    /// [`PinDue::Misses`], [`PinDue::Age`].
+    pub fn check_time(&self, now: BootTime) -> Result<(), PinDue> {
+        self.check(now, &self.fingers)
     }
 
     /// May a finger stand for the PIN now?
@@ -94,9 +127,18 @@ mod tests {
         let others = vec!["left-thumb".to_owned(), "right-thumb".to_owned()];
         assert_eq!(armed.check(at(11), &others), Err(PinDue::Fingers));
         assert_eq!(armed.check(at(11), &[]), Err(PinDue::Fingers));
-        armed.misses = 4;
-        assert_eq!(armed.check(at(11), &fingers), Ok(()));
-        armed.misses = 5;
+        for _ in 0..2 {
+            for _ in 0..4 {
+                assert_eq!(armed.missed(), AfterMiss::Again);
+            }
+            assert_eq!(armed.check(at(11), &fingers), Ok(()));
+            armed.matched();
+        }
+        for _ in 0..4 {
+            assert_eq!(armed.missed(), AfterMiss::Again);
+        }
+        assert_eq!(armed.missed(), AfterMiss::PinDue);
         assert_eq!(armed.check(at(11), &fingers), Err(PinDue::Misses));
+        assert_eq!(armed.check_time(at(11)), Err(PinDue::Misses));
     }
 }

@@ -5,7 +5,7 @@ use core::{future, time::Duration};
 use std::sync::Arc;
 
 use countersign_core::{
-    biometric::{Armed, MISSES, PinDue},
+    biometric::{AfterMiss, Armed, PinDue},
     ids::TokenId,
     secret::SecretBytes,
 };
@@ -195,7 +195,7 @@ impl Agent {
                     break Ok(Given::Finger);
                 }
                 Ok(Scan::NoMatch) => {
-                    if self.finger_was_wrong(who).await >= MISSES {
+                    if self.finger_was_wrong(who).await == AfterMiss::PinDue {
                         break Err(Unasked::Misses);
                     }
                     self.ports.notifications.hint(FingerHint::Again).await;
@@ -217,29 +217,25 @@ impl Agent {
 
     fn finger_was_right(&self, who: FingerFor) {
         if let Some(armed) = self.state.facts().armed.get_mut(&who) {
-            armed.misses = 0;
+            armed.matched();
         }
     }
 
-    /// Returns how many were wrong in a row.
-    async fn finger_was_wrong(&self, who: FingerFor) -> u8 {
-        let misses = {
+    async fn finger_was_wrong(&self, who: FingerFor) -> AfterMiss {
+        let after = {
             let mut facts = self.state.facts();
             let armed = facts.armed.get_mut(&who);
-            armed.map_or(MISSES, |armed| {
-                armed.misses = armed.misses.saturating_add(1);
-                armed.misses
-            })
+            armed.map_or(AfterMiss::PinDue, Armed::missed)
         };
         let name = match who {
             FingerFor::Agent => String::new(),
             FingerFor::Token(id) => self.token_name(Some(id)).await,
         };
         self.record_event(EventKind::FingerWrong, &name, "").await;
-        if misses >= MISSES {
+        if after == AfterMiss::PinDue {
             self.disarm(who).await;
         }
-        misses
+        after
     }
 
     /// The PIN was right: from now on a finger may stand for it, where that is switched on.
@@ -302,7 +298,7 @@ impl Agent {
         let now = self.ports.clock.boot();
         let facts = self.state.facts();
         let armed = facts.armed.get(&who);
-        armed.is_some_and(|armed| armed.check(now, &armed.fingers).is_ok())
+        armed.is_some_and(|armed| armed.check_time(now).is_ok())
     }
 }
 
