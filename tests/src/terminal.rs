@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{Read as _, Write as _},
+    num::NonZero,
     os::fd::OwnedFd,
 };
 
@@ -15,6 +16,23 @@ use rustix::{
 use tokio::sync::watch;
 
 use crate::{LOOK_EVERY, patiently};
+
+/// Lines and columns.
+const SIZE: (NonZero<u16>, NonZero<u16>) = match (NonZero::new(24), NonZero::new(80)) {
+    (Some(lines), Some(columns)) => (lines, columns),
+    _ => (NonZero::<u16>::MIN, NonZero::<u16>::MIN),
+};
+
+/// What somebody sees after this was written.
+fn seen(written: &[u8]) -> String {
+    let mut screen = vt100::Parser::new(SIZE.0, SIZE.1, 0);
+    screen.process(written);
+    screen.screen().contents()
+}
+
+fn seen_now(shown: &watch::Receiver<Vec<u8>>) -> String {
+    seen(&shown.borrow())
+}
 
 /// The terminal. It is nobody's controlling terminal.
 #[derive(Debug)]
@@ -42,8 +60,8 @@ impl Terminal {
         tcsetwinsize(
             &master,
             Winsize {
-                ws_row: 24,
-                ws_col: 80,
+                ws_row: SIZE.0.get(),
+                ws_col: SIZE.1.get(),
                 ws_xpixel: 0,
                 ws_ypixel: 0,
             },
@@ -95,6 +113,30 @@ impl Terminal {
             .with_context(|| self.shown())?
             .map(drop)
             .context("the terminal was closed")
+    }
+
+    /// Waits until what somebody sees on it is as wanted; gives its lines.
+    ///
+    /// # Errors
+    ///
+    /// It is not, in time; the error says what is seen instead.
+    pub fn wait_until_seen(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> Result<String> {
+        let mut shown = self.shown.clone();
+        let come = shown.wait_for(|shown| wanted(&seen(shown)));
+        patiently(what, come)
+            .with_context(|| seen_now(&self.shown))?
+            .map(|shown| seen(&shown))
+            .context("the terminal was closed")
+    }
+
+    /// Waits until these words are seen on it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Terminal::wait_until_seen`].
+    pub fn see(&mut self, words: &str) -> Result<()> {
+        self.wait_until_seen(words, |seen| seen.contains(words))
+            .map(drop)
     }
 
     /// All that was written to it, with the control sequences.

@@ -25,5 +25,6 @@ mod oathtool;
 mod pin_types;
 mod push_otp;
 mod session;
+mod tui;
 mod units;
 mod vault;

@@ -32,7 +32,7 @@ fn answers(stage: &Stage) -> Vec<String> {
 
 /// Looks at the newest request until it may be answered: a second has gone by since it came.
 fn looks(viewer: &mut Viewer) {
-    viewer.sees("  54 s");
+    viewer.sees(" 54 s");
 }
 
 #[test]

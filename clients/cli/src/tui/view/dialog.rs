@@ -91,7 +91,7 @@ fn sheet(dialog: &Dialog, theme: Theme, columns: usize) -> Sheet {
             let warning = "If you see none, it is not your login: Esc, then d.";
             lines.extend(paragraph(Paint::Attention, warning, theme, columns));
             lines.push(keys(
-                &[("← →", "choose"), ("⏎", "send"), ("Esc", "back")],
+                &[("← →", "choose"), ("Enter", "send"), ("Esc", "back")],
                 theme,
             ));
             Sheet {
@@ -113,7 +113,7 @@ fn sheet(dialog: &Dialog, theme: Theme, columns: usize) -> Sheet {
                 lines.push(Line::from(clip(vec![wide], columns)).centered());
             }
             lines.push(Line::default());
-            lines.push(keys(&[("⏎", "close")], theme));
+            lines.push(keys(&[("Enter", "close")], theme));
             Sheet {
                 title: "Code",
                 lines,
@@ -230,7 +230,7 @@ fn typed(
     ]));
     lines.push(Line::default());
     lines.extend(paragraph(Paint::Attention, warning, theme, columns));
-    lines.push(keys(&[("⏎", "send"), ("Esc", "back")], theme));
+    lines.push(keys(&[("Enter", "send"), ("Esc", "back")], theme));
     Sheet {
         title,
         lines,
@@ -263,20 +263,20 @@ fn keys(hints: &[(&'static str, &'static str)], theme: Theme) -> Line<'static> {
 /// Each key and what it does.
 const KEYS: [(&str, &str); 18] = [
     ("a  d", "approve, deny the selected login request"),
-    ("r", "It wasn't me! deny and report; also in the history"),
-    ("⏎", "details, or on Tokens the passcode"),
-    ("c", "show the passcode of the selected token, or hide it"),
+    ("r", "It wasn't me! denies and reports, also later"),
+    ("Enter", "details, or on Tokens the passcode"),
+    ("c", "show or hide the selected token's passcode"),
     ("y", "copy it: the terminal gets it (OSC 52)"),
     ("/", "search the tokens"),
     ("i", "all about the selected token"),
     ("p", "autosend of the selected token on or off"),
     ("o", "autosend of all on or off"),
     ("L", "lock or unlock the vault"),
-    ("^R", "ask the services now"),
+    ("Ctrl-R", "ask the services now"),
     ("j k ↓ ↑", "next, previous; g G first, last"),
     ("Tab 1-4", "pages; also h l ← →"),
     ("Esc", "back; gives up what is waited for"),
-    ("^Z", "suspend"),
+    ("Ctrl-Z", "suspend; Ctrl-L paints anew"),
     ("?", "this"),
     ("q", "quit"),
     ("", "countersign requests --watch gives plain lines."),

@@ -90,12 +90,12 @@ fn page_hints(state: &State) -> &'static [(&'static str, &'static str)] {
         .selected()
         .is_some_and(crate::tui::state::login_request::LoginRequest::is_pending);
     match (&state.filter, state.tab) {
-        (Filter::Typing(_), _) => &[("⏎", "keep"), ("Esc", "all")],
+        (Filter::Typing(_), _) => &[("Enter", "keep"), ("Esc", "all")],
         (_, Tab::Requests) if pending => &[
             ("a", "approve"),
             ("d", "deny"),
             ("r", "It wasn't me!"),
-            ("⏎", "details"),
+            ("Enter", "details"),
         ],
         (_, Tab::Requests) => &[("Tab", "pages"), ("o", "autosend"), ("^R", "ask now")],
         (_, Tab::Tokens) if state.passcode.is_some() => {
@@ -107,7 +107,7 @@ fn page_hints(state: &State) -> &'static [(&'static str, &'static str)] {
             ("i", "info"),
             ("p", "autosend of it"),
         ],
-        (_, Tab::History) => &[("⏎", "details"), ("r", "It wasn't me!")],
+        (_, Tab::History) => &[("Enter", "details"), ("r", "It wasn't me!")],
         (_, Tab::Log) => &[("j k", "go")],
     }
 }

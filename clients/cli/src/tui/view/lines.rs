@@ -114,8 +114,8 @@ pub(super) fn countdown(left: Duration, whole: Duration, theme: Theme) -> Vec<Sp
     let (full, empty, paint) = Style::bar(left, whole);
     let seconds = left.div_ceil(1_000);
     let words = match seconds {
-        0..1_000 => format!("{seconds:>4} s"),
-        _ => format!("{:>4} m", seconds / 60),
+        0..1_000 => format!("{seconds:>3} s"),
+        _ => format!("{:>3} m", seconds / 60),
     };
     vec![
         theme.span(paint, full),

@@ -50,6 +50,11 @@ pub(crate) fn paint(state: &State, theme: Theme, now: Now, frame: &mut Frame<'_>
         let line = "─".repeat(rule.width.into());
         put(theme.line(Paint::Faint, line), rule, frame);
     }
+    // Nothing of a page touches the right border.
+    let body = Rect {
+        width: body.width.saturating_sub(1),
+        ..body
+    };
     page(state, theme, now, body, frame);
     let hint_line = footer::hints(state, theme, hints.width);
     match footer::notice(state, theme, notice.width.max(hints.width)) {

@@ -69,11 +69,11 @@ fn login_requests_on_a_usual_terminal() {
         [
             " Countersign   Requests 2  Tokens  History  Log",
             "────────────────────────────────────────────────────────────────────────────────",
-            "▌ Example Portal                                               ━━━━━━━━╌╌   45 s",
+            "▌ Example Portal                                               ━━━━━━━━╌╌  45 s",
             "▌ alice · 203.0.113.7 (Berlin)",
             "▌ Firefox · 15 s ago · Work",
             "",
-            "  重要なサービス                                               ━━━━━━━━╌╌   45 s",
+            "  重要なサービス                                               ━━━━━━━━╌╌  45 s",
             "  alice · 203.0.113.7",
             "",
             "",
@@ -89,7 +89,7 @@ fn login_requests_on_a_usual_terminal() {
             "",
             "────────────────────────────────────────────────────────────────────────────────",
             "",
-            " a approve  d deny  r It wasn't me!  ⏎ details                  ? help  q quit",
+            " a approve  d deny  r It wasn't me!  Enter details              ? help  q quit",
             " vault unlocked · Example connected · autosend on",
         ]
     );
@@ -101,10 +101,10 @@ fn login_requests_in_a_small_pane() {
         screen(&with_requests(), 40, 10),
         [
             " Requests 2  Tokens  History  Log",
-            "▌ Example Portal       ━━━━━━━━╌╌   45 s",
+            "▌ Example Portal       ━━━━━━━━╌╌  45 s",
             "▌ alice · 203.0.113.7 (Berlin)",
             "▌ Firefox · 15 s ago · Work",
-            "  重要なサービス       ━━━━━━━━╌╌   45 s",
+            "  重要なサービス       ━━━━━━━━╌╌  45 s",
             "  alice · 203.0.113.7",
             "",
             "",
@@ -122,7 +122,7 @@ fn details_of_the_selected_one() {
     assert_eq!(
         shown[2..10],
         [
-            "▌ Example Portal                                               ━━━━━━━━╌╌   45 s",
+            "▌ Example Portal                                               ━━━━━━━━╌╌  45 s",
             "▌ User     alice",
             "▌ From     203.0.113.7 (Berlin)",
             "▌ With     Firefox",
@@ -156,14 +156,14 @@ fn a_number_is_asked_for_in_front_of_the_page() {
             "          │ › 42                                                     │",
             "          │                                                          │",
             "          │ If you see no number, it is not your login: Esc, then d. │",
-            "          │ ⏎ send   Esc back                                        │",
+            "          │ Enter send   Esc back                                    │",
             "          └──────────────────────────────────────────────────────────┘",
             "",
         ]
     );
     // In a pane that is too low for all of it the last lines are there.
     let shown = screen(&state, 40, 6).join("\n");
-    assert!(shown.contains("⏎ send"), "{shown}");
+    assert!(shown.contains("Enter send"), "{shown}");
 }
 
 #[test]
@@ -228,12 +228,12 @@ fn tokens_and_the_passcode_that_was_asked_for() {
     assert_eq!(
         shown[2..10],
         [
-            "▌ Work  Example · alice                                        push · time-based",
-            "▌ 755 224   ━╌╌╌╌╌╌╌╌╌    3 s",
+            "▌ Work  Example · alice                                       push · time-based",
+            "▌ 755 224   ━╌╌╌╌╌╌╌╌╌   3 s",
             "",
-            "  Door  Example · alice                                              event-based",
+            "  Door  Example · alice                                             event-based",
             "",
-            "  Bank  Example · alice                                       challenge-response",
+            "  Bank  Example · alice                                      challenge-response",
             "",
             "",
         ]
@@ -310,7 +310,7 @@ fn history_and_log() {
     take(&mut state, News::History(vec![over]));
     assert_eq!(
         screen(&state, 80, 24)[2],
-        "▌ 02:38:27  VPN · alice · 203.0.113.7 (Berlin)                  denied, reported"
+        "▌ 02:38:27  VPN · alice · 203.0.113.7 (Berlin)                 denied, reported"
     );
     press(&mut state, Key::Char('4'));
     let event = api::Event {
