@@ -185,6 +185,29 @@ impl Stage {
     }
 }
 
+/// Asks `countersign list` until it says `state` of the token: there is nothing that tells of it.
+///
+/// # Errors
+///
+/// It does not in time.
+pub fn wait_for_token(cli: &Cli, name: &str, state: &str) -> Result<()> {
+    let begin = now();
+    loop {
+        let list = cli.json(&["list"])?;
+        let tokens = list.get("tokens").and_then(Value::as_array);
+        let there = tokens.into_iter().flatten().any(|token| {
+            token.get("name").and_then(Value::as_str) == Some(name)
+                && token.get("state").and_then(Value::as_str) == Some(state)
+        });
+        if there {
+            return Ok(());
+        }
+        if begin.elapsed() > PATIENCE {
+            bail!("{name} is not {state} in time: {list}");
+        }
+    }
+}
+
 /// Asks `countersign status` until it says `value` of `field`: there is nothing that tells of it.
 ///
 /// # Errors

@@ -8,6 +8,7 @@
 )]
 
 mod activation;
+mod administration;
 mod bad_input;
 mod credential;
 mod dbus;
