@@ -279,10 +279,9 @@ pub(super) fn use_up(
     factor: Factor,
     now: UnixMillis,
 ) -> Result<(), StoreError> {
-    rows.token_used(serial, now)?;
     match factor {
-        Factor::Counter(counter) => rows.raise_counter(serial, counter),
-        Factor::Step { step, drift } => rows.raise_step(serial, step, drift),
-        Factor::Challenge => Ok(()),
+        Factor::Counter(counter) => rows.raise_counter(serial, counter, now),
+        Factor::Step { step, drift } => rows.raise_step(serial, step, drift, now),
+        Factor::Challenge => rows.token_used(serial, now),
     }
 }

@@ -426,7 +426,7 @@ fn resynchronise(
             let next = token.next_counter;
             match resynchronise_event(&seed, *hash, *digits, first, second, next, RESYNC_EVENTS) {
                 Some(counter) => {
-                    rows.raise_counter(serial, counter)?;
+                    rows.raise_counter(serial, counter, now)?;
                     true
                 }
                 None => false,
@@ -449,7 +449,7 @@ fn resynchronise(
             let secs = now.secs();
             match resynchronise_time(&seed, parameters, first, second, secs, RESYNC_STEPS, state) {
                 Some(found) => {
-                    rows.raise_step(serial, found.step, found.drift)?;
+                    rows.raise_step(serial, found.step, found.drift, now)?;
                     true
                 }
                 None => false,
@@ -469,7 +469,6 @@ fn resynchronise(
         return Ok(Err(ResyncError::NotFound));
     }
     rows.put_typing(serial, 0, None)?;
-    rows.token_used(serial, now)?;
     rows.audit(now, AuditEvent::TokenResynchronised, serial, "")?;
     Ok(Ok(()))
 }

@@ -16,6 +16,8 @@ use crate::store::{AuditEvent, Rows, SourceRow, StoreError, TokenRow, Typing, Us
 
 /// A source is known for so long after the last login from there, in milliseconds.
 pub(super) const KNOWN_MS: i64 = 90 * 86_400_000;
+/// That a user was there is written down no more often than this, in milliseconds.
+const KNOW_AGAIN_MS: i64 = 86_400_000;
 /// Ten wrong ones in a row lock a source or a token, for ten minutes first.
 const LOCK: Lockout = Lockout {
     tries: 10,
@@ -156,9 +158,14 @@ impl Typist {
         if self.typing != Typing::default() {
             rows.put_user_typing(self.user, Typing::default())?;
         }
+        let lately = self
+            .there
+            .known
+            .is_some_and(|known| now.since_ms(known) < KNOW_AGAIN_MS);
+        let clean = self.there.failures == 0 && self.there.locked_until.is_none();
         match &self.source {
-            Some(source) => rows.know_source(self.user, source, now),
-            None => Ok(()),
+            Some(source) if !(lately && clean) => rows.know_source(self.user, source, now),
+            Some(_) | None => Ok(()),
         }
     }
 }

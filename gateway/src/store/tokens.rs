@@ -319,16 +319,21 @@ impl Rows<'_> {
     }
 
     /// Counter `used` has been accepted: the next good one is after it. Never goes back.
-    pub(crate) fn raise_counter(self, serial: &str, used: u64) -> Result<(), StoreError> {
+    pub(crate) fn raise_counter(
+        self,
+        serial: &str,
+        used: u64,
+        at: UnixMillis,
+    ) -> Result<(), StoreError> {
         self.connection
             .prepare_cached(
-                "UPDATE token SET next_counter = max(next_counter, ?2) WHERE serial = ?1",
+                "UPDATE token SET next_counter = max(next_counter, ?2), last_used_ms = ?3 WHERE serial = ?1",
             )?
-            .execute(params![serial, to_row(used.saturating_add(1))])?;
+            .execute(params![serial, to_row(used.saturating_add(1)), at.0])?;
         Ok(())
     }
 
-    /// A passcode of the token has been accepted.
+    /// A passcode of the token that has nothing else to use up has been used.
     pub(crate) fn token_used(self, serial: &str, at: UnixMillis) -> Result<(), StoreError> {
         self.connection
             .prepare_cached("UPDATE token SET last_used_ms = ?2 WHERE serial = ?1")?
@@ -347,12 +352,19 @@ impl Rows<'_> {
     }
 
     /// Time step `used` has been accepted, and the clock's offset learnt. The step never goes back.
-    pub(crate) fn raise_step(self, serial: &str, used: u64, drift: i64) -> Result<(), StoreError> {
+    pub(crate) fn raise_step(
+        self,
+        serial: &str,
+        used: u64,
+        drift: i64,
+        at: UnixMillis,
+    ) -> Result<(), StoreError> {
         self.connection
             .prepare_cached(
-                "UPDATE token SET last_step = max(coalesce(last_step, 0), ?2), drift = ?3 WHERE serial = ?1",
+                "UPDATE token SET last_step = max(coalesce(last_step, 0), ?2), drift = ?3, last_used_ms = ?4
+                 WHERE serial = ?1",
             )?
-            .execute(params![serial, to_row(used), drift])?;
+            .execute(params![serial, to_row(used), drift, at.0])?;
         Ok(())
     }
 

@@ -541,3 +541,29 @@ async fn a_form_that_is_sent_twice_opens_one_login() {
     client.fill("again", &[]).await;
     assert_eq!(channel.cancel().await, push::CancelReason::ByResource);
 }
+
+#[tokio::test]
+async fn a_page_that_waits_offers_typing_when_the_desktop_takes_no_more_requests() {
+    let stage = Stage::new().await;
+    let (device, mut channel, mut client) = with_device(&stage).await;
+    let page = asked(&mut client).await;
+    assert!(
+        page.body.contains("data-desktop=\"asked\""),
+        "{}",
+        page.body
+    );
+    channel.request().await;
+    assert_eq!(status(&mut client).await["desktop"], "asked");
+    let off = |hello: &mut push::HelloBody| hello.availability = push::Availability::Off.into();
+    let (mut channel, _welcome) = device.connect_as(&stage, off).await.unwrap();
+    channel.request().await;
+    assert_eq!(status(&mut client).await["desktop"], "off");
+    let page = client.get("/example/").await;
+    assert!(page.body.contains("autosend is off"), "{}", page.body);
+    assert!(page.body.contains("name=\"passcode\""));
+    let passcode = device.passcode(device.step(&stage));
+    let page = client
+        .fill("passcode", &[("passcode", passcode.expose())])
+        .await;
+    assert!(is_in(&page), "{}", page.body);
+}

@@ -31,6 +31,14 @@ impl Listening {
     }
 
     async fn with_handshake_within(limit: Duration) -> Self {
+        Self::with(Times {
+            handshake: limit,
+            ..Times::of(&PushSettings::default())
+        })
+        .await
+    }
+
+    async fn with(times: Times) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -43,10 +51,6 @@ impl Listening {
             .route("/test/who", get(who));
         let acceptor = acceptor(&service.settings().tls).unwrap();
         let (stop, stopped) = oneshot::channel();
-        let times = Times {
-            handshake: limit,
-            ..Times::of(&PushSettings::default())
-        };
         let ended = tokio::spawn(accept_all(acceptor, router, listener, times, async {
             drop(stopped.await);
         }));
@@ -163,6 +167,39 @@ async fn who_says_nothing_is_cut_off() {
     let listening = Listening::with_handshake_within(Duration::from_millis(1)).await;
     let mut silent = TcpStream::connect(listening.address).await.unwrap();
     assert_eq!(silent.read(&mut [0; 16]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn an_agent_that_answers_no_ping_is_let_go() {
+    let listening = Listening::with(Times {
+        ping_every: Duration::from_millis(50),
+        ping_answer: Duration::from_millis(50),
+        ..Times::of(&PushSettings::default())
+    })
+    .await;
+    let mut tls = listening
+        .connect(&listening.identity(), &[b"h2"], &BOTH)
+        .await
+        .unwrap();
+    // RFC 9113: the preface, no settings, and a request whose body never ends: a stream that stays open.
+    tls.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .await
+        .unwrap();
+    // POST https / with the static table of RFC 7541, END_HEADERS and no END_STREAM.
+    tls.write_all(b"\0\0\x0e\x01\x04\0\0\0\x01\x83\x87\x84\x41\x09127.0.0.1")
+        .await
+        .unwrap();
+    let mut sent = Vec::new();
+    let read = timeout(Duration::from_mins(1), tls.read_to_end(&mut sent)).await;
+    assert!(read.is_ok(), "the connection stays open");
+    let mut rest = sent.as_slice();
+    let mut kinds = Vec::new();
+    while let Some((head, after)) = rest.split_first_chunk::<9>() {
+        let length = usize::try_from(u32::from_be_bytes([0, head[0], head[1], head[2]])).unwrap();
+        kinds.push(head[3]);
+        rest = after.get(length..).unwrap_or_default();
+    }
+    assert!(kinds.contains(&6), "no ping: {kinds:?}");
 }
 
 #[tokio::test]
