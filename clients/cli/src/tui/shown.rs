@@ -12,6 +12,11 @@ impl Shown {
         Self(text::short(text))
     }
 
+    /// A longer text, letter by letter as it was said: it may begin with a name.
+    pub(crate) fn words(text: &str) -> Self {
+        Self(text::sentence(text))
+    }
+
     /// A sentence, with a large first letter and a full stop.
     pub(crate) fn sentence(text: &str) -> Self {
         Self(text::polished(text))

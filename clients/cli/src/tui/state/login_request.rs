@@ -99,7 +99,7 @@ impl LoginRequest {
             place: Shown::name(&request.place),
             program: Shown::name(&request.program),
             origin,
-            question: Shown::sentence(&request.question),
+            question: Shown::words(&request.question),
             display_code: Shown::name(&request.display_code),
             created_ms: request.created_ms,
             ends: now.at.saturating_add(Duration::from_millis(left)),

@@ -300,7 +300,7 @@ impl From<api::Event> for LogLine {
             at_ms: event.at_ms,
             kind: event.kind(),
             token: Shown::name(&event.token),
-            detail: Shown::sentence(&event.detail),
+            detail: Shown::words(&event.detail),
             id: event.id,
         }
     }

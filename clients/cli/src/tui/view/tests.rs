@@ -202,7 +202,7 @@ fn choices_and_a_code_for_the_login_page() {
     take(&mut state, News::Snapshot(vec![asks]));
     assert_eq!(
         screen(&state, 80, 24)[4],
-        "▌ Confirm the login. · asks what the login shows · Firefox · 15 s ago · Work"
+        "▌ Confirm the login · asks what the login shows · Firefox · 15 s ago · Work"
     );
     press(&mut state, Key::Char('a'));
     press(&mut state, Key::Char('b'));
@@ -318,14 +318,14 @@ fn history_and_log() {
         at_ms: 1_795_487_907_123,
         kind: api::EventKind::PasscodeGenerated.into(),
         token: "Work".to_owned(),
-        detail: "A passcode was generated.".to_owned(),
+        detail: "alice at Example Portal.".to_owned(),
     };
     take(&mut state, News::Log(vec![event]));
     assert_eq!(
         screen(&state, 80, 24)[2..4],
         [
             "▌ 02:38:27  passcode generated  Work",
-            "▌   A passcode was generated.",
+            "▌   alice at Example Portal.",
         ]
     );
 }

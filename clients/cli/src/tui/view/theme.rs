@@ -29,7 +29,8 @@ impl Theme {
             Paint::Name => (Some(Color::Cyan), Modifier::empty()),
             Paint::Faint => (None, Modifier::DIM),
             Paint::Good => (Some(Color::Green), Modifier::empty()),
-            Paint::Attention => (Some(Color::Yellow), Modifier::empty()),
+            // Heavy: a thin yellow is hard to read on light terminals.
+            Paint::Attention => (Some(Color::Yellow), Modifier::BOLD),
             Paint::Bad => (Some(Color::Red), Modifier::BOLD),
         };
         let style = Style::new().add_modifier(modifier);
