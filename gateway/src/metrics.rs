@@ -27,6 +27,7 @@ pub struct Metrics {
     refusals: Counters,
     events: Counters,
     hooks: Counters,
+    radius: Counters,
     streams: Gauge,
     pending: Gauge,
     batches: Counter,
@@ -48,6 +49,7 @@ impl Default for Metrics {
         );
         let events = family("events", "Rows of the audit log, by event");
         let hooks = family("alarm_commands", "Runs of the alarm command, by result");
+        let radius = family("radius_packets", "RADIUS packets, by what became of them");
         let mut gauge = |name: &str, help: &str| {
             let gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
@@ -68,6 +70,7 @@ impl Default for Metrics {
             refusals,
             events,
             hooks,
+            radius,
             streams,
             pending,
             batches,
@@ -89,6 +92,17 @@ impl Metrics {
     /// The alarm command was run, or not.
     pub fn alarmed(&self, result: &'static str) {
         self.hooks.get_or_create(&[("result", result)]).inc();
+    }
+
+    /// A RADIUS packet came to this.
+    pub fn radius_packet(&self, result: &'static str) {
+        self.radius.get_or_create(&[("result", result)]).inc();
+    }
+
+    /// So many RADIUS packets came to this.
+    #[must_use]
+    pub fn radius_packets(&self, result: &'static str) -> u64 {
+        self.radius.get_or_create(&[("result", result)]).get()
     }
 
     /// Rows of the audit log have become durable together.

@@ -26,6 +26,7 @@ pub mod portal;
 pub mod process;
 pub mod programs;
 pub mod prompter;
+pub mod radius;
 pub mod requests;
 mod runtime;
 pub mod screen;

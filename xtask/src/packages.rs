@@ -98,6 +98,19 @@ pub(crate) const TESTS: &[Part] = &[
     ),
     part("pkg-config", "pkgconf", "finds libtss2"),
     part("swtpm", "swtpm", "a TPM in software"),
+    part("radclient", "freeradius-utils", "a RADIUS client"),
+    part("freeradius", "freeradius", "a RADIUS proxy"),
+    part(
+        "/etc/pam_radius_auth.conf",
+        "libpam-radius-auth",
+        "PAM as a RADIUS client",
+    ),
+    part("pamtester", "pamtester", "logins through PAM"),
+    part(
+        "/usr/share/lintian/overrides/libpam-wrapper",
+        "libpam-wrapper",
+        "PAM configurations of the tests' own",
+    ),
 ];
 
 /// What only the benchmarks need: the peers.

@@ -58,6 +58,12 @@ impl Reply {
         }
     }
 
+    /// What it says.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        self.code
+    }
+
     /// With a text for the user, in as many `Reply-Message` attributes as it needs.
     #[must_use]
     pub fn message(mut self, text: &str) -> Self {

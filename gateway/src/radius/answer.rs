@@ -6,9 +6,6 @@ use countersign_core::radius::{AccessRequest, AccessRequestError, Code, Packet, 
 
 use crate::service::{KnownClient, RadiusLogin, RadiusVerdict, Service};
 
-/// What a client is told that a challenge can be answered within, in seconds.
-const CHALLENGE_LIFE: u32 = 300;
-
 /// The reply to a packet; `None`: there is none, and the client asks again or elsewhere.
 pub(super) async fn answer(
     service: &Service,
@@ -27,6 +24,13 @@ pub(super) async fn answer(
         },
         Code::AccessAccept | Code::AccessReject | Code::AccessChallenge => return None,
     };
+    let result = match reply.code() {
+        _ if packet.code() == Code::StatusServer => "status",
+        Code::AccessAccept => "accepted",
+        Code::AccessChallenge => "challenged",
+        Code::AccessReject | Code::AccessRequest | Code::StatusServer => "rejected",
+    };
+    service.metrics().radius_packet(result);
     reply.seal(packet, &client.secret).ok()
 }
 
@@ -59,11 +63,15 @@ async fn access(
     match service.radius_login(login).await {
         Ok(RadiusVerdict::Accept) => Some(Reply::accept()),
         Ok(RadiusVerdict::Reject { message }) => Some(Reply::reject().message(message)),
-        Ok(RadiusVerdict::Challenge { message, state }) => Some(
+        Ok(RadiusVerdict::Challenge {
+            message,
+            state,
+            secs,
+        }) => Some(
             Reply::challenge()
                 .message(&message)
                 .state(&state)
-                .session_timeout(CHALLENGE_LIFE)
+                .session_timeout(secs)
                 .prompt(Prompt::NoEcho),
         ),
         Err(error) => {

@@ -2,10 +2,10 @@
 
 use core::{
     net::IpAddr,
-    sync::atomic::{AtomicI64, AtomicU64, Ordering},
+    sync::atomic::{AtomicI64, Ordering},
 };
 
-use countersign_core::time::UnixMillis;
+use crate::service::Service;
 
 /// The log says so at most this often for each reason, in milliseconds.
 const SAID_EVERY_MS: i64 = 10_000;
@@ -41,7 +41,7 @@ impl Dropped {
         Self::Unanswered,
     ];
 
-    /// One word, for tables.
+    /// The label of the metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -56,38 +56,23 @@ impl Dropped {
     }
 }
 
+/// When the log last said that a packet gets no answer, for each reason.
 #[derive(Debug, Default)]
-struct Drop {
-    count: AtomicU64,
-    said_ms: AtomicI64,
-}
+pub(super) struct DropLog([AtomicI64; Dropped::ALL.len()]);
 
-/// How many packets got no answer, by reason, since the start.
-#[derive(Debug, Default)]
-pub struct Drops([Drop; Dropped::ALL.len()]);
-
-impl Drops {
-    /// So many for this reason.
-    #[must_use]
-    pub fn count(&self, why: Dropped) -> u64 {
-        self.of(why)
-            .map_or(0, |drop| drop.count.load(Ordering::Relaxed))
-    }
-
+impl DropLog {
     /// One more.
-    pub(super) fn add(&self, why: Dropped, from: IpAddr, now: UnixMillis) {
-        let Some(drop) = self.of(why) else { return };
-        let count = drop.count.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        let said = drop.said_ms.load(Ordering::Relaxed);
-        if now.0.saturating_sub(said).saturating_abs() >= SAID_EVERY_MS {
-            drop.said_ms.store(now.0, Ordering::Relaxed);
-            tracing::warn!(why = why.as_str(), %from, count, "a RADIUS packet gets no answer");
-        }
-    }
-
-    fn of(&self, why: Dropped) -> Option<&Drop> {
+    pub(super) fn dropped(&self, why: Dropped, from: IpAddr, service: &Service) {
+        service.metrics().radius_packet(why.as_str());
         let mut all = Dropped::ALL.iter().zip(&self.0);
-        all.find(|(reason, _)| **reason == why)
-            .map(|(_, drop)| drop)
+        let Some((_, said_ms)) = all.find(|(reason, _)| **reason == why) else {
+            return;
+        };
+        let now = service.now().0;
+        let said = said_ms.load(Ordering::Relaxed);
+        if now.saturating_sub(said).saturating_abs() >= SAID_EVERY_MS {
+            said_ms.store(now, Ordering::Relaxed);
+            tracing::warn!(why = why.as_str(), %from, "a RADIUS packet gets no answer");
+        }
     }
 }

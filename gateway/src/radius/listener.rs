@@ -10,6 +10,7 @@ use tokio::{net::UdpSocket, task::JoinSet};
 use super::{
     Dropped,
     answer::answer,
+    drops::DropLog,
     exchanges::{Admission, Exchanges, Origin},
 };
 use crate::{
@@ -47,11 +48,13 @@ pub fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
 pub async fn serve(service: Service, sockets: Vec<UdpSocket>) -> Result<Infallible, ServiceError> {
     service.reload_radius_clients().await?;
     let exchanges = Exchanges::default();
+    let drops = Arc::new(DropLog::default());
     let mut listeners = JoinSet::new();
     for (number, socket) in sockets.into_iter().enumerate() {
         let listener = Listener {
             service: service.clone(),
             exchanges: exchanges.clone(),
+            drops: Arc::clone(&drops),
             socket: Arc::new(socket),
             number,
         };
@@ -65,6 +68,7 @@ pub async fn serve(service: Service, sockets: Vec<UdpSocket>) -> Result<Infallib
 struct Listener {
     service: Service,
     exchanges: Exchanges,
+    drops: Arc<DropLog>,
     socket: Arc<UdpSocket>,
     number: usize,
 }
@@ -83,8 +87,7 @@ impl Listener {
                 Ok((length, peer)) => {
                     let datagram = buffer.get(..length).unwrap_or_default();
                     if let Err(why) = self.take(datagram, peer, &mut logins) {
-                        let now = self.service.now();
-                        self.service.radius_drops().add(why, peer.ip(), now);
+                        self.drops.dropped(why, peer.ip(), &self.service);
                     }
                 }
                 Err(error) => {
@@ -119,14 +122,19 @@ impl Listener {
             .admit(origin, packet.authenticator(), client.id, now)
         {
             Admission::New(place) => place,
-            Admission::Waiting => return Ok(()),
+            Admission::Waiting => {
+                self.service.metrics().radius_packet("repeated");
+                return Ok(());
+            }
             Admission::Answered(answer) => {
+                self.service.metrics().radius_packet("repeated");
                 self.send(&answer, peer);
                 return Ok(());
             }
             Admission::Dropped(why) => return Err(why),
         };
         let service = self.service.clone();
+        let drops = Arc::clone(&self.drops);
         let socket = Arc::clone(&self.socket);
         let datagram = datagram.to_vec();
         logins.spawn(async move {
@@ -134,14 +142,11 @@ impl Listener {
                 return;
             };
             let reply = answer(&service, &client, from, &packet).await;
-            let now = service.now();
-            match reply {
-                Some(reply) => {
-                    if let Some(reply) = place.answered(reply, now) {
-                        sent(socket.send_to(&reply, peer).await, peer);
-                    }
-                }
-                None => service.radius_drops().add(Dropped::Unanswered, from, now),
+            let Some(reply) = reply else {
+                return drops.dropped(Dropped::Unanswered, from, &service);
+            };
+            if let Some(reply) = place.answered(reply, service.now()) {
+                sent(socket.send_to(&reply, peer).await, peer);
             }
         });
         Ok(())

@@ -9,5 +9,5 @@ mod exchanges;
 mod listener;
 mod rate;
 
-pub use drops::{Dropped, Drops};
+pub use drops::Dropped;
 pub use listener::{bind, serve};

@@ -70,7 +70,6 @@ use crate::{
     keys::{KeyError, Keys, TlsIdentity},
     metrics::Metrics,
     push::Streams,
-    radius,
     settings::{Config, ConfigError},
     store::{AuditEntry, AuditEvent, MasterKey, MasterKeyError, Store, StoreError},
 };
@@ -107,7 +106,6 @@ struct Inner {
     stopping: watch::Sender<bool>,
     radius_clients: radius_clients::KnownClients,
     radius_challenges: radius_challenges::Challenges,
-    radius_drops: radius::Drops,
 }
 
 struct ClockPort(Arc<dyn Clock>);
@@ -278,7 +276,6 @@ impl Service {
             stopping: watch::channel(false).0,
             radius_clients: radius_clients::KnownClients::default(),
             radius_challenges: radius_challenges::Challenges::default(),
-            radius_drops: radius::Drops::default(),
         }));
         service
             .expect_devices()
@@ -341,12 +338,6 @@ impl Service {
             let metrics = Arc::clone(&self.0.metrics);
             alarm::answer(alarms, config.alarm.clone(), config.name.clone(), metrics).await;
         }
-    }
-
-    /// What the RADIUS listener has thrown away.
-    #[must_use]
-    pub fn radius_drops(&self) -> &radius::Drops {
-        &self.0.radius_drops
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -12,8 +12,10 @@ use crate::{random::SystemRandom, store::FrontId};
 
 /// Length of a `State`, in bytes.
 pub(super) const STATE: usize = 16;
-/// How long a challenge can be answered, in milliseconds.
-pub(super) const LIFE_MS: i64 = 300_000;
+/// How long a challenge can be answered, in seconds.
+pub(super) const LIFE_SECS: u32 = 300;
+/// The same in milliseconds.
+const LIFE_MS: i64 = 300_000;
 /// Open challenges; the oldest makes room.
 const OPEN: usize = 20_000;
 

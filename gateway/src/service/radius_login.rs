@@ -18,7 +18,7 @@ use super::{
     LoginError, OpenLogin, OpenLoginError, OpenedLogin, PasscodeAttempt, PasscodeVerdict, Service,
     ServiceError, Subject, Way,
     passcode::passcode_len,
-    radius_challenges::{Asked, STATE},
+    radius_challenges::{Asked, LIFE_SECS, STATE},
     users::PasswordBefore,
 };
 use crate::{
@@ -68,6 +68,8 @@ pub enum RadiusVerdict {
         message: String,
         /// Comes back with the answer.
         state: [u8; STATE],
+        /// It can be answered for so long, in seconds.
+        secs: u32,
     },
 }
 
@@ -350,6 +352,7 @@ impl Attempt<'_> {
         RadiusVerdict::Challenge {
             message,
             state: challenges.open(asked, self.service.now()),
+            secs: LIFE_SECS,
         }
     }
 

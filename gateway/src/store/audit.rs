@@ -48,7 +48,7 @@ pub enum AuditEvent {
 }
 
 impl AuditEvent {
-    const ALL: [Self; 33] = [
+    const ALL: [Self; 35] = [
         Self::GatewayInitialised,
         Self::UserAdded,
         Self::TokenIssued,
@@ -64,6 +64,8 @@ impl AuditEvent {
         Self::RegistrationRefused,
         Self::FrontAdded,
         Self::FrontRemoved,
+        Self::RadiusSecretChanged,
+        Self::PasswordRefused,
         Self::LoginOpened,
         Self::LoginChanged,
         Self::LoginReported,

@@ -460,10 +460,8 @@ async fn a_client_that_is_removed_gets_no_answer_at_once() {
         peer.send(&request).await;
     }
     let unanswered = || {
-        stage
-            .service
-            .radius_drops()
-            .count(countersign_gateway::radius::Dropped::Unanswered)
+        let unanswered = countersign_gateway::radius::Dropped::Unanswered.as_str();
+        stage.service.metrics().radius_packets(unanswered)
     };
     while unanswered() < 2 {
         peer.is_there().await;
@@ -487,4 +485,28 @@ async fn a_login_by_radius_is_its_clients_own() {
         .map(|entry| entry.detail.as_str())
         .collect();
     assert_eq!(opened, ["vpn from unknown, through 127.0.0.1"]);
+}
+
+#[tokio::test]
+async fn a_shared_secret_lies_sealed_in_the_database() {
+    let stage = stage(true).await;
+    let secret = "a-secret-that-is-looked-for";
+    stage
+        .service
+        .add_radius_client(registration("vpn", HERE), Some(secret.into()))
+        .await
+        .unwrap();
+    for file in ["gateway.db", "gateway.db-wal"] {
+        let bytes = std::fs::read(stage.folder.path().join(file)).unwrap_or_default();
+        let found = bytes
+            .windows(secret.len())
+            .any(|at| at == secret.as_bytes());
+        assert!(!found, "{file}");
+    }
+    let network = b"127.0.0.1/32";
+    let wal = std::fs::read(stage.folder.path().join("gateway.db-wal")).unwrap();
+    assert!(
+        wal.windows(network.len()).any(|at| at == network),
+        "looked in the wrong file"
+    );
 }

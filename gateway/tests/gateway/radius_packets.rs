@@ -23,7 +23,7 @@ const HERE: [u8; 4] = [127, 0, 0, 1];
 const ELSEWHERE: [u8; 4] = [127, 0, 0, 2];
 
 fn dropped(service: &Service, why: Dropped) -> u64 {
-    service.radius_drops().count(why)
+    service.metrics().radius_packets(why.as_str())
 }
 
 async fn stage() -> (Stage, Listener, Peer) {

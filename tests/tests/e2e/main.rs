@@ -25,6 +25,7 @@ mod memory;
 mod oathtool;
 mod pin_types;
 mod push_otp;
+mod radius;
 mod session;
 mod tui;
 mod units;
