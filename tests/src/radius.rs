@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicU16, Ordering},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -50,10 +51,14 @@ pub fn add_client(gateway: &GatewayProcess, name: &str, words: &[&str]) -> Resul
     Ok(gateway.run(&all, "")?.trim().to_owned())
 }
 
+/// Clients of this process so far.
+static NUMBER: AtomicU16 = AtomicU16::new(0);
+
 /// A server as its clients know it.
 #[derive(Clone, Debug)]
 pub struct RadClient {
     folder: PathBuf,
+    logs: PathBuf,
     server: SocketAddr,
     secret: String,
 }
@@ -84,8 +89,10 @@ impl RadClient {
     /// `radclient` for this server.
     #[must_use]
     pub fn new(workspace: &Workspace, server: SocketAddr, secret: &str) -> Self {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         Self {
-            folder: workspace.logs(),
+            folder: workspace.join(format!("radclient-{number}")),
+            logs: workspace.logs(),
             server,
             secret: secret.to_owned(),
         }
@@ -114,9 +121,8 @@ impl RadClient {
         timeout: &str,
         retries: u32,
     ) -> Result<Asking> {
-        let secret = self
-            .folder
-            .join(format!("radclient-{}.secret", self.secret));
+        fs::create_dir_all(&self.folder)?;
+        let secret = self.folder.join("secret");
         write_private(&secret, &self.secret)?;
         let mut radclient = Command::new("radclient");
         radclient
@@ -128,7 +134,7 @@ impl RadClient {
         let process = Process::spawn(
             "radclient",
             radclient,
-            &self.folder,
+            &self.logs,
             Stdout::Lines,
             Some(attributes.as_bytes()),
         )?;

@@ -11,7 +11,7 @@ use crate::secret::{SecretBytes, SecretText};
 pub struct AccessRequest<'d> {
     /// Who wants in; 1 to 253 bytes.
     pub user: &'d str,
-    /// What was typed; empty where nothing was.
+    /// What was typed; empty where nothing was, or where the packet has no password.
     pub password: SecretText,
     /// The `State` of the challenge that this answers.
     pub state: Option<&'d [u8]>,
@@ -45,21 +45,18 @@ impl<'d> AccessRequest<'d> {
     ///
     /// Every variant of [`AccessRequestError`].
     pub fn read(packet: &Packet<'d>, secret: &SecretBytes) -> Result<Self, AccessRequestError> {
-        for (kind, method) in [(Kind::EAP_MESSAGE, "EAP"), (Kind::CHAP_PASSWORD, "CHAP")] {
-            if packet.has(kind) {
-                return Err(AccessRequestError::Method(method));
-            }
+        if let Some(method) = other_method(packet) {
+            return Err(AccessRequestError::Method(method));
         }
         let state = packet.single(Kind::STATE)?;
         let password = match packet.single(Kind::USER_PASSWORD)? {
+            // Many clients leave an empty password out, or send no block for it.
+            None | Some([]) => SecretText::default(),
             Some(hidden) => reveal(hidden, secret, packet.authenticator())
                 .as_ref()
                 .and_then(SecretBytes::as_text)
                 .map(SecretText::from)
                 .ok_or(AccessRequestError::Malformed("User-Password"))?,
-            // A challenge may be answered with nothing at all.
-            None if state.is_some() => SecretText::default(),
-            None => return Err(AccessRequestError::Missing("User-Password")),
         };
         let user = text(packet, Kind::USER_NAME, "User-Name")?
             .ok_or(AccessRequestError::Missing("User-Name"))?;
@@ -74,6 +71,23 @@ impl<'d> AccessRequest<'d> {
             nas_identifier: text(packet, Kind::NAS_IDENTIFIER, "NAS-Identifier")?,
         })
     }
+}
+
+/// What the packet asks for that is no login with a password. It must not pass for an empty one.
+fn other_method(packet: &Packet<'_>) -> Option<&'static str> {
+    packet.attributes().find_map(|attribute| {
+        match (attribute.kind, attribute.value) {
+            (Kind::EAP_MESSAGE, _) => Some("EAP"),
+            (Kind::CHAP_PASSWORD | Kind::CHAP_CHALLENGE, _) => Some("CHAP"),
+            (Kind::ARAP_PASSWORD, _) => Some("ARAP"),
+            (Kind::DIGEST_RESPONSE, _) => Some("HTTP Digest"),
+            // RFC 2548: Microsoft's number, then MS-CHAP-Response, MS-CHAP-Challenge or MS-CHAP2-Response.
+            (Kind::VENDOR_SPECIFIC, [0, 0, 1, 55, 1 | 11 | 25, ..]) => Some("MS-CHAP"),
+            (Kind::SERVICE_TYPE, [0, 0, 0, 10]) => Some("Call-Check"),
+            (Kind::SERVICE_TYPE, [0, 0, 0, 17]) => Some("Authorize-Only"),
+            (_other, _) => None,
+        }
+    })
 }
 
 fn text<'d>(
@@ -124,7 +138,14 @@ mod tests {
         let password = hidden(b"secret\0\0\0\0\0\0\0\0\0\0");
         let (name, password) = ((1, b"ada".as_slice()), (2, password.as_slice()));
         let state = (24, b"s".as_slice());
-        for (attributes, typed) in [([name, password], "secret"), ([name, state], "")] {
+        for (attributes, typed) in [
+            (vec![name, password], "secret"),
+            (vec![name, state], ""),
+            (vec![name], ""),
+            (vec![name, (2, b"".as_slice())], ""),
+            // Framed, and another vendor's.
+            (vec![name, (6, &[0, 0, 0, 2]), (26, &[0, 0, 0, 9, 1])], ""),
+        ] {
             let bytes = datagram(&attributes);
             let read = read(&Packet::parse(&bytes).unwrap()).unwrap();
             assert_eq!(read, ("ada".to_owned(), typed.to_owned()));
@@ -132,7 +153,6 @@ mod tests {
         let latin = hidden(b"\xe4\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
         for (attributes, refused) in [
             (vec![password], E::Missing("User-Name")),
-            (vec![name], E::Missing("User-Password")),
             (
                 vec![(1, b"".as_slice()), password],
                 E::Malformed("User-Name"),
@@ -140,10 +160,6 @@ mod tests {
             (
                 vec![(1, b"\xff".as_slice()), password],
                 E::Malformed("User-Name"),
-            ),
-            (
-                vec![name, (2, b"".as_slice())],
-                E::Malformed("User-Password"),
             ),
             (vec![name, (2, &[0; 15])], E::Malformed("User-Password")),
             (vec![name, (2, &[0; 144])], E::Malformed("User-Password")),
@@ -167,6 +183,22 @@ mod tests {
             ),
             (vec![name, password, (79, b"x")], E::Method("EAP")),
             (vec![name, (3, &[0; 17])], E::Method("CHAP")),
+            (vec![name, (60, &[0; 16])], E::Method("CHAP")),
+            (vec![name, (70, &[0; 16])], E::Method("ARAP")),
+            (vec![name, (103, b"x")], E::Method("HTTP Digest")),
+            (
+                vec![name, (26, &[0, 0, 1, 55, 25, 52])],
+                E::Method("MS-CHAP"),
+            ),
+            (
+                vec![name, (26, &[0, 0, 1, 55, 11, 18])],
+                E::Method("MS-CHAP"),
+            ),
+            (
+                vec![name, password, (6, &[0, 0, 0, 10])],
+                E::Method("Call-Check"),
+            ),
+            (vec![name, (6, &[0, 0, 0, 17])], E::Method("Authorize-Only")),
         ] {
             let bytes = datagram(&attributes);
             let read = read(&Packet::parse(&bytes).unwrap());

@@ -58,15 +58,20 @@ impl Kind {
     pub const USER_NAME: Self = Self(1);
     pub const USER_PASSWORD: Self = Self(2);
     pub const CHAP_PASSWORD: Self = Self(3);
+    pub const SERVICE_TYPE: Self = Self(6);
     pub const REPLY_MESSAGE: Self = Self(18);
     pub const STATE: Self = Self(24);
+    pub const VENDOR_SPECIFIC: Self = Self(26);
     pub const SESSION_TIMEOUT: Self = Self(27);
     pub const CALLING_STATION_ID: Self = Self(31);
     pub const NAS_IDENTIFIER: Self = Self(32);
     pub const PROXY_STATE: Self = Self(33);
+    pub const CHAP_CHALLENGE: Self = Self(60);
+    pub const ARAP_PASSWORD: Self = Self(70);
     pub const PROMPT: Self = Self(76);
     pub const EAP_MESSAGE: Self = Self(79);
     pub const MESSAGE_AUTHENTICATOR: Self = Self(80);
+    pub const DIGEST_RESPONSE: Self = Self(103);
 }
 
 /// Why a datagram is no packet: it is to be discarded without an answer.

@@ -197,6 +197,11 @@ async fn only_a_first_factor_has_the_desktop_asked() {
     let one = pam.pap(USER, "1", None);
     pam.send(&one).await;
     channel.request().await;
+    // Microsoft's CHAP has no User-Password either, and is no empty one.
+    let other_method = pam.request(&[(USER_NAME, USER.as_bytes()), (26, &[0, 0, 1, 55, 25, 52])]);
+    let refused = pam.exchange(&other_method).await.refusal();
+    assert!(refused.contains("PAP"), "{refused}");
+    assert_eq!(stage.audited("login_opened").await, 2);
 }
 
 #[tokio::test]
