@@ -1,4 +1,4 @@
-//! RADIUS clients of others: `radclient`, FreeRADIUS as a proxy, PAM with `pam_radius_auth`.
+//! RADIUS clients of others: `radclient`, `FreeRADIUS` as a proxy, PAM with `pam_radius_auth`.
 
 use std::{
     fs,
@@ -79,6 +79,32 @@ pub enum Reply {
     },
     /// Nothing.
     Silence,
+}
+
+impl Reply {
+    /// Of a rejection: why.
+    ///
+    /// # Errors
+    ///
+    /// It is none.
+    pub fn refusal(self) -> Result<String> {
+        if let Self::Reject(message) = self {
+            return Ok(message);
+        }
+        bail!("not rejected but {self:?}")
+    }
+
+    /// Of a challenge: its text and `State`.
+    ///
+    /// # Errors
+    ///
+    /// It is none.
+    pub fn challenge(self) -> Result<(String, String)> {
+        if let Self::Challenge { message, state } = self {
+            return Ok((message, state));
+        }
+        bail!("not challenged but {self:?}")
+    }
 }
 
 /// A `radclient` that waits for its answer.
@@ -203,7 +229,7 @@ impl Asking {
     }
 }
 
-/// FreeRADIUS that hands every login to the gateway, in a folder of its own.
+/// `FreeRADIUS` that hands every login to the gateway, in a folder of its own.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,

@@ -65,17 +65,11 @@ impl Scene {
 }
 
 fn rejected(reply: Reply) -> String {
-    match reply {
-        Reply::Reject(message) => message,
-        other => panic!("not rejected but {other:?}"),
-    }
+    reply.refusal().unwrap()
 }
 
 fn challenged(reply: Reply) -> (String, String) {
-    match reply {
-        Reply::Challenge { message, state } => (message, state),
-        other => panic!("no challenge but {other:?}"),
-    }
+    reply.challenge().unwrap()
 }
 
 fn number(text: &str) -> String {
