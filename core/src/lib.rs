@@ -18,6 +18,7 @@ pub mod otp;
 pub mod otpauth;
 pub mod password;
 pub mod pin;
+pub mod privacyidea;
 pub mod pskc;
 pub mod radius;
 pub mod recovery_code;

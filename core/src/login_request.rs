@@ -239,6 +239,15 @@ impl Phase {
         }
     }
 
+    /// The service did not take the answer and asks still: it is shown again.
+    #[must_use]
+    pub const fn not_taken(self) -> Self {
+        match self {
+            Self::Decided(_) => Self::Shown,
+            Self::Held | Self::Shown | Self::Verifying | Self::Closed(_) => self,
+        }
+    }
+
     /// The session was locked: no text is shown, an approval under way is no more.
     #[must_use]
     pub const fn hold(self) -> Self {

@@ -2,7 +2,7 @@
 //!
 //! There is no RFC; the format is the one of Google's "Key URI Format" with what other authenticators
 //! add. Liberal on input, strict on output. Invariant: a link that asks for something that is not
-//! understood and changes the passcode (Steam, Yandex, two-step enrollment, ...) is refused with its
+//! understood and changes the passcode (Steam, Yandex, ...) is refused with its
 //! name, never taken as an ordinary one; a link is never followed (`image=` would tell who enrolls).
 
 mod error;
@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     otp::OtpMode,
+    privacyidea::TwoStep,
     secret::{SecretBytes, SecretText},
 };
 
@@ -34,16 +35,20 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
 /// A token as an `otpauth://` link carries it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtpauthUri {
-    /// Time-based or event-based; there are no links for challenge-response.
+    /// What it generates. A challenge-response token has a link of our own form only: `otpauth://ocra/`, with `suite`.
     pub mode: OtpMode,
-    /// The seed.
+    /// The seed; with `two_step` its first half.
     pub secret: SecretBytes,
     /// Who issued the token; may be empty. Comes from others: show it through [`crate::text::display`].
     pub issuer: String,
     /// Whose token; may be empty. Comes from others, too.
     pub account: String,
+    /// The issuer's serial number; may be empty. Letters, digits, `-`, `_` and `.` only.
+    pub serial: String,
     /// The next counter of an event-based token, else 0.
     pub counter: u64,
+    /// The device has to add a half of its own to the secret (privacyIDEA).
+    pub two_step: Option<TwoStep>,
     /// Does the issuer ask that the token is shown only after a PIN or a finger?
     pub demand: UnlockDemand,
 }
@@ -62,8 +67,11 @@ impl OtpauthUri {
     /// The link in its strict form. It holds the seed: show it to its owner only.
     ///
     /// # Errors
-    /// [`OtpauthError::ChallengeMode`]: there is no such link.
+    /// [`OtpauthError::ChallengeMode`]: nobody else reads such a link. [`OtpauthError::TwoStep`]: half a seed is no token.
     pub fn to_uri(&self) -> Result<SecretText, OtpauthError> {
+        if self.two_step.is_some() {
+            return Err(OtpauthError::TwoStep);
+        }
         let (kind, hash, digits, factor) = match &self.mode {
             OtpMode::Time {
                 hash,
@@ -93,6 +101,10 @@ impl OtpauthUri {
         if !self.issuer.is_empty() {
             uri.push_str("&issuer=");
             uri.push_str(&issuer);
+        }
+        if !self.serial.is_empty() {
+            uri.push_str("&serial=");
+            uri.push_str(&utf8_percent_encode(&self.serial, RESERVED).to_string());
         }
         if self.demand == UnlockDemand::PinOrFinger {
             uri.push_str("&pin=True");

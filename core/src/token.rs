@@ -82,8 +82,8 @@ pub enum PinAsking {
 /// All that decides something about a token: the content of its one sealed blob.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenSecrets {
-    /// What it generates.
-    pub mode: OtpMode,
+    /// What it generates; nothing: it answers login requests, and no more.
+    pub mode: Option<OtpMode>,
     /// Who issued it; display-safe.
     pub issuer: String,
     /// The user's name at the issuer; display-safe.
@@ -201,7 +201,7 @@ impl TryFrom<FirstTokenSecrets> for TokenSecrets {
             return Err(TokenSecretsError::Damaged);
         }
         Ok(Self {
-            mode: first.mode,
+            mode: Some(first.mode),
             issuer: first.issuer,
             user: first.user,
             serial: first.serial,
@@ -235,8 +235,8 @@ pub enum TokenSecretsError {
 /// A token's content without its secrets: what may be listed while the vault is unlocked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenSummary {
-    /// What it generates.
-    pub mode: OtpMode,
+    /// What it generates; nothing: it answers login requests, and no more.
+    pub mode: Option<OtpMode>,
     /// Who issued it.
     pub issuer: String,
     /// The user's name at the issuer.
@@ -336,11 +336,11 @@ mod tests {
 
     fn token() -> TokenSecrets {
         TokenSecrets {
-            mode: OtpMode::Time {
+            mode: Some(OtpMode::Time {
                 hash: HashAlgorithm::Sha256,
                 digits: Digits::SIX,
                 period: Period::THIRTY,
-            },
+            }),
             issuer: "Example".to_owned(),
             user: "alice".to_owned(),
             serial: "CS1".to_owned(),
@@ -382,7 +382,11 @@ mod tests {
             keys: KeyHolder::Locked(lock),
             ..token()
         };
-        for content in [token(), without, locked(lock), locked(finger)] {
+        let push_only = TokenSecrets {
+            mode: None,
+            ..token()
+        };
+        for content in [token(), push_only, without, locked(lock), locked(finger)] {
             let bytes = content.to_bytes().unwrap();
             assert_eq!(TokenSecrets::from_bytes(&bytes), Ok(content));
         }

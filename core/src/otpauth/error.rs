@@ -55,8 +55,8 @@ pub enum OtpauthError {
     /// Longer than any names and secret make it.
     #[error("the otpauth link is too long")]
     TooLong,
-    /// Neither `totp` nor `hotp`.
-    #[error("the otpauth link is of an unknown type; only totp and hotp are known")]
+    /// None of `totp`, `hotp` and `ocra`.
+    #[error("the otpauth link is of an unknown type; only totp, hotp and ocra are known")]
     Type,
     /// The percent-encoding does not give UTF-8 text.
     #[error("the otpauth link is damaged: it is not text; scan or copy it again")]
@@ -88,9 +88,14 @@ pub enum OtpauthError {
     /// Issuer or account is too long.
     #[error("the issuer or the account of the otpauth link is too long")]
     NameTooLong,
-    /// `2step_*`: the seed is made of two halves.
-    #[error("the otpauth link asks for a two-step enrollment, which is not supported")]
+    /// `2step_*`: not all three, or out of bounds; or a link is to be written for half a seed.
+    #[error("the otpauth link asks for a two-step enrollment in a way that is not understood")]
     TwoStep,
+    /// No suite, or one that is not known.
+    #[error(
+        "the otpauth link is for a challenge-response token and has no OCRA suite that is known"
+    )]
+    Suite,
     /// Printing: OCRA has no otpauth form.
     #[error("a challenge-response token has no otpauth link; export it as a PSKC file")]
     ChallengeMode,
@@ -111,6 +116,16 @@ pub enum Parameter {
     Period,
     /// `counter`.
     Counter,
+    /// `suite`.
+    Suite,
+    /// `serial`.
+    Serial,
+    /// `2step_salt`.
+    StepSalt,
+    /// `2step_output`.
+    StepOutput,
+    /// `2step_difficulty`.
+    StepDifficulty,
 }
 
 impl Parameter {
@@ -122,6 +137,11 @@ impl Parameter {
             "digits" => Some(Self::Digits),
             "period" => Some(Self::Period),
             "counter" => Some(Self::Counter),
+            "suite" => Some(Self::Suite),
+            "serial" => Some(Self::Serial),
+            "2step_salt" => Some(Self::StepSalt),
+            "2step_output" => Some(Self::StepOutput),
+            "2step_difficulty" => Some(Self::StepDifficulty),
             _ => None,
         }
     }
@@ -136,6 +156,11 @@ impl fmt::Display for Parameter {
             Self::Digits => "digits",
             Self::Period => "period",
             Self::Counter => "counter",
+            Self::Suite => "suite",
+            Self::Serial => "serial",
+            Self::StepSalt => "2step_salt",
+            Self::StepOutput => "2step_output",
+            Self::StepDifficulty => "2step_difficulty",
         })
     }
 }

@@ -8,12 +8,16 @@ use zeroize::Zeroizing;
 
 use super::{MAX_URI, OtherLink, OtpauthError, OtpauthUri, Parameter, UnlockDemand};
 use crate::{
-    otp::{Digits, HashAlgorithm, OtpMode, Period},
+    otp::{Digits, HashAlgorithm, OtpMode, Period, ocra::Suite},
+    privacyidea::TwoStep,
     secret::SecretBytes,
 };
 
 /// Longest secret, in bytes: a block of SHA-512.
 const MAX_SECRET: usize = 128;
+
+/// Longest serial number, in characters.
+const MAX_SERIAL: usize = 64;
 
 /// Longest issuer or account, in characters.
 const MAX_NAME: usize = 256;
@@ -56,10 +60,16 @@ impl OtpauthUri {
                 parameters.event_mode(),
                 parameters.counter.ok_or(OtpauthError::Counter)?,
             ),
+            LinkKind::Challenge => (
+                parameters.challenge_mode()?,
+                parameters.counter.unwrap_or(0),
+            ),
         };
         Ok(Self {
             mode,
             counter,
+            two_step: parameters.two_step()?,
+            serial: parameters.serial.unwrap_or_default(),
             secret: parameters.secret.ok_or(OtpauthError::NoSecret)?,
             issuer,
             account,
@@ -86,11 +96,12 @@ fn otpauth_part(text: &str) -> Result<&str, OtpauthError> {
     Err(OtpauthError::Other(other))
 }
 
-/// The two types of links that are ordinary tokens.
+/// The types of links that are ordinary tokens; the last one is a form of our own.
 #[derive(Clone, Copy)]
 enum LinkKind {
     Time,
     Event,
+    Challenge,
 }
 
 impl LinkKind {
@@ -98,6 +109,7 @@ impl LinkKind {
         match name.to_ascii_lowercase().as_str() {
             "totp" => Ok(Self::Time),
             "hotp" => Ok(Self::Event),
+            "ocra" => Ok(Self::Challenge),
             "steam" => Err(OtpauthError::Other(OtherLink::Steam)),
             "yaotp" => Err(OtpauthError::Other(OtherLink::Yandex)),
             "pipush" => Err(OtpauthError::Other(OtherLink::PrivacyIdeaPush)),
@@ -115,6 +127,11 @@ struct Parameters {
     digits: Option<Digits>,
     period: Option<Period>,
     counter: Option<u64>,
+    suite: Option<Suite>,
+    serial: Option<String>,
+    step_salt: Option<u64>,
+    step_output: Option<u64>,
+    step_difficulty: Option<u64>,
     demand: UnlockDemand,
 }
 
@@ -160,6 +177,14 @@ impl Parameters {
                 let counter = number(value).ok_or(OtpauthError::Counter)?;
                 self.counter.replace(counter).is_some()
             }
+            Parameter::Suite => {
+                let suite = value.parse().map_err(|_unknown| OtpauthError::Suite)?;
+                self.suite.replace(suite).is_some()
+            }
+            Parameter::Serial => self.serial.replace(serial(value)).is_some(),
+            Parameter::StepSalt => self.step_salt.replace(step(value)?).is_some(),
+            Parameter::StepOutput => self.step_output.replace(step(value)?).is_some(),
+            Parameter::StepDifficulty => self.step_difficulty.replace(step(value)?).is_some(),
         };
         if repeated {
             Err(OtpauthError::Repeated(parameter))
@@ -174,7 +199,6 @@ impl Parameters {
             "encoder" if value.eq_ignore_ascii_case("steam") => {
                 Err(OtpauthError::Other(OtherLink::Steam))
             }
-            "2step_salt" | "2step_output" | "2step_difficulty" => Err(OtpauthError::TwoStep),
             "pin" | "lock" if value.eq_ignore_ascii_case("true") => {
                 self.demand = UnlockDemand::PinOrFinger;
                 Ok(())
@@ -192,6 +216,29 @@ impl Parameters {
             hash: self.hash.unwrap_or(HashAlgorithm::Sha1),
             digits: self.digits.unwrap_or(Digits::SIX),
             period: self.period.unwrap_or(Period::THIRTY),
+        }
+    }
+
+    /// The suite says all; what else is said must not contradict it.
+    fn challenge_mode(&self) -> Result<OtpMode, OtpauthError> {
+        let suite = self.suite.clone().ok_or(OtpauthError::Suite)?;
+        if self.hash.is_some_and(|hash| hash != suite.hash()) {
+            return Err(OtpauthError::Algorithm);
+        }
+        if self.digits.is_some() && self.digits != suite.response().digits() {
+            return Err(OtpauthError::Digits);
+        }
+        Ok(OtpMode::Challenge { suite })
+    }
+
+    /// All three or none.
+    fn two_step(&self) -> Result<Option<TwoStep>, OtpauthError> {
+        match (self.step_salt, self.step_output, self.step_difficulty) {
+            (None, None, None) => Ok(None),
+            (Some(salt), Some(output), Some(difficulty)) => TwoStep::new(salt, output, difficulty)
+                .map(Some)
+                .map_err(|_bounds| OtpauthError::TwoStep),
+            _ => Err(OtpauthError::TwoStep),
         }
     }
 
@@ -219,6 +266,21 @@ fn split_label(label: &str) -> Result<(String, String), OtpauthError> {
     let label = decoded(label)?;
     let (issuer, account) = label.split_once(':').unwrap_or(("", &label));
     Ok((trimmed(issuer), trimmed(account)))
+}
+
+fn step(text: &str) -> Result<u64, OtpauthError> {
+    number(text).ok_or(OtpauthError::TwoStep)
+}
+
+/// At most 64 characters that need no care on a screen; anything else only decorates, and is left out.
+fn serial(text: &str) -> String {
+    let text = text.trim();
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    if text.len() <= MAX_SERIAL && text.chars().all(fits) {
+        text.to_owned()
+    } else {
+        String::new()
+    }
 }
 
 /// A decimal number without sign; leading zeros and white space around it do not matter.

@@ -21,7 +21,9 @@ fn example() -> OtpauthUri {
         secret: SecretBytes::from(*b"Hello!\xDE\xAD\xBE\xEF"),
         issuer: "Example".to_owned(),
         account: "alice@google.com".to_owned(),
+        serial: String::new(),
         counter: 0,
+        two_step: None,
         demand: UnlockDemand::None,
     }
 }
@@ -132,8 +134,24 @@ fn a_refused_link_says_why() {
             OtpauthError::NotOtpauth,
         ),
         (
-            "otpauth://ocra/a?secret=JBSWY3DPEHPK3PXP",
+            "otpauth://daypassword/a?secret=JBSWY3DPEHPK3PXP",
             OtpauthError::Type,
+        ),
+        (
+            "otpauth://ocra/a?secret=JBSWY3DPEHPK3PXP",
+            OtpauthError::Suite,
+        ),
+        (
+            "otpauth://ocra/a?secret=JBSWY3DPEHPK3PXP&suite=OCRA-9",
+            OtpauthError::Suite,
+        ),
+        (
+            "otpauth://ocra/a?secret=JBSWY3DPEHPK3PXP&suite=OCRA-1:HOTP-SHA1-6:QN08&digits=8",
+            OtpauthError::Digits,
+        ),
+        (
+            "otpauth://ocra/a?secret=JBSWY3DPEHPK3PXP&suite=OCRA-1:HOTP-SHA1-6:QN08&algorithm=SHA256",
+            OtpauthError::Algorithm,
         ),
         ("otpauth://totp/a", OtpauthError::NoSecret),
         ("otpauth://totp/a?secret=", OtpauthError::NoSecret),
@@ -219,7 +237,48 @@ fn a_refused_link_says_why() {
 }
 
 #[test]
-fn challenge_tokens_have_no_link() {
+fn a_challenge_token_has_a_link_of_our_own() {
+    let uri = parse(
+        "otpauth://ocra/Bank:alice?secret=JBSWY3DPEHPK3PXP&suite=OCRA-1%3AHOTP-SHA1-6%3AQN08",
+    );
+    let mode = OtpMode::Challenge {
+        suite: "OCRA-1:HOTP-SHA1-6:QN08".parse().unwrap(),
+    };
+    let expected = OtpauthUri {
+        mode,
+        issuer: "Bank".to_owned(),
+        account: "alice".to_owned(),
+        ..example()
+    };
+    assert_eq!(uri, Ok(expected));
+}
+
+#[test]
+fn a_link_of_two_steps_says_how_the_second_is_made() {
+    let uri = parse(
+        "otpauth://totp/TOTP1?secret=JBSWY3DP&serial=TOTP00012A&2step_salt=8&2step_output=20&2step_difficulty=10000",
+    )
+    .unwrap();
+    assert_eq!(uri.two_step, Some(TwoStep::new(8, 20, 10_000).unwrap()));
+    assert_eq!(uri.serial, "TOTP00012A");
+    assert_eq!(uri.to_uri(), Err(OtpauthError::TwoStep));
+    for bad in [
+        "&2step_salt=8&2step_output=20",
+        "&2step_salt=8&2step_output=20&2step_difficulty=0",
+    ] {
+        let uri = format!("otpauth://totp/TOTP1?secret=JBSWY3DP{bad}");
+        assert_eq!(parse(&uri), Err(OtpauthError::TwoStep));
+    }
+}
+
+#[test]
+fn a_serial_that_cannot_be_shown_is_left_out() {
+    let uri = parse("otpauth://totp/a?secret=JBSWY3DP&serial=%E2%80%AEx").unwrap();
+    assert_eq!(uri.serial, "");
+}
+
+#[test]
+fn challenge_tokens_have_no_link_for_others() {
     let mode = OtpMode::Challenge {
         suite: "OCRA-1:HOTP-SHA1-6:QN08".parse().unwrap(),
     };
@@ -258,20 +317,32 @@ fn any_uri() -> impl Strategy<Value = OtpauthUri> {
         .prop_map(|name| name.into_iter().collect::<String>().trim().to_owned());
     let secret = proptest::collection::vec(any::<u8>(), 1..=128);
     let demand = prop_oneof![Just(UnlockDemand::None), Just(UnlockDemand::PinOrFinger)];
-    (mode, secret, name.clone(), name, any::<u64>(), demand).prop_map(
-        |(mode, secret, issuer, account, counter, demand)| OtpauthUri {
-            counter: if matches!(mode, OtpMode::Event { .. }) {
-                counter
-            } else {
-                0
-            },
-            mode,
-            secret: SecretBytes::new(secret),
-            issuer,
-            account,
-            demand,
-        },
+    let serial = "[A-Za-z0-9._-]{0,64}";
+    (
+        mode,
+        secret,
+        name.clone(),
+        name,
+        serial,
+        any::<u64>(),
+        demand,
     )
+        .prop_map(
+            |(mode, secret, issuer, account, serial, counter, demand)| OtpauthUri {
+                counter: if matches!(mode, OtpMode::Event { .. }) {
+                    counter
+                } else {
+                    0
+                },
+                mode,
+                secret: SecretBytes::new(secret),
+                issuer,
+                account,
+                serial,
+                two_step: None,
+                demand,
+            },
+        )
 }
 
 proptest! {
