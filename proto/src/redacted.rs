@@ -22,6 +22,7 @@ redacted! {
     agent::UnlockRequest {},
     agent::InspectEnrollmentRequest {},
     agent::EnrollRequest { name, confirmed_host },
+    agent::EnrollReply { token, vault_created },
     agent::GeneratePasscodeRequest { token, kind },
     agent::GeneratePasscodeReply { name, mode },
     agent::AnswerLoginRequestRequest { id, verdict },

@@ -220,7 +220,7 @@ pub(crate) enum Switch {
 /// `enroll`.
 #[derive(Debug, Args)]
 pub(crate) struct Enroll {
-    /// Activation string, countersign:// link or otpauth:// URI; `-` reads standard input.
+    /// Activation string, countersign:// link, otpauth:// URI or pia:// link; `-` reads standard input.
     /// Better left out: other users can see arguments
     #[arg(value_name = "STRING|-")]
     pub(crate) text: Option<String>,
@@ -230,6 +230,9 @@ pub(crate) struct Enroll {
     /// Accept the host that would be shown, and the offered name
     #[arg(long)]
     pub(crate) yes: bool,
+    /// Accept a service without TLS, or one whose certificate nobody checks, where the link asks for that
+    #[arg(long)]
+    pub(crate) allow_insecure: bool,
     /// Read the new token's PIN from standard input, its last line
     #[arg(long)]
     pub(crate) pin_stdin: bool,

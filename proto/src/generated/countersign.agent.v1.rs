@@ -111,6 +111,12 @@ pub struct ServiceStatus {
     /// Milliseconds until the next try.
     #[prost(uint64, optional, tag = "8")]
     pub retry_in_ms: ::core::option::Option<u64>,
+    /// How it is talked to without anybody vouching for it; unspecified: it is known by its certificate or key.
+    #[prost(enumeration = "InsecureTransport", tag = "9")]
+    pub insecure: i32,
+    /// It is asked now and then (privacyIDEA), not connected to all the time.
+    #[prost(bool, tag = "10")]
+    pub polled: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
@@ -182,6 +188,9 @@ pub struct InspectEnrollmentReply {
     /// The service's key is pinned by what was pasted.
     #[prost(bool, tag = "6")]
     pub pinned: bool,
+    /// What has to be accepted beside the host, in words of its own.
+    #[prost(enumeration = "InsecureTransport", tag = "7")]
+    pub insecure: i32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
@@ -197,14 +206,21 @@ pub struct EnrollRequest {
     /// Secret. The PIN for the new token, if its policy wants one; empty: asked for in a dialog.
     #[prost(bytes = "vec", tag = "4")]
     pub pin: ::prost::alloc::vec::Vec<u8>,
+    /// Must equal InspectEnrollmentReply.insecure.
+    #[prost(enumeration = "InsecureTransport", tag = "5")]
+    pub accepted_insecure: i32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct EnrollReply {
     #[prost(message, optional, tag = "1")]
     pub token: ::core::option::Option<Token>,
     /// Set when the vault was made by this enrollment.
     #[prost(bool, tag = "2")]
     pub vault_created: bool,
+    /// Two-step enrollment: this device's part, for the user to type at the server; else empty.
+    #[prost(string, tag = "3")]
+    pub device_part: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Token {
@@ -1019,6 +1035,8 @@ pub enum EnrollmentKind {
     Unspecified = 0,
     ActivationString = 1,
     Otpauth = 2,
+    /// A privacyIDEA push link: leads to an exchange of keys with its server.
+    PrivacyideaPush = 3,
 }
 impl EnrollmentKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1030,6 +1048,7 @@ impl EnrollmentKind {
             Self::Unspecified => "ENROLLMENT_KIND_UNSPECIFIED",
             Self::ActivationString => "ENROLLMENT_KIND_ACTIVATION_STRING",
             Self::Otpauth => "ENROLLMENT_KIND_OTPAUTH",
+            Self::PrivacyideaPush => "ENROLLMENT_KIND_PRIVACYIDEA_PUSH",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1038,6 +1057,39 @@ impl EnrollmentKind {
             "ENROLLMENT_KIND_UNSPECIFIED" => Some(Self::Unspecified),
             "ENROLLMENT_KIND_ACTIVATION_STRING" => Some(Self::ActivationString),
             "ENROLLMENT_KIND_OTPAUTH" => Some(Self::Otpauth),
+            "ENROLLMENT_KIND_PRIVACYIDEA_PUSH" => Some(Self::PrivacyideaPush),
+            _ => None,
+        }
+    }
+}
+/// How a service would be talked to without anybody vouching for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum InsecureTransport {
+    Unspecified = 0,
+    /// Without TLS: everybody on the way reads along, and can answer in its place.
+    PlainHttp = 1,
+    /// With TLS, and with whatever key the server shows at the enrollment; that key is kept from then on.
+    UnverifiedTls = 2,
+}
+impl InsecureTransport {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "INSECURE_TRANSPORT_UNSPECIFIED",
+            Self::PlainHttp => "INSECURE_TRANSPORT_PLAIN_HTTP",
+            Self::UnverifiedTls => "INSECURE_TRANSPORT_UNVERIFIED_TLS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "INSECURE_TRANSPORT_UNSPECIFIED" => Some(Self::Unspecified),
+            "INSECURE_TRANSPORT_PLAIN_HTTP" => Some(Self::PlainHttp),
+            "INSECURE_TRANSPORT_UNVERIFIED_TLS" => Some(Self::UnverifiedTls),
             _ => None,
         }
     }
@@ -1049,6 +1101,8 @@ pub enum OtpMode {
     Time = 1,
     Event = 2,
     Challenge = 3,
+    /// No passcodes: it answers login requests.
+    Push = 4,
 }
 impl OtpMode {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1061,6 +1115,7 @@ impl OtpMode {
             Self::Time => "OTP_MODE_TIME",
             Self::Event => "OTP_MODE_EVENT",
             Self::Challenge => "OTP_MODE_CHALLENGE",
+            Self::Push => "OTP_MODE_PUSH",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1070,6 +1125,7 @@ impl OtpMode {
             "OTP_MODE_TIME" => Some(Self::Time),
             "OTP_MODE_EVENT" => Some(Self::Event),
             "OTP_MODE_CHALLENGE" => Some(Self::Challenge),
+            "OTP_MODE_PUSH" => Some(Self::Push),
             _ => None,
         }
     }

@@ -109,7 +109,7 @@ impl Answer for Passcode {
                 let use_of_it = match self.kind {
                     OtpMode::Event => "good for one login",
                     OtpMode::Challenge => "answers this challenge only",
-                    OtpMode::Time | OtpMode::Unspecified => "",
+                    OtpMode::Time | OtpMode::Push | OtpMode::Unspecified => "",
                 };
                 line.push_str(&style.paint(Paint::Faint, use_of_it));
             }

@@ -6,7 +6,7 @@
 use std::io::{self, IsTerminal as _};
 
 use countersign_proto::{
-    agent::v1::{self as api, EnrollmentKind, OtpMode, PinType, Reason},
+    agent::v1::{self as api, EnrollmentKind, InsecureTransport, OtpMode, PinType, Reason},
     limits::{ENROLLMENT_TEXT, PASSPHRASE},
 };
 use serde::Serialize;
@@ -49,12 +49,16 @@ pub(crate) async fn run(arguments: cli::Enroll, session: &Session) -> Result<(),
     if !arguments.yes {
         confirm(&offer, &name, session).await?;
     }
+    if !arguments.allow_insecure {
+        confirm_insecure(&offer, session).await?;
+    }
     let reply = loop {
         let attempt = api::EnrollRequest {
             text: secret.to_vec(),
             name: name.clone(),
             confirmed_host: offer.host.clone(),
             pin: secrets.new_one(),
+            accepted_insecure: offer.insecure,
         };
         match session.patiently(agent.enroll(attempt)).await {
             Ok(reply) => break reply,
@@ -64,6 +68,7 @@ pub(crate) async fn run(arguments: cli::Enroll, session: &Session) -> Result<(),
     session.output.answer(&Enrolled {
         token: reply.token.unwrap_or_default().into(),
         vault_created: reply.vault_created,
+        device_part: reply.device_part,
     })
 }
 
@@ -177,11 +182,48 @@ async fn confirm(
     }
 }
 
+/// What nobody vouches for is asked about by itself, and neither `--yes` nor the answer before counts for it.
+async fn confirm_insecure(
+    offer: &api::InspectEnrollmentReply,
+    session: &Session,
+) -> Result<(), Failure> {
+    let host = text::display(&offer.host, 256);
+    let danger = match offer.insecure() {
+        InsecureTransport::Unspecified => return Ok(()),
+        InsecureTransport::PlainHttp => format!(
+            "The link leads to {host} without TLS: everybody on the way can read along, and answer in its place."
+        ),
+        InsecureTransport::UnverifiedTls => format!(
+            "The link asks not to check the certificate of {host}: whoever answers there now is taken for it."
+        ),
+    };
+    let terminal = prompt::or_refuse(
+        session.terminal(),
+        Reason::EnrollmentNotConfirmed,
+        &danger,
+        "Ask your administrator for another link; or add --allow-insecure if this is only a test.",
+    )?;
+    output::note(&format!("{danger}\n"));
+    if terminal.confirm("Take that risk?").await? {
+        Ok(())
+    } else {
+        Err(Failure::refused(
+            Reason::EnrollmentNotConfirmed,
+            "Nothing was enrolled and nobody was contacted.",
+            "",
+        ))
+    }
+}
+
 fn card(offer: &api::InspectEnrollmentReply, name: &str, style: &Style) -> String {
-    let trust = match (offer.kind(), offer.pinned) {
-        (EnrollmentKind::Otpauth, _) => "nobody is contacted",
-        (_, true) => "its key is part of the activation string",
-        (_, false) => "trusted by this system's certificate authorities",
+    let trust = match (offer.kind(), offer.pinned, offer.insecure()) {
+        (EnrollmentKind::Otpauth, _, _) => "nobody is contacted",
+        (_, _, InsecureTransport::PlainHttp) => "none: no TLS",
+        (_, _, InsecureTransport::UnverifiedTls) => "none: its certificate is not checked",
+        (_, true, InsecureTransport::Unspecified) => "its key is part of the activation string",
+        (_, false, InsecureTransport::Unspecified) => {
+            "trusted by this system's certificate authorities"
+        }
     };
     let mut rows = Vec::new();
     for (label, words, paint) in [
@@ -203,6 +245,9 @@ fn card(offer: &api::InspectEnrollmentReply, name: &str, style: &Style) -> Strin
 struct Enrolled {
     token: Token,
     vault_created: bool,
+    /// Two-step enrollment: for the user to type at the server.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    device_part: String,
 }
 
 impl Answer for Enrolled {
@@ -241,14 +286,28 @@ impl Answer for Enrolled {
                 let name = text::short(&token.name);
                 format!("Next: countersign code {}\n", quoted(&name))
             }
+            OtpMode::Push => "Next: log in somewhere; `countersign requests --check` asks for the request at once.\n".to_owned(),
             OtpMode::Event | OtpMode::Challenge | OtpMode::Unspecified => String::new(),
         };
         let done = style.paint(Paint::Good, "Enrollment Complete");
-        format!("{done}\n{}{vault}{next}", pairs(&rows, style))
+        let part = if self.device_part.is_empty() {
+            String::new()
+        } else {
+            format!(
+                "Type this at the server, which waits for it: {}\n",
+                style.paint(Paint::Answer, &text::short(&self.device_part))
+            )
+        };
+        format!("{done}\n{}{part}{vault}{next}", pairs(&rows, style))
     }
 
     fn bare(&self) -> String {
-        format!("{}\n", text::short(&self.token.name))
+        let name = text::short(&self.token.name);
+        if self.device_part.is_empty() {
+            format!("{name}\n")
+        } else {
+            format!("{name}\n{}\n", text::short(&self.device_part))
+        }
     }
 }
 
@@ -296,6 +355,7 @@ mod tests {
         let enrolled = Enrolled {
             token: api::Token::default().into(),
             vault_created: true,
+            device_part: String::new(),
         };
         let shown: serde_json::Value = serde_json::from_str(&json::line(&enrolled)).unwrap();
         assert_eq!(shown["vault_created"], true);

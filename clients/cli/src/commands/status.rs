@@ -1,7 +1,7 @@
 //! `countersign status`: what the agent is doing.
 
 use countersign_proto::agent::v1::{
-    self as api, BiometricState, SessionState, UnlockMode, VaultKey, VaultState,
+    self as api, BiometricState, InsecureTransport, SessionState, UnlockMode, VaultKey, VaultState,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -70,6 +70,12 @@ struct Service {
     clock_offset_ms: Option<i64>,
     trouble: String,
     retry_in_ms: Option<u64>,
+    /// `plain_http` or `unverified_tls`: nobody vouches for it.
+    insecure: Option<String>,
+    /// It is asked now and then, not connected to all the time.
+    polled: bool,
+    #[serde(skip)]
+    transport: InsecureTransport,
 }
 
 impl From<api::StatusReply> for Status {
@@ -108,7 +114,11 @@ impl From<api::StatusReply> for Status {
 
 impl From<api::ServiceStatus> for Service {
     fn from(service: api::ServiceStatus) -> Self {
+        let transport = service.insecure();
         Self {
+            insecure: transport.word(),
+            polled: service.polled,
+            transport,
             name: service.name,
             host: service.host,
             connected: service.connected,
@@ -245,19 +255,45 @@ impl Service {
             } else {
                 format!(": {}", self.trouble)
             };
-            return Cell::painted_long(Paint::Bad, &format!("not connected{why}{retry}"));
+            let state = if self.polled {
+                "no answer"
+            } else {
+                "not connected"
+            };
+            return Cell::painted_long(
+                Paint::Bad,
+                &format!("{state}{why}{retry}{}", self.warning()),
+            );
         }
         let since = self.connected_since.and_then(clock::from_seconds);
         let contact = self.last_contact.and_then(clock::from_seconds);
         let words = [
-            Some("connected".to_owned()),
+            Some(if self.polled { "answers" } else { "connected" }.to_owned()),
             since.map(|at| format!(" since {}", clock::local(at, now))),
             contact.map(|at| format!(", last contact {}", clock::ago(at, now))),
             self.clock_offset_ms
                 .map(|offset| format!(", clock {offset:+} ms")),
         ];
         let words: String = words.into_iter().flatten().collect();
-        Cell::painted_long(Paint::Good, &words)
+        let paint = if self.warning().is_empty() {
+            Paint::Good
+        } else {
+            Paint::Attention
+        };
+        Cell::painted_long(paint, &format!("{words}{}", self.warning()))
+    }
+
+    /// What is wrong with how it is talked to, connected or not.
+    const fn warning(&self) -> &'static str {
+        match self.transport {
+            InsecureTransport::Unspecified => "",
+            InsecureTransport::PlainHttp => {
+                "; INSECURE: no TLS, anybody on the way can answer for it"
+            }
+            InsecureTransport::UnverifiedTls => {
+                "; INSECURE: its certificate was never checked, only its key of the first time is known"
+            }
+        }
     }
 }
 
@@ -371,6 +407,8 @@ mod tests {
             tokens: 2,
             pending: 1,
             services: vec![api::ServiceStatus {
+                insecure: InsecureTransport::Unspecified.into(),
+                polled: false,
                 name: "Example".to_owned(),
                 host: "gateway.example:8443".to_owned(),
                 connected: true,

@@ -1,8 +1,9 @@
 //! The closed lists of the interface as words: one for scripts, some for people.
 
 use countersign_proto::agent::v1::{
-    BiometricState, BlockKind, EventKind, LoginOrigin, LoginRequestState, OtpMode, PinAsking,
-    PinType, Reason, SessionState, TokenState, UnlockMode, VaultKey, VaultState, Verification,
+    BiometricState, BlockKind, EventKind, InsecureTransport, LoginOrigin, LoginRequestState,
+    OtpMode, PinAsking, PinType, Reason, SessionState, TokenState, UnlockMode, VaultKey,
+    VaultState, Verification,
 };
 
 use super::Paint;
@@ -39,6 +40,7 @@ words! {
     BlockKind = "BLOCK_KIND_",
     LoginOrigin = "LOGIN_ORIGIN_",
     EventKind = "EVENT_KIND_",
+    InsecureTransport = "INSECURE_TRANSPORT_",
     LoginRequestState = "LOGIN_REQUEST_STATE_",
     OtpMode = "OTP_MODE_",
     PinAsking = "PIN_ASKING_",
@@ -92,6 +94,7 @@ pub(crate) const fn mode(mode: OtpMode) -> &'static str {
         OtpMode::Time => "time-based",
         OtpMode::Event => "event-based",
         OtpMode::Challenge => "challenge-response",
+        OtpMode::Push => "login requests only",
     }
 }
 

@@ -201,6 +201,7 @@ impl Agent for FakeAgent {
             issuer: "Example".to_owned(),
             suggested_name: "Example".to_owned(),
             pinned: true,
+            insecure: api::InsecureTransport::Unspecified.into(),
         }))
     }
 
@@ -223,6 +224,7 @@ impl Agent for FakeAgent {
         Ok(Response::new(api::EnrollReply {
             token: Some(token(&request.name)),
             vault_created: false,
+            device_part: String::new(),
         }))
     }
 

@@ -300,6 +300,11 @@ fn passcode(state: &mut State, now: Now) -> Vec<Effect> {
             state.dialog = Some(Dialog::Challenge(of, Field::new(Takes::Anything)));
             Vec::new()
         }
+        OtpMode::Push => {
+            let words = format!("{} has no passcodes: it answers login requests.", of.name);
+            state.say(Paint::Attention, words, now);
+            Vec::new()
+        }
         // Sealed: what it is shows once the vault is open.
         OtpMode::Unspecified => call(state, Call::Unlock, now),
         OtpMode::Time => call(state, Call::Passcode(of), now),

@@ -77,7 +77,9 @@ fn row(token: &Token, selected: Selected, theme: Theme, columns: usize) -> Vec<L
     };
     let kind = match token.mode {
         OtpMode::Unspecified => "sealed",
-        OtpMode::Time | OtpMode::Event | OtpMode::Challenge => words::mode(token.mode),
+        OtpMode::Time | OtpMode::Event | OtpMode::Challenge | OtpMode::Push => {
+            words::mode(token.mode)
+        }
     };
     let right = joined(vec![state, push, theme.span(Paint::Faint, kind)], theme);
     let whose = joined(
@@ -117,7 +119,7 @@ fn code(
     let use_of_it = match passcode.mode {
         OtpMode::Event => "  good for one login",
         OtpMode::Challenge => "  answers this challenge only",
-        OtpMode::Time | OtpMode::Unspecified => "",
+        OtpMode::Time | OtpMode::Push | OtpMode::Unspecified => "",
     };
     spans.push(theme.span(Paint::Faint, use_of_it));
     Line::from(clip(spans, columns))
