@@ -24,7 +24,7 @@ use crate::{
     agent::{
         Agent, Ports, Settings,
         explain::Explain,
-        ports::{HelloSigner, Input, Notifications, PinEntry, SessionEvent},
+        ports::{HelloSigner, Input, Notifications, PinEntry, PollSigner, PollWish, SessionEvent},
         state::LockAfter,
     },
     api,
@@ -44,7 +44,7 @@ use crate::{
     hardening::{self, MemoryProtection},
     launcher::{self, Launcher},
     logging,
-    push::{enrollment::HttpsEnrollment, gateway::GatewayChannels},
+    push::{enrollment::HttpsEnrollment, gateway::GatewayChannels, privacyidea::PrivacyIdeaPolls},
     tpm,
     vault::{Vault, VaultError, VaultHandle, VaultState},
 };
@@ -183,6 +183,7 @@ async fn serve(
     let (inputs, queue) = mpsc::channel(INPUTS);
     let signer = Arc::new(LateSigner::default());
     let hello: Arc<dyn HelloSigner> = Arc::<LateSigner>::clone(&signer);
+    let poll_signer: Arc<dyn PollSigner> = Arc::<LateSigner>::clone(&signer);
     let notifications = Arc::new(DesktopNotifications::new(
         config.notifications,
         bus.clone(),
@@ -208,6 +209,7 @@ async fn serve(
         pin_entry,
         fingerprint: Arc::new(FprintReader::new(SystemBus::Usual)),
         push: Arc::new(GatewayChannels::new(inputs.clone(), hello)),
+        polls: Arc::new(PrivacyIdeaPolls::new(inputs.clone(), poll_signer)),
         transport: Arc::new(HttpsEnrollment),
     };
     let agent = Agent::new(vault, ports, settings(&config));
@@ -415,5 +417,17 @@ impl HelloSigner for LateSigner {
             .get()?
             .hello(service, server_nonce, tls_exporter)
             .await
+    }
+}
+
+#[async_trait::async_trait]
+impl PollSigner for LateSigner {
+    async fn next_poll(&self, service: countersign_core::ids::ServiceId) -> PollWish {
+        match self.0.get() {
+            Some(agent) => agent.next_poll(service).await,
+            None => PollWish::NotNow {
+                why: "the agent is starting".to_owned(),
+            },
+        }
     }
 }

@@ -104,10 +104,10 @@ fn create_here(path: &Path) -> TokenId {
         .create(source, UnlockMode::Session, UnixMillis(0))
         .unwrap();
     let token = TokenSecrets {
-        mode: OtpMode::Event {
+        mode: Some(OtpMode::Event {
             hash: HashAlgorithm::Sha1,
             digits: Digits::SIX,
-        },
+        }),
         issuer: String::new(),
         user: String::new(),
         serial: String::new(),

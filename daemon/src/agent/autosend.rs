@@ -119,7 +119,7 @@ impl Agent {
         let signed = push::Signed { body, signature };
         let frame = push::agent_frame::Frame::Availability(signed);
         // Not connected: the next hello says it.
-        self.ports.push.send(service, frame.into()).await;
+        self.deliver(service, frame.into()).await;
     }
 
     /// Rises also over a restart: it starts from the clock.

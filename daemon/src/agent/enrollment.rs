@@ -4,6 +4,7 @@
 //! not at all. The text that was brought is never logged.
 
 mod four_pass;
+mod privacyidea;
 pub(super) mod unfinished;
 
 use countersign_core::{
@@ -12,8 +13,9 @@ use countersign_core::{
     ids::TokenId,
     otp::OtpMode,
     otpauth::{OtpauthError, OtpauthUri, UnlockDemand},
+    privacyidea::{LinkError, PushLink, Transport, TwoStepError},
     pskc::{BiometricPin, PinPolicy, TokenPin},
-    secret::SecretBytes,
+    secret::{SecretBytes, SecretText},
     text,
     token::{KeyHolder, NewPin, PinAsking, PushPolicy, TokenKeys, TokenSecrets},
 };
@@ -37,6 +39,8 @@ pub enum EnrollmentKind {
     ActivationString,
     /// An otpauth URI: the secret is in it, nobody is contacted.
     Otpauth,
+    /// A privacyIDEA push link: leads to an exchange of keys with its server.
+    PrivacyIdeaPush,
 }
 
 /// What would be done, for the user to confirm. Every text is display-safe.
@@ -54,6 +58,27 @@ pub struct EnrollmentPreview {
     pub suggested_name: String,
     /// The service's key is pinned by what was brought.
     pub pinned: bool,
+    /// How well the service would be known; what is not verified has to be accepted beside the host.
+    pub transport: Transport,
+}
+
+/// What the user has accepted of what was shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// host:port; empty where nobody is contacted.
+    pub host: String,
+    /// How the service is talked to.
+    pub transport: Transport,
+}
+
+impl From<&str> for Accepted {
+    /// A host that is known by its certificate or key.
+    fn from(host: &str) -> Self {
+        Self {
+            host: host.to_owned(),
+            transport: Transport::Verified,
+        }
+    }
 }
 
 /// A token that was added.
@@ -63,6 +88,8 @@ pub struct Enrolled {
     pub token: TokenRow,
     /// The vault was made by this enrollment.
     pub vault_created: bool,
+    /// Two-step enrollment: this device's part, for the user to type at the server.
+    pub device_part: Option<SecretText>,
 }
 
 /// Why nothing was enrolled.
@@ -80,6 +107,21 @@ pub enum EnrollmentError {
     /// A damaged or unsupported otpauth URI.
     #[error(transparent)]
     Otpauth(#[from] OtpauthError),
+    /// A damaged push link.
+    #[error(transparent)]
+    PushLink(#[from] LinkError),
+    /// The second step cannot be made.
+    #[error(transparent)]
+    TwoStep(#[from] TwoStepError),
+    /// The service would be talked to without anybody vouching for it, and nobody has accepted that.
+    #[error("{}", insecure_words(*.0))]
+    Insecure(Transport),
+    /// The server does not know the credential.
+    #[error("the service did not accept this link")]
+    LinkRefused,
+    /// The server knows no token that waits for its enrollment.
+    #[error("the service knows no such token, or it was enrolled before")]
+    LinkUsed,
     /// The host is not the one that was confirmed.
     #[error("the host was not confirmed")]
     NotConfirmed,
@@ -133,17 +175,20 @@ impl Explain for EnrollmentError {
             Self::Otpauth(OtpauthError::Other(_)) | Self::Unsupported(_) => {
                 Reason::EnrollmentUnsupported
             }
-            Self::TooLong | Self::Unknown | Self::ActivationString(_) | Self::Otpauth(_) => {
-                Reason::EnrollmentInvalid
-            }
-            Self::NotConfirmed => Reason::EnrollmentNotConfirmed,
+            Self::TooLong
+            | Self::Unknown
+            | Self::ActivationString(_)
+            | Self::Otpauth(_)
+            | Self::PushLink(_)
+            | Self::TwoStep(_) => Reason::EnrollmentInvalid,
+            Self::Insecure(_) | Self::NotConfirmed => Reason::EnrollmentNotConfirmed,
             Self::Name(error) => error.reason(),
             Self::Transport(TransportError::Unreachable { .. }) => Reason::GatewayUnreachable,
             Self::Transport(TransportError::Untrusted { .. }) => Reason::GatewayUntrusted,
             Self::Transport(TransportError::Protocol { .. } | TransportError::Refused { .. })
             | Self::Exchange(_) => Reason::GatewayFailed,
-            Self::Refused => Reason::EnrollmentRefused,
-            Self::Expired => Reason::EnrollmentExpired,
+            Self::Refused | Self::LinkRefused => Reason::EnrollmentRefused,
+            Self::Expired | Self::LinkUsed => Reason::EnrollmentExpired,
             Self::Session(error) => error.reason(),
             Self::Pin(error) => error.reason(),
             Self::Vault(error) => Explain::reason(error),
@@ -156,7 +201,15 @@ impl Explain for EnrollmentError {
             Self::TooLong | Self::Unknown | Self::ActivationString(_) => {
                 "Copy the activation string again, in full.".to_owned()
             }
-            Self::Otpauth(_) => "Copy the link again, in full.".to_owned(),
+            Self::Otpauth(_) | Self::PushLink(_) | Self::TwoStep(_) => {
+                "Copy the link again, in full.".to_owned()
+            }
+            Self::Insecure(_) => {
+                "Ask your administrator for a link with https and sslverify=1; or accept it with --allow-insecure.".to_owned()
+            }
+            Self::LinkRefused | Self::LinkUsed => {
+                "Ask your administrator for a new link.".to_owned()
+            }
             Self::NotConfirmed => "Enroll again and confirm the host that is shown.".to_owned(),
             Self::Name(error) => error.hint(),
             Self::Transport(TransportError::Unreachable { .. }) => {
@@ -205,6 +258,7 @@ impl From<DskppError> for EnrollmentError {
 enum Brought {
     Activation(ActivationString),
     Otpauth(OtpauthUri),
+    Push(PushLink),
 }
 
 fn read(brought: &SecretBytes) -> Result<Brought, EnrollmentError> {
@@ -217,7 +271,10 @@ fn read(brought: &SecretBytes) -> Result<Brought, EnrollmentError> {
             .get(..scheme.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
     };
-    if starts_with("otpauth:") || starts_with("otpauth-migration:") {
+    if PushLink::looks_like_one(start) {
+        return Ok(Brought::Push(PushLink::parse(start)?));
+    }
+    if starts_with("otpauth:") || starts_with("pia:") || starts_with("otpauth-migration:") {
         return Ok(Brought::Otpauth(OtpauthUri::parse(start.trim_end())?));
     }
     if start.is_empty() {
@@ -227,6 +284,16 @@ fn read(brought: &SecretBytes) -> Result<Brought, EnrollmentError> {
         brought.expose(),
         AllowHttp::Never,
     )?))
+}
+
+const fn insecure_words(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Verified => "the service would be known by its certificate",
+        Transport::UnverifiedTls => {
+            "the link asks to believe whatever server answers, without checking its certificate"
+        }
+        Transport::PlainHttp => "the link leads to a service without TLS",
+    }
 }
 
 /// The longest text of a preview, in characters.
@@ -251,6 +318,7 @@ impl Agent {
                     suggested_name: self.free_name(&user).await?,
                     issuer: String::new(),
                     pinned: !activation.service_pins.is_empty(),
+                    transport: Transport::Verified,
                     host,
                     user,
                 }
@@ -270,6 +338,26 @@ impl Agent {
                     user,
                     issuer,
                     pinned: false,
+                    transport: Transport::Verified,
+                }
+            }
+            Brought::Push(link) => {
+                let label = text::display(&link.label, SHOWN);
+                let user = if link.label == link.serial {
+                    String::new()
+                } else {
+                    label.clone()
+                };
+                let issuer = text::display(&link.issuer, SHOWN);
+                let wish = [issuer.as_str(), label.as_str()];
+                EnrollmentPreview {
+                    kind: EnrollmentKind::PrivacyIdeaPush,
+                    host: link.url.host_port(),
+                    suggested_name: self.free_name(wish.join(" ").trim()).await?,
+                    user,
+                    issuer,
+                    pinned: false,
+                    transport: link.transport,
                 }
             }
         })
@@ -284,16 +372,19 @@ impl Agent {
         &self,
         brought: &SecretBytes,
         name: &str,
-        confirmed_host: &str,
+        accepted: impl Into<Accepted>,
         caller: &Caller,
     ) -> Result<Enrolled, EnrollmentError> {
-        let read = read(brought)?;
+        let (read, accepted) = (read(brought)?, accepted.into());
         self.started().await;
         self.unlock_for(caller, About::new("Add a token")).await?;
         let _alone = self.exclusive.lock().await;
         let preview = self.inspect_enrollment(brought).await?;
-        if preview.host != confirmed_host {
+        if preview.host != accepted.host {
             return Err(EnrollmentError::NotConfirmed);
+        }
+        if preview.transport != accepted.transport {
+            return Err(EnrollmentError::Insecure(preview.transport));
         }
         let name = if name.trim().is_empty() {
             preview.suggested_name
@@ -309,9 +400,14 @@ impl Agent {
             return Err(NameError::Taken(name).into());
         }
         let vault_created = self.vault_for_enrollment().await?;
+        let mut device_part = None;
         let id = match read {
-            Brought::Otpauth(uri) => self.keep_otpauth(&name, uri, caller).await?,
+            Brought::Otpauth(mut uri) => {
+                device_part = self.second_step(&mut uri).await?;
+                self.keep_otpauth(&name, uri, caller).await?
+            }
             Brought::Activation(activation) => self.provision(&name, &activation, caller).await?,
+            Brought::Push(link) => self.exchange_keys(&name, &link).await?,
         };
         self.touch();
         let token = self.row(id).await?;
@@ -319,7 +415,28 @@ impl Agent {
         Ok(Enrolled {
             token,
             vault_created,
+            device_part,
         })
+    }
+
+    /// Two-step enrollment: this device's part is made and the seed derived from both; the part is for the server.
+    async fn second_step(
+        &self,
+        uri: &mut OtpauthUri,
+    ) -> Result<Option<SecretText>, EnrollmentError> {
+        let Some(two_step) = uri.two_step.take() else {
+            return Ok(None);
+        };
+        let mut salt = vec![0; two_step.salt_len()];
+        self.ports.random.fill(&mut salt)?;
+        let secret = uri.secret.clone();
+        // Many rounds of PBKDF2: not on the thread that everybody waits for.
+        let deriving = tokio::task::spawn_blocking(move || two_step.derive(&secret, &salt));
+        let key = deriving
+            .await
+            .map_err(|_panicked| EnrollmentError::Exchange("the derivation failed".to_owned()))??;
+        uri.secret = key.seed;
+        Ok(Some(key.device_part))
     }
 
     async fn keep_otpauth(
@@ -339,7 +456,7 @@ impl Agent {
         let secrets = TokenSecrets {
             issuer: text::display(&uri.issuer, SHOWN),
             user: text::display(&uri.account, SHOWN),
-            serial: String::new(),
+            serial: uri.serial,
             pin: policy,
             asking: PinAsking::EveryTime,
             push: PushPolicy::Off,
@@ -352,13 +469,13 @@ impl Agent {
             policy_name: String::new(),
             policy_level: String::new(),
             created: self.ports.clock.wall(),
-            mode: uri.mode,
+            mode: Some(uri.mode),
         };
         let pin = match self.first_pin(policy, name, caller).await? {
             Some(pin) => Some(self.draft_token_pin(&pin, policy).await?),
             None => None,
         };
-        let counter = if matches!(secrets.mode, OtpMode::Event { .. }) {
+        let counter = if secrets.mode.as_ref().is_some_and(OtpMode::uses_counter) {
             uri.counter
         } else {
             0

@@ -8,6 +8,7 @@ mod arrival;
 mod gateway;
 mod holding;
 mod outcome;
+mod privacyidea;
 mod showing;
 mod view;
 mod words;
@@ -74,6 +75,9 @@ pub enum AnswerError {
     /// The service did not accept the answer.
     #[error("{0}")]
     Refused(String),
+    /// The service did not take the answer, and asks still.
+    #[error("the service did not take this answer; the login request is still open")]
+    NotTaken,
     /// The answer is durable but the service has not said anything yet.
     #[error("your answer is kept, but the service has not confirmed it yet")]
     OutcomeUnknown,
@@ -130,7 +134,9 @@ impl Explain for AnswerError {
             Self::Phase(PhaseError::SessionLocked) => Reason::SessionLocked,
             Self::Phase(PhaseError::Cancelled) | Self::NotApproved => Reason::Cancelled,
             Self::Number(MatchError::Missing) => Reason::NumberRequired,
-            Self::Number(MatchError::Malformed | MatchError::NotOffered) => Reason::NumberWrong,
+            Self::Number(MatchError::Malformed | MatchError::NotOffered) | Self::NotTaken => {
+                Reason::NumberWrong
+            }
             Self::Verification(error) => error.reason(),
             Self::Passcode(error) => error.reason(),
             Self::Refused(_) => Reason::LoginRequestRefused,
@@ -159,6 +165,9 @@ impl Explain for AnswerError {
             }
             Self::Verification(error) => error.hint(),
             Self::Passcode(error) => error.hint(),
+            Self::NotTaken => {
+                "look at the login page again, and answer with what it shows".to_owned()
+            }
             Self::Refused(_) => "start the login again, or type a passcode on the login page".to_owned(),
             Self::OutcomeUnknown => {
                 "it is sent again as soon as the service answers; `countersign status` shows the connection"

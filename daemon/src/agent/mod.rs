@@ -15,7 +15,9 @@ pub mod login_rules;
 pub mod passcode;
 pub mod pin;
 mod pin_draft;
+mod polling;
 pub mod ports;
+mod rsa;
 pub mod run;
 mod server_pin;
 pub mod services;
@@ -36,7 +38,7 @@ use tokio::sync::{Notify, broadcast, watch};
 use self::{
     ports::{
         Clock, Credentials, EnrollmentTransport, Fingerprint, Keyring, Network, Notifications,
-        PinEntry, PushChannels, Random, RandomError, Tpm,
+        PinEntry, Polls, PushChannels, Random, RandomError, Tpm,
     },
     session::LockWithSession,
     state::{LockAfter, State},
@@ -73,6 +75,8 @@ pub struct Ports {
     pub fingerprint: Arc<dyn Fingerprint>,
     /// Push streams.
     pub push: Arc<dyn PushChannels>,
+    /// Services that are asked for login requests.
+    pub polls: Arc<dyn Polls>,
     /// Enrollment over HTTPS.
     pub transport: Arc<dyn EnrollmentTransport>,
 }

@@ -64,6 +64,12 @@ pub enum PasscodeError {
     /// Which token?
     #[error(transparent)]
     Select(#[from] SelectError),
+    /// It answers login requests, and no more.
+    #[error("the token {name} has no passcodes: it answers login requests")]
+    PushOnly {
+        /// The token's name.
+        name: String,
+    },
     /// `next` is for event-based tokens.
     #[error("the token {name} is {mode}: it has no next passcode")]
     NotEventBased {
@@ -123,7 +129,7 @@ impl Explain for PasscodeError {
     fn reason(&self) -> Reason {
         match self {
             Self::Select(error) => error.reason(),
-            Self::NotEventBased { .. } => Reason::WrongMode,
+            Self::PushOnly { .. } | Self::NotEventBased { .. } => Reason::WrongMode,
             Self::ChallengeRequired { .. } => Reason::ChallengeRequired,
             Self::ChallengeNotTaken { .. }
             | Self::Challenge(_)
@@ -139,6 +145,9 @@ impl Explain for PasscodeError {
     fn hint(&self) -> String {
         match self {
             Self::Select(error) => error.hint(),
+            Self::PushOnly { .. } => {
+                "`countersign requests --check` asks its service for login requests now".to_owned()
+            }
             Self::NotEventBased { name, .. } => format!("run `countersign code {name}`"),
             Self::ChallengeRequired { name } => {
                 format!("run `countersign code {name} --challenge CHALLENGE`")
@@ -178,10 +187,13 @@ impl Agent {
         let (_, caller) = self.unlock_first(caller, about.clone()).await?;
         let caller = &caller;
         let (row, secrets) = self.select_open(selector).await?;
-        if wish == PasscodeWish::Next && secrets.mode.kind() != OtpKind::Event {
+        let Some(mode) = &secrets.mode else {
+            return Err(PasscodeError::PushOnly { name: row.name });
+        };
+        if wish == PasscodeWish::Next && mode.kind() != OtpKind::Event {
             return Err(PasscodeError::NotEventBased {
                 name: row.name,
-                mode: match secrets.mode.kind() {
+                mode: match mode.kind() {
                     OtpKind::Time => "time-based",
                     OtpKind::Event => "event-based",
                     OtpKind::Challenge => "challenge-response",
@@ -189,20 +201,20 @@ impl Agent {
             });
         }
         // Nobody is asked for a PIN in vain.
-        check_challenge(&row, &secrets.mode, challenge)?;
+        check_challenge(&row, mode, challenge)?;
         let verified = self
             .verify_for_passcode(&row, &secrets, about, caller)
             .await?;
         let now = self.ports.clock.wall();
         let event = self.event(EventKind::PasscodeGenerated, &row.name, "");
         let (passcode, _, validity) = self
-            .passcode(&row, &secrets, &verified, challenge, now, event)
+            .passcode(&row, mode, &verified, challenge, now, event)
             .await?;
         self.touch();
         Ok(Generated {
             typed: typed(&passcode, secrets.pin, caller.secret.as_ref()),
             name: row.name,
-            kind: secrets.mode.kind(),
+            kind: mode.kind(),
             validity,
         })
     }
@@ -227,9 +239,12 @@ impl Agent {
             &row.name,
             "for a login request",
         );
-        check_challenge(&row, &secrets.mode, challenge)?;
+        let Some(mode) = &secrets.mode else {
+            return Err(PasscodeError::PushOnly { name: row.name });
+        };
+        check_challenge(&row, mode, challenge)?;
         let (passcode, moving_factor, _) = self
-            .passcode(&row, secrets, verified, challenge, now, event)
+            .passcode(&row, mode, verified, challenge, now, event)
             .await?;
         Ok(PushPasscode {
             passcode,
@@ -240,14 +255,14 @@ impl Agent {
     async fn passcode(
         &self,
         row: &TokenRow,
-        secrets: &TokenSecrets,
+        mode: &OtpMode,
         verified: &Verified,
         challenge: Option<&str>,
         now: UnixMillis,
         event: NewEvent,
     ) -> Result<(Passcode, u64, Option<(Duration, Period)>), PasscodeError> {
         let seed = &verified.keys.seed;
-        match &secrets.mode {
+        match mode {
             &OtpMode::Time {
                 hash,
                 digits,

@@ -6,6 +6,7 @@
 mod credentials;
 mod fingerprint;
 mod pin_entry;
+mod polls;
 mod session;
 mod tpm;
 
@@ -26,6 +27,10 @@ pub use self::{
     credentials::{CredentialError, Credentials},
     fingerprint::{FingerHint, Fingerprint, FingerprintError, Scan},
     pin_entry::{CallerScreen, PinDialog, PinEntry, PinEntryError},
+    polls::{
+        HttpReply, Pace, PollInput, PollProfile, PollSigner, PollWish, Polls, Posted, PushAnswer,
+        Trust,
+    },
     session::SessionEvent,
     tpm::{Tpm, TpmError, TpmGuard},
 };
@@ -331,7 +336,7 @@ pub trait PushChannels: Send + Sync {
     async fn close(&self, service: ServiceId);
     /// Sends it if the stream is open. Nothing is queued: what must not be lost is durable in
     /// the vault and sent again at the next [`PushInput::Welcome`].
-    async fn send(&self, service: ServiceId, message: Outgoing) -> Delivery;
+    async fn send(&self, service: ServiceId, frame: push::AgentFrame) -> Delivery;
     /// Drops the connection and connects at once: after resume, on request.
     async fn reconnect(&self);
     /// This computer's addresses have changed: whoever is not connected tries now, and connections from an address
@@ -344,6 +349,8 @@ pub trait PushChannels: Send + Sync {
 pub enum Outgoing {
     /// A frame of a gateway's stream.
     Gateway(push::AgentFrame),
+    /// An answer to a challenge of privacyIDEA.
+    PrivacyIdea(PushAnswer),
 }
 
 impl From<push::agent_frame::Frame> for Outgoing {
@@ -363,6 +370,7 @@ impl Outgoing {
     pub fn kept(&self) -> SecretBytes {
         match self {
             Self::Gateway(frame) => SecretBytes::new(frame.encode_to_vec()),
+            Self::PrivacyIdea(answer) => answer.kept(),
         }
     }
 
@@ -372,6 +380,11 @@ impl Outgoing {
     ///
     /// [`UnreadableMessage`].
     pub fn from_kept(bytes: &SecretBytes) -> Result<Self, UnreadableMessage> {
+        if PushAnswer::looks_like_one(bytes) {
+            return PushAnswer::from_kept(bytes)
+                .map(Self::PrivacyIdea)
+                .ok_or(UnreadableMessage);
+        }
         let frame = push::AgentFrame::decode(bytes.expose());
         frame
             .map(Self::Gateway)
@@ -491,6 +504,13 @@ pub enum Input {
         service: ServiceId,
         /// What.
         input: PushInput,
+    },
+    /// Something happened at a service that is polled.
+    Poll {
+        /// This one.
+        service: ServiceId,
+        /// What.
+        input: PollInput,
     },
     /// Something happened to the desktop session.
     Session(SessionEvent),

@@ -38,6 +38,7 @@ impl Agent {
     async fn serve(self: Arc<Self>, input: Input) {
         match input {
             Input::Push { service, input } => self.on_push(service, input).await,
+            Input::Poll { service, input } => self.on_poll(service, input).await,
             Input::Session(event) => self.on_session_event(event).await,
             Input::KeyringOpened => self.on_keyring_opened().await,
             Input::NetworkChanged => self.on_network_changed().await,

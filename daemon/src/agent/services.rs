@@ -18,10 +18,11 @@ use tracing::{info, warn};
 use super::{
     Agent, Change,
     autosend::Autosend,
+    polling::poll_profile,
     ports::{ChannelProfile, Delivery, HelloSigner, Outgoing, PushInput},
     state::Connection,
 };
-use crate::vault::{EventKind, ServiceRow, TokenRow, TokenState, VaultError};
+use crate::vault::{EventKind, ServiceKind, ServiceRow, TokenRow, TokenState, VaultError};
 
 impl Agent {
     /// Opens the stream of every service that a token is enrolled at.
@@ -39,7 +40,12 @@ impl Agent {
             .collect();
         self.state.facts().names.services = names;
         for service in services {
-            self.ports.push.open(profile(&service)).await;
+            match &service.kind {
+                ServiceKind::Gateway => self.ports.push.open(profile(&service)).await,
+                ServiceKind::PrivacyIdea(token) => {
+                    self.ports.polls.open(poll_profile(&service, token)).await;
+                }
+            }
         }
     }
 
@@ -55,6 +61,8 @@ impl Agent {
             known.into_iter().collect()
         };
         self.ports.push.reconnect().await;
+        self.user_is_active();
+        self.ports.polls.now();
         let answered = async {
             while !waiting.is_empty() {
                 match changes.recv().await {
@@ -112,25 +120,28 @@ impl Agent {
                 self.heard(service);
                 self.on_gateway_outcome(service, outcome).await;
             }
-            PushInput::Down { why, retry_in } => {
-                info!(%service, %why, "the service is not connected");
-                let retry_at = self.ports.clock.boot().plus(retry_in);
-                let mut facts = self.state.facts();
-                let before = facts.services.get(&service);
-                let last_contact = before.and_then(Connection::last_contact);
-                let offset_ms = before.and_then(Connection::offset_ms);
-                let down = Connection::Down {
-                    why,
-                    retry_at,
-                    last_contact,
-                    offset_ms,
-                };
-                facts.services.insert(service, down);
-                facts.checked.insert(service);
-                drop(facts);
-                self.tell_watchers(Change::Services);
-            }
+            PushInput::Down { why, retry_in } => self.service_is_down(service, why, retry_in),
         }
+    }
+
+    /// Notes that a service cannot be reached, and why.
+    pub(super) fn service_is_down(&self, service: ServiceId, why: String, retry_in: Duration) {
+        info!(%service, %why, "the service is not connected");
+        let retry_at = self.ports.clock.boot().plus(retry_in);
+        let mut facts = self.state.facts();
+        let before = facts.services.get(&service);
+        let last_contact = before.and_then(Connection::last_contact);
+        let offset_ms = before.and_then(Connection::offset_ms);
+        let down = Connection::Down {
+            why,
+            retry_at,
+            last_contact,
+            offset_ms,
+        };
+        facts.services.insert(service, down);
+        facts.checked.insert(service);
+        drop(facts);
+        self.tell_watchers(Change::Services);
     }
 
     fn heard(&self, service: ServiceId) {
@@ -194,7 +205,7 @@ impl Agent {
     }
 
     /// What was answered and not yet confirmed goes out again, byte for byte.
-    async fn send_again(&self, service: ServiceId) {
+    pub(super) async fn send_again(&self, service: ServiceId) {
         let frames = match self.vault.call(move |vault| vault.outbox(service)).await {
             Ok(frames) => frames,
             Err(error) => {
@@ -207,7 +218,7 @@ impl Agent {
             match Outgoing::from_kept(&waiting.frame) {
                 Ok(answer) => {
                     info!(%service, %id, "an answer is sent again");
-                    if self.ports.push.send(service, answer).await == Delivery::NotConnected {
+                    if self.deliver(service, answer).await == Delivery::NotConnected {
                         return;
                     }
                 }

@@ -186,6 +186,7 @@ impl Agent {
 
     /// The vault was used: it does not idle.
     pub(super) fn touch(&self) {
+        self.user_is_active();
         let now = self.ports.clock.boot();
         if let Some(opened) = self.state.facts().open.as_mut() {
             opened.used = now;
@@ -244,12 +245,16 @@ impl Agent {
             SessionEvent::Resumed => {
                 self.ports.push.reconnect().await;
                 self.release_login_requests(Hold::Sleep).await;
+                self.user_is_active();
+                self.ports.polls.now();
             }
             SessionEvent::ScreenUnlocked => {
                 self.release_login_requests(Hold::Screen).await;
+                self.user_is_active();
             }
             SessionEvent::SwitchedBack => {
                 self.release_login_requests(Hold::Switch).await;
+                self.user_is_active();
             }
         }
         self.tell_watchers(Change::Session);
@@ -269,6 +274,7 @@ impl Agent {
             self.remember_names(&tokens);
         }
         self.tell_watchers(Change::Vault);
+        self.user_is_active();
         self.open_services().await;
         self.ask_again().await;
     }

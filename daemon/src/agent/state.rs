@@ -12,7 +12,8 @@ use countersign_core::{
     biometric::Armed,
     ids::{LoginRequestId, ServiceId, TokenId},
     login_origin::LoginOrigin,
-    login_request::{LoginRequest, Phase},
+    login_request::{Closing, LoginRequest, Phase},
+    privacyidea::{Challenge, Disbelief},
     time::{BootTime, UnixMillis},
     token::TokenKeys,
 };
@@ -42,6 +43,14 @@ pub(crate) struct Facts {
     pub(crate) names: Names,
     /// The number of the last availability message.
     pub(crate) availability_sequence: u64,
+    /// What privacyIDEA servers list now.
+    pub(crate) challenges: BTreeMap<LoginRequestId, OpenChallenge>,
+    /// Answers that such a server did not take: the next list tells why.
+    pub(crate) not_taken: BTreeMap<LoginRequestId, NotTaken>,
+    /// Why entries of the last list were dropped.
+    pub(crate) dropped: BTreeMap<ServiceId, Vec<Disbelief>>,
+    /// When the user last did something here.
+    pub(crate) active_at: Option<BootTime>,
     /// Does anybody tell about the session?
     pub(crate) session: SessionWatch,
     /// Why login requests are held; empty: they are shown.
@@ -72,6 +81,22 @@ impl Facts {
         self.open_tokens.clear();
         self.unfinished_run = None;
     }
+}
+
+/// A challenge that its server lists.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenChallenge {
+    pub(crate) service: ServiceId,
+    pub(crate) challenge: Challenge,
+}
+
+/// An answer that its server did not take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NotTaken {
+    pub(crate) service: ServiceId,
+    /// What it means if the server does not list the challenge any more.
+    pub(crate) closing: Closing,
+    pub(crate) detail: &'static str,
 }
 
 /// Has the vault been open since the start?

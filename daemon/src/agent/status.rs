@@ -2,7 +2,10 @@
 
 use core::time::Duration;
 
-use countersign_core::time::{BootTime, UnixMillis};
+use countersign_core::{
+    privacyidea::Transport,
+    time::{BootTime, UnixMillis},
+};
 
 use super::{
     Agent,
@@ -10,7 +13,7 @@ use super::{
     state::{Connection, SessionWatch},
     verification::Biometric,
 };
-use crate::vault::{ServiceRow, Slot, UnlockMode, Vault, VaultState};
+use crate::vault::{ServiceKind, ServiceRow, Slot, UnlockMode, Vault, VaultState};
 
 /// How long a look at the status waits for the TPM.
 const TPM_PATIENCE: Duration = Duration::from_secs(2);
@@ -68,6 +71,10 @@ pub struct ServiceStatus {
     pub name: String,
     /// Its address: host:port.
     pub host: String,
+    /// How well it is known.
+    pub transport: Transport,
+    /// It is asked now and then, not connected to all the time.
+    pub polled: bool,
     /// Its stream.
     pub(crate) connection: Option<Connection>,
 }
@@ -117,6 +124,8 @@ impl Agent {
             let status = |record: ServiceRow| ServiceStatus {
                 host: host_of(&record.url),
                 connection: facts.services.get(&record.service).cloned(),
+                transport: record.transport(),
+                polled: record.kind != ServiceKind::Gateway,
                 name: record.name,
             };
             records.into_iter().map(status).collect()

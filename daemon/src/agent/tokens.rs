@@ -193,6 +193,9 @@ impl Agent {
         if let Some(lock) = lock {
             self.forget_tpm_guard(&lock).await;
         }
+        if let Some(service) = row.service {
+            self.forget_polled(service).await;
+        }
         Ok(row.name)
     }
 

@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use self::keeper::Keeper;
-use crate::agent::ports::{ChannelProfile, Delivery, HelloSigner, Input, Outgoing, PushChannels};
+use crate::agent::ports::{ChannelProfile, Delivery, HelloSigner, Input, PushChannels};
 
 /// How long a frame may wait for room: behind a dead connection it is not worth more.
 const SEND: Duration = Duration::from_secs(10);
@@ -131,8 +131,7 @@ impl PushChannels for GatewayChannels {
         drop(self.streams().remove(&service));
     }
 
-    async fn send(&self, service: ServiceId, message: Outgoing) -> Delivery {
-        let Outgoing::Gateway(frame) = message;
+    async fn send(&self, service: ServiceId, frame: push::AgentFrame) -> Delivery {
         let outgoing = self
             .streams()
             .get(&service)

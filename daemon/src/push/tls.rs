@@ -62,8 +62,16 @@ pub(super) async fn connect(
     pins: &[[u8; 32]],
     alpn: Alpn,
 ) -> Result<Connected, TransportError> {
+    in_time(url, connected(url, pins, alpn)).await
+}
+
+/// What comes of `connecting` in the time that a connection may take, with the host in its failure.
+pub(super) async fn in_time<T>(
+    url: &Url,
+    connecting: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, TransportError> {
     let host = host_port(url);
-    timeout(CONNECT, connected(url, pins, alpn))
+    timeout(CONNECT, connecting)
         .await
         .unwrap_or(Err(Failure::Unreachable("no answer in time".to_owned())))
         .map_err(|failure| match failure {
@@ -84,7 +92,7 @@ pub(super) fn host_port(url: &Url) -> String {
 
 /// A [`TransportError`] whose host is known already.
 #[derive(Debug)]
-enum Failure {
+pub(super) enum Failure {
     Unreachable(String),
     Untrusted,
     Protocol(&'static str),
@@ -118,7 +126,7 @@ async fn connected(url: &Url, pins: &[[u8; 32]], alpn: Alpn) -> Result<Connected
     })
 }
 
-fn server_name(url: &Url) -> Option<ServerName<'static>> {
+pub(super) fn server_name(url: &Url) -> Option<ServerName<'static>> {
     match url.host()? {
         Host::Domain(name) => ServerName::try_from(name.to_owned()).ok(),
         Host::Ipv4(address) => Some(ServerName::from(IpAddr::V4(address))),
@@ -127,7 +135,7 @@ fn server_name(url: &Url) -> Option<ServerName<'static>> {
 }
 
 /// The first address that answers. All but the last have [`ADDRESS`] each.
-async fn dial(url: &Url) -> Result<TcpStream, Failure> {
+pub(super) async fn dial(url: &Url) -> Result<TcpStream, Failure> {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let port = url.port_or_known_default().unwrap_or(443);
     let unknown = || Failure::Unreachable("its name is not known".to_owned());
@@ -144,7 +152,7 @@ async fn dial(url: &Url) -> Result<TcpStream, Failure> {
 }
 
 /// The short cause of a failed connection; an error's own text may hold anything.
-fn unreachable(error: &io::Error) -> Failure {
+pub(super) fn unreachable(error: &io::Error) -> Failure {
     let kind = error.kind();
     let known = [
         (io::ErrorKind::ConnectionRefused, "nobody listens there"),
@@ -159,7 +167,7 @@ fn unreachable(error: &io::Error) -> Failure {
 }
 
 /// Why a handshake failed: the certificate, something that is not our TLS, or the network.
-fn refused(error: &io::Error) -> Failure {
+pub(super) fn refused(error: &io::Error) -> Failure {
     let tls = error
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<TlsError>());

@@ -22,6 +22,7 @@ mod place;
 mod random;
 mod requests;
 mod rules;
+mod service_kind;
 mod services;
 mod slots;
 mod tier;
@@ -46,6 +47,7 @@ pub use outbox::{OutboxKind, Waiting};
 pub use pin::{PinAttempt, PinOutcome};
 pub use requests::{KEPT_REQUESTS, Recorded, RequestRow, RequestState};
 pub use rules::{BlockId, BlockKind, BlockRow};
+pub use service_kind::{PushToken, ServiceKind};
 pub use services::{ServiceRegistration, ServiceRow};
 pub use slots::{
     KeyPlace, PreparedKey, PreparedSlot, Slot, SlotId, SlotKey, SlotSource, prepare_keys,

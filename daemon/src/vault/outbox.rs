@@ -143,6 +143,30 @@ impl Vault {
         Ok(())
     }
 
+    /// Marks a request as reported, at a service that takes no reports. Also while locked.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::RequestUnknown`], storage errors.
+    pub fn note_report(
+        &mut self,
+        request: LoginRequestId,
+        event: &NewEvent,
+    ) -> Result<(), VaultError> {
+        let opened = self.opened_mut()?;
+        let transaction = opened.begin()?;
+        let marked = transaction.execute(
+            "UPDATE login_requests SET reported = 1 WHERE request_id = ?1",
+            params![request.as_bytes()],
+        )?;
+        if marked == 0 {
+            return Err(VaultError::RequestUnknown);
+        }
+        append(&transaction, Some(event))?;
+        transaction.commit()?;
+        Ok(())
+    }
+
     /// What waits for the word of `service`, oldest first. Also while locked.
     ///
     /// # Errors

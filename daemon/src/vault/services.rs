@@ -2,6 +2,7 @@
 
 use countersign_core::{
     ids::{DeviceId, ServiceId},
+    privacyidea::Transport,
     seal::{ColumnsMac, MacKey, SealContext},
     secret::SecretBytes,
     signing,
@@ -9,14 +10,15 @@ use countersign_core::{
 use p256::ecdsa::SigningKey;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
-use super::{Vault, VaultError, database, random, tier::ChannelTier};
+use super::{ServiceKind, Vault, VaultError, database, random, tier::ChannelTier};
 
 /// What is known about a service after a registration, with the channel key.
 #[derive(Clone, Debug)]
 pub struct ServiceRegistration {
     /// The service and how it is known.
     pub service: ServiceRow,
-    /// The channel key, P-256, 32 bytes.
+    /// The key that signs for this device there: a gateway's channel key is P-256, 32 bytes; that of a privacyIDEA
+    /// token is RSA, PKCS#8 in DER.
     pub channel_key: SecretBytes,
 }
 
@@ -33,24 +35,41 @@ pub struct ServiceRow {
     pub url: String,
     /// SHA-256 of its identity key's `SubjectPublicKeyInfo`, and of a spare; at most 8.
     pub pins: Vec<[u8; 32]>,
-    /// Its identity key, `SubjectPublicKeyInfo` DER.
+    /// The key that it signs with, DER: a gateway's identity key as `SubjectPublicKeyInfo`, privacyIDEA's as
+    /// `RSAPublicKey`.
     pub identity_key: Vec<u8>,
+    /// Which protocol it speaks.
+    pub kind: ServiceKind,
+}
+
+impl ServiceRow {
+    /// How well it is known.
+    #[must_use]
+    pub const fn transport(&self) -> Transport {
+        match &self.kind {
+            ServiceKind::Gateway => Transport::Verified,
+            ServiceKind::PrivacyIdea(token) => token.transport,
+        }
+    }
 }
 
 /// One row as it stands.
 #[derive(Debug)]
 pub(super) struct Stored {
     row: ServiceRow,
+    kind: String,
     sealed_key: Vec<u8>,
     mac: Vec<u8>,
 }
 
-const COLUMNS: &str = "service_id, device_id, name, url, pins, identity_key, channel_key, mac";
+const COLUMNS: &str =
+    "service_id, device_id, name, url, pins, identity_key, channel_key, mac, kind";
 const MAX_PINS: usize = 8;
 
 impl Stored {
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         let pins: Vec<u8> = row.get(4)?;
+        let kind: String = row.get(8)?;
         Ok(Self {
             row: ServiceRow {
                 service: ServiceId(row.get(0)?),
@@ -59,14 +78,17 @@ impl Stored {
                 url: row.get(3)?,
                 pins: pins.as_chunks::<32>().0.to_vec(),
                 identity_key: row.get(5)?,
+                // One that is not known fails its MAC, and before the first unlock nobody acts on a row.
+                kind: ServiceKind::from_column(&kind).unwrap_or_default(),
             },
+            kind,
             sealed_key: row.get(6)?,
             mac: row.get(7)?,
         })
     }
 
     fn columns_mac(&self, key: &MacKey) -> Result<ColumnsMac, VaultError> {
-        Ok(key
+        let mac = key
             .columns("services")?
             .bytes(self.row.service.as_bytes())
             .bytes(self.row.device.as_bytes())
@@ -74,11 +96,20 @@ impl Stored {
             .bytes(self.row.url.as_bytes())
             .bytes(self.row.pins.as_flattened())
             .bytes(&self.row.identity_key)
-            .bytes(&self.sealed_key))
+            .bytes(&self.sealed_key);
+        Ok(if self.kind.is_empty() {
+            mac
+        } else {
+            mac.bytes(self.kind.as_bytes())
+        })
     }
 
     fn check(&self, key: &MacKey) -> Result<(), VaultError> {
-        Ok(self.columns_mac(key)?.check(&self.mac)?)
+        self.columns_mac(key)?.check(&self.mac)?;
+        match ServiceKind::from_column(&self.kind) {
+            Some(_) => Ok(()),
+            None => Err(VaultError::Damaged),
+        }
     }
 }
 
@@ -117,6 +148,7 @@ pub(super) fn put(
     let plain = registration.channel_key.expose();
     let sealed_key = keys.channel_key.seal(context, &random::array()?, plain)?;
     let stored = Stored {
+        kind: row.kind.to_column()?,
         row,
         sealed_key,
         mac: Vec::new(),
@@ -124,9 +156,9 @@ pub(super) fn put(
     let mac = stored.columns_mac(&keys.columns)?.finish();
     transaction.execute(
         &format!(
-            "INSERT INTO services ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+            "INSERT INTO services ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
              ON CONFLICT (service_id) DO UPDATE SET device_id = ?2, name = ?3, url = ?4, pins = ?5,
-                identity_key = ?6, channel_key = ?7, mac = ?8"
+                identity_key = ?6, channel_key = ?7, mac = ?8, kind = ?9"
         ),
         params![
             stored.row.service.as_bytes(),
@@ -136,7 +168,8 @@ pub(super) fn put(
             stored.row.pins.as_flattened(),
             stored.row.identity_key,
             stored.sealed_key,
-            mac
+            mac,
+            stored.kind
         ],
     )?;
     Ok(())
@@ -183,13 +216,22 @@ impl Vault {
     ///
     /// [`VaultError::Locked`] before the first unlock, [`VaultError::ServiceUnknown`], [`VaultError::Damaged`].
     pub fn channel_key(&self, service: ServiceId) -> Result<SigningKey, VaultError> {
+        let plain = self.device_key(service)?;
+        signing::key_from_bytes(&plain).map_err(|_not_a_key| VaultError::Damaged)
+    }
+
+    /// The same key as it is kept, for a service of any kind. Also while locked.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vault::channel_key`].
+    pub fn device_key(&self, service: ServiceId) -> Result<SecretBytes, VaultError> {
         let opened = self.opened()?;
         let keys = opened.channel()?;
         let stored = load(&opened.database, &keys.columns, service)?;
-        let plain = keys
+        Ok(keys
             .channel_key
-            .open(SealContext::ChannelKey(service), &stored.sealed_key)?;
-        signing::key_from_bytes(&plain).map_err(|_not_a_key| VaultError::Damaged)
+            .open(SealContext::ChannelKey(service), &stored.sealed_key)?)
     }
 
     /// Forgets a service, its channel key and what waits for it.

@@ -22,10 +22,10 @@ fn event() -> NewEvent {
 
 fn token() -> TokenSecrets {
     TokenSecrets {
-        mode: OtpMode::Event {
+        mode: Some(OtpMode::Event {
             hash: HashAlgorithm::Sha1,
             digits: Digits::SIX,
-        },
+        }),
         issuer: String::new(),
         user: String::new(),
         serial: String::new(),

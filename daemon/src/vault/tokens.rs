@@ -110,7 +110,11 @@ impl Vault {
             service: bound,
             state: TokenState::Active,
             autosend: Autosend::On,
-            counter: has_counter(&secrets.mode).then_some(counter),
+            counter: secrets
+                .mode
+                .as_ref()
+                .is_some_and(OtpMode::uses_counter)
+                .then_some(counter),
             tries_left: secrets.tries_allowed().map(i64::from),
             blob: None,
             mac: Vec::new(),
@@ -295,12 +299,4 @@ fn check_name(name: &str) -> Result<(), VaultError> {
         return Err(VaultError::NameInvalid);
     }
     Ok(())
-}
-
-fn has_counter(mode: &OtpMode) -> bool {
-    match mode {
-        OtpMode::Event { .. } => true,
-        OtpMode::Challenge { suite } => suite.uses_counter(),
-        OtpMode::Time { .. } => false,
-    }
 }

@@ -7,9 +7,7 @@ use async_trait::async_trait;
 use countersign_core::ids::{DeviceId, ServiceId};
 use countersign_proto::push::v1::{self as push, agent_frame, gateway_frame::Frame};
 use countersignd::{
-    agent::ports::{
-        ChannelProfile, Delivery, HelloSigner, Input, Outgoing, PushChannels as _, PushInput,
-    },
+    agent::ports::{ChannelProfile, Delivery, HelloSigner, Input, PushChannels as _, PushInput},
     push::gateway::GatewayChannels,
 };
 use tokio::sync::mpsc;
@@ -136,7 +134,7 @@ fn ack() -> agent_frame::Frame {
 
 async fn send(agent: &Agent, frame: agent_frame::Frame) -> Delivery {
     let frame = push::AgentFrame { frame: Some(frame) };
-    patiently(agent.channels.send(SERVICE, Outgoing::Gateway(frame))).await
+    patiently(agent.channels.send(SERVICE, frame)).await
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ mod one_pin;
 mod outside;
 mod pin_rig;
 mod pins;
+mod polled;
 mod rules;
 mod showing;
 mod stage;

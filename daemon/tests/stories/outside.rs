@@ -11,7 +11,7 @@ use core::time::Duration;
 use async_trait::async_trait;
 use countersign_core::{
     ids::{LoginRequestId, ServiceId},
-    secret::SecretBytes,
+    secret::{SecretBytes, SecretText},
     time::{BootTime, UnixMillis},
 };
 use countersign_proto::push::v1 as push;
@@ -19,9 +19,9 @@ use countersignd::{
     agent::ports::{
         CallerScreen, ChannelProfile, Clock, CredentialError, Credentials, Delivery,
         EnrollmentTransport, FingerHint, Fingerprint, FingerprintError, Keyring, KeyringError,
-        LoginRequestNotice, Network, NotificationError, Notifications, OutcomeNotice, Outgoing,
-        PinDialog, PinEntry, PinEntryError, PushChannels, Random, RandomError, Scan, Tpm,
-        TransportError,
+        LoginRequestNotice, Network, NotificationError, Notifications, OutcomeNotice, PinDialog,
+        PinEntry, PinEntryError, PollProfile, Polls, Posted, PushAnswer, PushChannels, Random,
+        RandomError, Scan, Tpm, TransportError, Trust,
     },
     tpm::NoTpm,
 };
@@ -36,6 +36,8 @@ pub(crate) enum Done {
     Sent(push::AgentFrame),
     Opened(ServiceId),
     NetworkChanged(BTreeSet<IpAddr>),
+    PollsOpened(PollProfile),
+    Answered(PushAnswer),
 }
 
 /// One recorder behind every port.
@@ -65,6 +67,8 @@ pub(crate) struct World {
     pub(crate) hints_withdrawn: u32,
     pub(crate) fingers: Result<Vec<String>, FingerprintError>,
     pub(crate) credential: Option<SecretBytes>,
+    /// What a privacyIDEA server says to an enrollment; nothing: it is away.
+    pub(crate) posted: Option<Posted>,
     /// The TPM of agents that start from now on.
     pub(crate) tpm: Arc<dyn Tpm>,
 }
@@ -97,6 +101,7 @@ impl Outside {
             hints_withdrawn: 0,
             fingers: Err(FingerprintError::NoService),
             credential: None,
+            posted: None,
             tpm: Arc::new(NoTpm),
         };
         (
@@ -274,8 +279,7 @@ impl PushChannels for Outside {
 
     async fn close(&self, _service: ServiceId) {}
 
-    async fn send(&self, _service: ServiceId, message: Outgoing) -> Delivery {
-        let Outgoing::Gateway(frame) = message;
+    async fn send(&self, _service: ServiceId, frame: push::AgentFrame) -> Delivery {
         let connected = self.world.lock().unwrap().connected;
         if connected == Delivery::Handed {
             self.record(Done::Sent(frame));
@@ -287,6 +291,35 @@ impl PushChannels for Outside {
 
     async fn network_changed(&self, own: &BTreeSet<IpAddr>) {
         self.record(Done::NetworkChanged(own.clone()));
+    }
+}
+
+#[async_trait]
+impl Polls for Outside {
+    async fn open(&self, profile: PollProfile) {
+        self.record(Done::PollsOpened(profile));
+    }
+
+    async fn close(&self, _service: ServiceId) {}
+
+    async fn send(&self, _service: ServiceId, answer: PushAnswer) -> Delivery {
+        self.record(Done::Answered(answer));
+        Delivery::Handed
+    }
+
+    fn now(&self) {}
+
+    async fn post(
+        &self,
+        _url: &str,
+        _trust: &Trust,
+        _form: SecretText,
+    ) -> Result<Posted, TransportError> {
+        let reply = self.world.lock().unwrap().posted.clone();
+        reply.ok_or_else(|| TransportError::Unreachable {
+            host: "pi.example:443".to_owned(),
+            why: "nobody listens there".to_owned(),
+        })
     }
 }
 

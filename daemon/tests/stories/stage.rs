@@ -139,9 +139,10 @@ impl Stage {
             url: "https://se.example.com".to_owned(),
             pins: vec![[9; 32]],
             identity_key: signing::public_to_spki_der(self.service_key.verifying_key()).unwrap(),
+            kind: countersignd::vault::ServiceKind::Gateway,
         };
         let secrets = TokenSecrets {
-            mode,
+            mode: Some(mode),
             issuer: "Example".to_owned(),
             user: "alice".to_owned(),
             serial: serial.to_owned(),
@@ -386,6 +387,7 @@ async fn started(
         pin_entry: Arc::new(outside.clone()),
         fingerprint: Arc::new(outside.clone()),
         push: Arc::new(outside.clone()),
+        polls: Arc::new(outside.clone()),
         transport: Arc::new(outside.clone()),
     };
     let settings = Settings {

@@ -184,7 +184,7 @@ pub(crate) fn time_mode() -> OtpMode {
 
 pub(crate) fn token(mode: OtpMode) -> TokenSecrets {
     TokenSecrets {
-        mode,
+        mode: Some(mode),
         issuer: "Example".to_owned(),
         user: "alice".to_owned(),
         serial: "CS-1".to_owned(),
@@ -216,6 +216,7 @@ pub(crate) fn registration() -> ServiceRegistration {
             url: "https://gateway.example:8443".to_owned(),
             pins: vec![[3; 32], [4; 32]],
             identity_key: vec![5; 91],
+            kind: countersignd::vault::ServiceKind::Gateway,
         },
         channel_key: SecretBytes::from([6; 32]),
     }

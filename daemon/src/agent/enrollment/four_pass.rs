@@ -23,7 +23,7 @@ use prost::Message as _;
 use super::{EnrollmentError, SHOWN};
 use crate::{
     agent::{Agent, caller::Caller, ports::PortRng, services::profile},
-    vault::{EventKind, ServiceRegistration, ServiceRow, Vault},
+    vault::{EventKind, ServiceKind, ServiceRegistration, ServiceRow, Vault},
 };
 
 /// The smallest RSA key that is believed, in bits.
@@ -114,7 +114,7 @@ impl Agent {
             policy_name: text::display(&package.policy_name, SHOWN),
             policy_level: text::display(&package.policy_level, SHOWN),
             created: self.ports.clock.wall(),
-            mode: package.mode,
+            mode: Some(package.mode),
         };
         let profile = profile(&row);
         self.state
@@ -277,6 +277,7 @@ fn service_row(
         url: activation.origin(),
         pins,
         identity_key: registered.identity_key.clone(),
+        kind: ServiceKind::Gateway,
     })
 }
 

@@ -275,8 +275,13 @@ impl Agent {
         self.advance(id, |phase, now, deadline| {
             phase.answer(Verdict::Deny, now, deadline)
         })?;
-        let denial = self.denial(&request, denial).await?;
-        self.send_durably(&request, denial).await
+        match self.denial(&request, denial).await {
+            Ok(denial) => self.send_durably(&request, denial).await,
+            Err(error) => {
+                self.reopen(id);
+                Err(error)
+            }
+        }
     }
 
     /// The service is told that a rule of the user's said no.
@@ -308,18 +313,33 @@ impl Agent {
         }
         let row = self.stored_request(id).await?;
         let report = self.report_of(&row).await?;
-        let bytes = report.kept();
         let name = self.token_name(row.token).await;
-        let line = format!("{} at {}", row.user, row.resource);
+        let line = match (&report, row.user.as_str()) {
+            (Some(_), user) => format!("{user} at {}", row.resource),
+            (None, _) => format!("{}: {}", row.resource, self.privacyidea_report(id)),
+        };
         let event = self.event(EventKind::RequestReported, &name, &line);
         let (service, now) = (row.service, event.at);
-        let save =
-            move |vault: &mut Vault| vault.save_report(id, service, &bytes, now, Some(&event));
-        self.vault.call(save).await?;
+        match &report {
+            Some(report) => {
+                let bytes = report.kept();
+                let save = move |vault: &mut Vault| {
+                    vault.save_report(id, service, &bytes, now, Some(&event))
+                };
+                self.vault.call(save).await?;
+            }
+            None => {
+                self.vault
+                    .call(move |vault| vault.note_report(id, &event))
+                    .await?;
+            }
+        }
         if let Some(tracked) = self.state.facts().requests.get_mut(&id) {
             tracked.reported = Reported::Yes;
         }
-        self.ports.push.send(row.service, report).await;
+        if let Some(report) = report {
+            self.deliver(row.service, report).await;
+        }
         self.changed(id);
         if pending {
             self.outcome(id, changes).await
@@ -341,7 +361,7 @@ impl Agent {
             self.reopen(request.id);
             return Err(error.into());
         }
-        self.ports.push.send(request.service, answer).await;
+        self.deliver(request.service, answer).await;
         self.changed(request.id);
         Ok(())
     }
@@ -354,19 +374,24 @@ impl Agent {
     ) -> Result<RequestView, AnswerError> {
         let closed = async {
             loop {
-                if let Some(Phase::Closed(closing)) = self.phase(id) {
-                    return Some(closing);
+                match self.phase(id) {
+                    Some(Phase::Closed(closing)) => return Ok(Some(closing)),
+                    // The answer was not taken, and the question is put again.
+                    Some(Phase::Shown | Phase::Held) => return Err(AnswerError::NotTaken),
+                    Some(Phase::Verifying | Phase::Decided(_)) | None => {}
                 }
                 match changes.recv().await {
                     Ok(_) | Err(RecvError::Lagged(_)) => {}
-                    Err(RecvError::Closed) => return None,
+                    Err(RecvError::Closed) => return Ok(None),
                 }
             }
         };
         let wait = Duration::from_millis(limits::OUTCOME_WAIT_MS);
-        let Ok(Some(closing)) = tokio::time::timeout(wait, closed).await else {
-            return Err(AnswerError::OutcomeUnknown);
+        let closing = match tokio::time::timeout(wait, closed).await {
+            Ok(closed) => closed?,
+            Err(_late) => None,
         };
+        let closing = closing.ok_or(AnswerError::OutcomeUnknown)?;
         let view = self
             .login_request_view(id)
             .ok_or(AnswerError::OutcomeUnknown)?;

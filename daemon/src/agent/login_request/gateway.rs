@@ -102,7 +102,7 @@ impl Agent {
         };
         let frame = push::agent_frame::Frame::Ack(ack);
         // Not connected any more: the gateway sends the request again at the next welcome.
-        self.ports.push.send(request.service, frame.into()).await;
+        self.deliver(request.service, frame.into()).await;
     }
 
     /// An approval in the gateway's words: signed by the token's own key, with its passcode.

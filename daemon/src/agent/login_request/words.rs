@@ -1,6 +1,7 @@
 //! The same answer, in the words of the service that asked.
 
 use countersign_core::{
+    ids::ServiceId,
     login_request::{LoginRequest, Phase},
     token::TokenSecrets,
 };
@@ -8,8 +9,12 @@ use countersign_proto::push::v1 as push;
 
 use super::AnswerError;
 use crate::{
-    agent::{Agent, ports::Outgoing, verification::Verified},
-    vault::RequestRow,
+    agent::{
+        Agent,
+        ports::{Delivery, Outgoing},
+        verification::Verified,
+    },
+    vault::{RequestRow, ServiceKind},
 };
 
 /// Who says no.
@@ -26,7 +31,10 @@ pub(in crate::agent) enum Denial {
 impl Agent {
     /// The service hears that the request has come, and whether it is shown.
     pub(super) async fn acknowledge(&self, request: &LoginRequest, phase: Phase) {
-        self.acknowledge_to_gateway(request, phase).await;
+        // privacyIDEA is not told: it has no word for it.
+        if !self.is_polled(request.service).await {
+            self.acknowledge_to_gateway(request, phase).await;
+        }
     }
 
     pub(super) async fn approval(
@@ -36,6 +44,9 @@ impl Agent {
         secrets: &TokenSecrets,
         verified: &Verified,
     ) -> Result<Outgoing, AnswerError> {
+        if self.is_polled(request.service).await {
+            return self.privacyidea_approval(request, number).await;
+        }
         self.gateway_approval(request, number, secrets, verified)
             .await
     }
@@ -45,6 +56,9 @@ impl Agent {
         request: &LoginRequest,
         denial: Denial,
     ) -> Result<Outgoing, AnswerError> {
+        if self.is_polled(request.service).await {
+            return self.privacyidea_denial(request, denial).await;
+        }
         let verdict = match denial {
             Denial::User | Denial::NotMe => push::Verdict::Deny,
             Denial::Rule => push::Verdict::DenyByRule,
@@ -52,8 +66,31 @@ impl Agent {
         self.gateway_denial(request, verdict).await
     }
 
-    /// A second message after the denial, which never waits for it.
-    pub(super) async fn report_of(&self, row: &RequestRow) -> Result<Outgoing, AnswerError> {
-        self.gateway_report(row).await
+    /// A second message after the denial, which never waits for it; nothing for a service that has no place for it.
+    pub(super) async fn report_of(
+        &self,
+        row: &RequestRow,
+    ) -> Result<Option<Outgoing>, AnswerError> {
+        if self.is_polled(row.service).await {
+            return Ok(None);
+        }
+        self.gateway_report(row).await.map(Some)
+    }
+
+    async fn is_polled(&self, service: ServiceId) -> bool {
+        let row = self.service(service).await;
+        row.is_some_and(|row| matches!(row.kind, ServiceKind::PrivacyIdea(_)))
+    }
+
+    /// Hands a message to the adapter of its protocol.
+    pub(in crate::agent) async fn deliver(
+        &self,
+        service: ServiceId,
+        message: Outgoing,
+    ) -> Delivery {
+        match message {
+            Outgoing::Gateway(frame) => self.ports.push.send(service, frame).await,
+            Outgoing::PrivacyIdea(answer) => self.ports.polls.send(service, answer).await,
+        }
     }
 }

@@ -6,6 +6,7 @@ use countersign_core::{
     login_rules::Block,
     otp::{OtpKind, OtpMode},
     pin::PinRules,
+    privacyidea::Transport,
     pskc::PinPolicy,
     token::{PinAsking, PinType, PushPolicy, VerificationLevel},
 };
@@ -151,6 +152,8 @@ pub(super) fn status(agent: &Agent, status: AgentStatus) -> wire::StatusReply {
             .map(|at| agent.ms_until(at))
             // No next try by itself.
             .filter(|ms| *ms != u64::MAX),
+        insecure: insecure(service.transport).into(),
+        polled: service.polled,
     });
     wire::StatusReply {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -201,6 +204,7 @@ pub(super) fn enrollment_preview(preview: EnrollmentPreview) -> wire::InspectEnr
         kind: match preview.kind {
             EnrollmentKind::ActivationString => wire::EnrollmentKind::ActivationString,
             EnrollmentKind::Otpauth => wire::EnrollmentKind::Otpauth,
+            EnrollmentKind::PrivacyIdeaPush => wire::EnrollmentKind::PrivacyideaPush,
         }
         .into(),
         host: preview.host,
@@ -208,6 +212,23 @@ pub(super) fn enrollment_preview(preview: EnrollmentPreview) -> wire::InspectEnr
         issuer: preview.issuer,
         suggested_name: preview.suggested_name,
         pinned: preview.pinned,
+        insecure: insecure(preview.transport).into(),
+    }
+}
+
+pub(super) const fn insecure(transport: Transport) -> wire::InsecureTransport {
+    match transport {
+        Transport::Verified => wire::InsecureTransport::Unspecified,
+        Transport::UnverifiedTls => wire::InsecureTransport::UnverifiedTls,
+        Transport::PlainHttp => wire::InsecureTransport::PlainHttp,
+    }
+}
+
+pub(super) const fn accepted_transport(insecure: wire::InsecureTransport) -> Transport {
+    match insecure {
+        wire::InsecureTransport::Unspecified => Transport::Verified,
+        wire::InsecureTransport::UnverifiedTls => Transport::UnverifiedTls,
+        wire::InsecureTransport::PlainHttp => Transport::PlainHttp,
     }
 }
 
@@ -240,22 +261,24 @@ pub(super) fn token(agent: &Agent, row: TokenRow, service: String) -> wire::Toke
             PinAsking::OncePerUnlock => wire::PinAsking::OncePerUnlock,
         });
     }
-    token.set_mode(otp_kind(summary.mode.kind()));
+    let kind = summary.mode.as_ref().map(OtpMode::kind);
+    token.set_mode(kind.map_or(wire::OtpMode::Push, otp_kind));
     match summary.mode {
-        OtpMode::Time {
+        None => {}
+        Some(OtpMode::Time {
             hash,
             digits,
             period,
-        } => {
+        }) => {
             token.algorithm = hash.to_string();
             token.digits = digits.count().into();
             token.period = period.secs();
         }
-        OtpMode::Event { hash, digits } => {
+        Some(OtpMode::Event { hash, digits }) => {
             token.algorithm = hash.to_string();
             token.digits = digits.count().into();
         }
-        OtpMode::Challenge { suite } => {
+        Some(OtpMode::Challenge { suite }) => {
             token.algorithm = suite.hash().to_string();
             token.digits = suite
                 .response()

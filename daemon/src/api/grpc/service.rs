@@ -15,15 +15,16 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Request, Response, Status};
 
 use super::convert::{
-    block, block_id, enrollment_preview, event, login_request, otp_kind, refusal, refusal_of_pin,
-    requested_vault_key, seconds, slot, slot_id, token, unlock_mode, vault_key, wanted_block,
-    wanted_unlock,
+    accepted_transport, block, block_id, enrollment_preview, event, login_request, otp_kind,
+    refusal, refusal_of_pin, requested_vault_key, seconds, slot, slot_id, token, unlock_mode,
+    vault_key, wanted_block, wanted_unlock,
 };
 use crate::{
     agent::{
         Agent, Change,
         autosend::Autosend,
         caller::Caller,
+        enrollment::Accepted,
         login_request::{AnswerWish, RequestSelector},
         passcode::PasscodeWish,
         ports::CallerScreen,
@@ -193,16 +194,25 @@ impl agent_server::Agent for AgentService {
         request: Request<wire::EnrollRequest>,
     ) -> Result<Response<wire::EnrollReply>, Status> {
         let (caller, _here, request) = caller(request);
+        let transport = accepted_transport(request.accepted_insecure());
         let caller = caller.with(secret(request.pin)?);
+        let accepted = Accepted {
+            transport,
+            host: request.confirmed_host,
+        };
         let text = SecretBytes::new(request.text);
         let enrolled = self
             .agent
-            .enroll(&text, &request.name, &request.confirmed_host, &caller)
+            .enroll(&text, &request.name, accepted, &caller)
             .await
             .map_err(|error| refusal(&error))?;
         Ok(Response::new(wire::EnrollReply {
             token: Some(self.wire_token(enrolled.token).await),
             vault_created: enrolled.vault_created,
+            device_part: enrolled
+                .device_part
+                .map(|part| part.expose().to_owned())
+                .unwrap_or_default(),
         }))
     }
 
