@@ -23,6 +23,7 @@ pub mod parts;
 pub mod pinned;
 pub mod polkit;
 pub mod portal;
+pub mod privacyidea;
 pub mod process;
 pub mod programs;
 pub mod prompter;

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow};
 
-use crate::{codegen, layers, packages, say, tree, tree::Tree};
+use crate::{codegen, layers, packages, privacyidea, say, tree, tree::Tree};
 
 /// One check.
 struct Step {
@@ -16,6 +16,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "system packages",
         run: system_packages,
+    },
+    Step {
+        name: "privacyIDEA",
+        run: privacyidea::ensure,
     },
     Step {
         name: "format",

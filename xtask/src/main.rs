@@ -8,6 +8,7 @@ mod install;
 mod layers;
 mod licences;
 mod packages;
+mod privacyidea;
 mod say;
 mod tree;
 
@@ -53,6 +54,8 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Install privacyIDEA beside the build products, for the tests against it
+    Privacyidea,
     /// Build for use and put programs, units and D-Bus activation in place for this user
     Install {
         /// For this user, below ~/.local and ~/.config
@@ -78,6 +81,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         Chore::Demo { keep } => demo::run(&tree, keep),
         Chore::Test => check::run(&tree),
         Chore::Bench { markdown } => bench::run(&tree, markdown),
+        Chore::Privacyidea => privacyidea::run(&tree),
         Chore::Layers => layers::run(&tree),
         Chore::Codegen { check: true } => codegen::run(&tree.root, codegen::Mode::Check),
         Chore::Codegen { check: false } => codegen::run(&tree.root, codegen::Mode::Write),

@@ -111,6 +111,8 @@ pub(crate) const TESTS: &[Part] = &[
         "libpam-wrapper",
         "PAM configurations of the tests' own",
     ),
+    part("python3", "python3-venv", "privacyIDEA, the other service"),
+    part("faketime", "faketime", "a server whose clock is hours off"),
 ];
 
 /// What only the benchmarks need: the peers.
