@@ -168,7 +168,7 @@ async fn only_what_the_server_signed_is_shown() {
             forged("signature", json!("A".repeat(824))),
             forged("require_presence", json!("1,2")),
             forged("capabilities", json!({"decline_reason": true})),
-            forged("question", json!("x".repeat(1_000_000))),
+            forged("question", json!("x".repeat(2_000))),
             "no challenge",
             good,
         ]))
@@ -178,6 +178,14 @@ async fn only_what_the_server_signed_is_shown() {
     let pending = server.stage.agent.pending_login_requests();
     assert_eq!(pending.len(), 1);
     assert_eq!(pending[0].resource, "VPN");
+
+    // A list beyond all bounds is not read at all, and the status says that something is wrong.
+    let long = server.challenge("LONG", "VPN", &"x".repeat(1_000_000));
+    server.lists(json!([long])).await;
+    server
+        .lists(json!([server.challenge("NEXT", "VPN", "Log in?")]))
+        .await;
+    assert_eq!(server.shown().await.id, server.id("NEXT"));
 }
 
 #[tokio::test]
