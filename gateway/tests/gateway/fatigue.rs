@@ -9,7 +9,7 @@ use prost::Message as _;
 
 use crate::{
     device::{Channel, Device, request_body, sign},
-    stage::{ADDRESS, RESOURCE, Stage, USER, time},
+    stage::{ADDRESS, DEADLINE, RESOURCE, Stage, USER, time},
 };
 
 async fn open_from(stage: &Stage, address: &str) -> Result<OpenedLogin, OpenLoginError> {
@@ -167,7 +167,10 @@ async fn a_report_stops_its_address_at_once_and_tells_who_waits() {
     };
     channel.send(report(&stage, &device, &request)).await;
     assert_eq!(channel.outcome().await, push::Result::Reported);
-    let told = waiting.await.unwrap();
+    let told = tokio::time::timeout(DEADLINE, waiting)
+        .await
+        .unwrap()
+        .unwrap();
     assert!(told.reported);
     assert!(matches!(told.state, LoginState::Denied(_)));
     let denied = channel.decide(device.deny(&stage, &request)).await;

@@ -23,6 +23,8 @@ use tokio::sync::watch;
 
 use crate::device::Device;
 
+/// What takes longer than this in a test does not come.
+pub(crate) const DEADLINE: core::time::Duration = core::time::Duration::from_mins(1);
 pub(crate) const USER: &str = "ada";
 pub(crate) const RESOURCE: &str = "payroll";
 pub(crate) const ADDRESS: &str = "192.0.2.7";

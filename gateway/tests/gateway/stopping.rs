@@ -10,7 +10,7 @@ use prost::Message as _;
 
 use crate::{
     device::{Device, sign},
-    stage::{Stage, time},
+    stage::{DEADLINE, Stage, time},
 };
 
 /// Somebody waits for a login, for ever if need be; the wait has begun.
@@ -37,7 +37,8 @@ async fn who_waits_is_answered_and_every_agent_is_told_when_to_come_back() {
     second.request().await;
     let wait = waiting(&stage, &opened.transaction_id).await;
     stage.service.stop().await.unwrap();
-    assert_eq!(wait.await.unwrap().state, LoginState::Pending);
+    let answered = tokio::time::timeout(DEADLINE, wait).await.unwrap();
+    assert_eq!(answered.unwrap().state, LoginState::Pending);
     let mut pauses = Vec::new();
     for channel in [&mut first, &mut second] {
         let Frame::Drain(drain) = channel.next().await.unwrap() else {
@@ -109,13 +110,12 @@ async fn a_desktop_that_takes_no_more_requests_is_told_to_who_waits() {
         .await
         .unwrap();
     assert_eq!(before.reach, Some(Availability::On));
-    let mut sequence = 1;
+    let mut told = None;
     let words = [push::Availability::Off, push::Availability::SessionLocked];
     // Said in turns until the wait has noticed: it may begin after the first word.
-    let told = loop {
+    for sequence in 1..100 {
         let said = words[usize::try_from(sequence).unwrap() % 2];
         channel.send(say(&stage, &device, said, sequence)).await;
-        sequence += 1;
         let unknown = push::Decision {
             signed: Some(sign(
                 &device.channel,
@@ -131,9 +131,11 @@ async fn a_desktop_that_takes_no_more_requests_is_told_to_who_waits() {
         // Answered in order: what was said before it has been heard.
         channel.decide(unknown).await;
         if wait.is_finished() {
-            break wait.await.unwrap();
+            told = Some(wait.await.unwrap());
+            break;
         }
-    };
+    }
+    let told = told.unwrap();
     assert_eq!(told.state, LoginState::Pending);
     assert_ne!(told.reach, Some(Availability::On));
 }
