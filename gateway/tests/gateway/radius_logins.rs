@@ -515,3 +515,23 @@ async fn a_shared_secret_lies_sealed_in_the_database() {
         "looked in the wrong file"
     );
 }
+
+#[tokio::test]
+async fn a_packet_from_before_a_restart_is_still_the_same_login() {
+    let stage = stage(true).await;
+    let (_device, mut channel, listener, mut peer) = scene(&stage, registration("vpn", HERE)).await;
+    let request = peer.pap(USER, PASSWORD, None);
+    let before = peer.exchange(&request).await;
+    channel.request().await;
+    drop(listener);
+    let stage = stage.restarted().await;
+    let listener = Listener::serve(&stage.service, Vec::new()).await;
+    let mut peer = Peer::new(&listener, HERE).await;
+    // Its State is forgotten; the login goes on with the same number.
+    let over = peer.answer(USER, "", &before.state()).await;
+    assert_eq!(over.refusal(), OVER);
+    let after = peer.exchange(&request).await;
+    assert_eq!(number(&after), number(&before));
+    assert_ne!(after.state(), before.state());
+    assert_eq!(stage.audited("login_opened").await, 1);
+}
