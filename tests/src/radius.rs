@@ -22,8 +22,16 @@ use crate::{
 pub const RADCLIENT: [&str; 1] = ["radclient"];
 /// What [`Proxy`] needs.
 pub const FREERADIUS: [&str; 2] = ["radclient", "freeradius"];
-/// What [`PamLogin`] needs; the file comes with the module.
-pub const PAM: [&str; 2] = ["pamtester", "/etc/pam_radius_auth.conf"];
+/// What [`PamLogin`] needs; the last two come with the module and with a library that spares it root.
+pub const PAM: [&str; 3] = [
+    "pamtester",
+    "/etc/pam_radius_auth.conf",
+    if cfg!(target_arch = "aarch64") {
+        "/usr/lib/aarch64-linux-gnu/libpam_wrapper.so"
+    } else {
+        "/usr/lib/x86_64-linux-gnu/libpam_wrapper.so"
+    },
+];
 /// The secret of the proxy's own clients.
 pub const PROXY_SECRET: &str = "between-client-and-proxy";
 /// Where everything in these tests sends from.

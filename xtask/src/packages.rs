@@ -54,6 +54,13 @@ pub(crate) const DESKTOP: &[Part] = &[
     ),
 ];
 
+/// A library of `libpam-wrapper`: nothing else of it is in a folder that does not name the architecture.
+const PAM_WRAPPER: &str = if cfg!(target_arch = "aarch64") {
+    "/usr/lib/aarch64-linux-gnu/libpam_wrapper.so"
+} else {
+    "/usr/lib/x86_64-linux-gnu/libpam_wrapper.so"
+};
+
 /// What only the tests need.
 pub(crate) const TESTS: &[Part] = &[
     part("oathtool", "oathtool", "passcodes to compare ours with"),
@@ -107,7 +114,7 @@ pub(crate) const TESTS: &[Part] = &[
     ),
     part("pamtester", "pamtester", "logins through PAM"),
     part(
-        "/usr/share/lintian/overrides/libpam-wrapper",
+        PAM_WRAPPER,
         "libpam-wrapper",
         "PAM configurations of the tests' own",
     ),
