@@ -221,12 +221,16 @@ pub struct OutcomeNotice {
 pub enum NoticedOutcome {
     /// The service accepted the approval.
     Approved,
+    /// The same, and the login page waits for a code. It is no text for a notification: everybody on the bus could read it.
+    CodeWaits,
     /// The resource has let the user in.
     LoggedIn,
     /// Denied by the user.
     Denied,
     /// Denied and reported.
     Reported,
+    /// Denied, and "It wasn't me!" kept in the history: the service takes no reports.
+    ReportKept,
     /// Nobody answered in time.
     Expired,
     /// The service took it back.

@@ -172,6 +172,8 @@ pub(crate) enum Asked {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reported {
     Yes,
+    /// The service has no place for it: it stays in the history.
+    OnlyHere,
     No,
 }
 

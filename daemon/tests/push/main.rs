@@ -8,6 +8,7 @@
 mod enrollment;
 mod gateway_double;
 mod identity;
+mod polls;
 mod streams;
 mod trust;
 

@@ -250,11 +250,24 @@ impl Outcome {
 impl Answer for Outcome {
     fn friendly(&self, style: &Style) -> String {
         let (done, rest, paint) = self.words();
-        format!("{} {rest}\n", style.paint(paint, done))
+        let code = if self.request.display_code.is_empty() {
+            String::new()
+        } else {
+            format!(
+                "Type this on the login page: {}\n",
+                style.paint(Paint::Answer, &text::short(&self.request.display_code))
+            )
+        };
+        format!("{} {rest}\n{code}", style.paint(paint, done))
     }
 
     fn bare(&self) -> String {
-        format!("{}\n", self.request.state.as_deref().unwrap_or_default())
+        let state = self.request.state.as_deref().unwrap_or_default();
+        if self.request.display_code.is_empty() {
+            format!("{state}\n")
+        } else {
+            format!("{state}\n{}\n", text::short(&self.request.display_code))
+        }
     }
 }
 
@@ -275,10 +288,13 @@ impl Outcome {
                 } else {
                     "Reported."
                 },
-                format!(
-                    "The administrators of {} know that it was not you.",
-                    self.service()
-                ),
+                match self.request.detail.as_str() {
+                    "" => format!(
+                        "The administrators of {} know that it was not you.",
+                        self.service()
+                    ),
+                    detail => text::sentence(detail),
+                },
                 Paint::Attention,
             ),
             (Verdict::Deny | Verdict::Unspecified, _) => (

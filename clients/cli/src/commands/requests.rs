@@ -69,7 +69,20 @@ impl Answer for RequestList {
             return "There are no login requests.\n".to_owned();
         }
         let rows: Vec<_> = self.requests.iter().map(LoginRequest::row).collect();
-        table(&HEADING, &rows, style)
+        let codes = self
+            .requests
+            .iter()
+            .filter(|request| !request.display_code.is_empty());
+        let codes: Vec<String> = codes
+            .map(|request| {
+                format!(
+                    "Type this on the login page of {}: {}\n",
+                    text::short(&request.resource),
+                    style.paint(Paint::Answer, &text::short(&request.display_code))
+                )
+            })
+            .collect();
+        format!("{}{}", table(&HEADING, &rows, style), codes.concat())
     }
 
     fn bare(&self) -> String {

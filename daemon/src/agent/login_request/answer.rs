@@ -15,7 +15,10 @@ use p256::ecdsa::SigningKey;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tracing::{info, warn};
 
-use super::{AnswerError, AnswerWish, RequestSelector, RequestView, UnknownRequest, words::Denial};
+use super::{
+    AnswerError, AnswerWish, RequestSelector, RequestView, UnknownRequest,
+    privacyidea::report_words, words::Denial,
+};
 use crate::{
     agent::{
         Agent, Change,
@@ -313,10 +316,12 @@ impl Agent {
         }
         let row = self.stored_request(id).await?;
         let report = self.report_of(&row).await?;
+        // A denial of before was a plain one.
+        let told = report.is_some() || (pending && self.told_with_the_denial(id));
         let name = self.token_name(row.token).await;
         let line = match (&report, row.user.as_str()) {
             (Some(_), user) => format!("{user} at {}", row.resource),
-            (None, _) => format!("{}: {}", row.resource, self.privacyidea_report(id)),
+            (None, _) => format!("{}: {}", row.resource, report_words(told)),
         };
         let event = self.event(EventKind::RequestReported, &name, &line);
         let (service, now) = (row.service, event.at);
@@ -335,10 +340,28 @@ impl Agent {
             }
         }
         if let Some(tracked) = self.state.facts().requests.get_mut(&id) {
-            tracked.reported = Reported::Yes;
+            tracked.reported = if told {
+                Reported::Yes
+            } else {
+                Reported::OnlyHere
+            };
+            if report.is_none() {
+                report_words(told).clone_into(&mut tracked.detail);
+            }
         }
-        if let Some(report) = report {
-            self.deliver(row.service, report).await;
+        match report {
+            Some(report) => {
+                self.deliver(row.service, report).await;
+            }
+            None if !pending => {
+                if let Ok(request) = self.tracked_request(id) {
+                    let before = Phase::Closed(Closing::Denied);
+                    self.tell(&request, before, Closing::Denied, "", Reported::OnlyHere)
+                        .await;
+                }
+            }
+            // The denial's outcome says it.
+            None => {}
         }
         self.changed(id);
         if pending {

@@ -208,7 +208,7 @@ impl Agent {
         Some(settled)
     }
 
-    async fn tell(
+    pub(super) async fn tell(
         &self,
         request: &LoginRequest,
         before: Phase,
@@ -217,9 +217,11 @@ impl Agent {
         reported: Reported,
     ) {
         let outcome = match (closing, reported) {
+            (Closing::Approved, _) if self.code_waits(request.id) => NoticedOutcome::CodeWaits,
             (Closing::Approved, _) => NoticedOutcome::Approved,
             (Closing::LoggedIn, _) => NoticedOutcome::LoggedIn,
             (Closing::Denied, Reported::Yes) => NoticedOutcome::Reported,
+            (Closing::Denied, Reported::OnlyHere) => NoticedOutcome::ReportKept,
             (Closing::Denied, Reported::No) => NoticedOutcome::Denied,
             (Closing::Expired, _) if before == Phase::Decided(Verdict::Approve) => {
                 NoticedOutcome::Refused(sentence(detail))
@@ -237,6 +239,13 @@ impl Agent {
         if let Err(error) = self.ports.notifications.tell(&notice).await {
             info!(%error, "an outcome could not be shown");
         }
+    }
+
+    /// Is something to be typed on the login page?
+    fn code_waits(&self, id: LoginRequestId) -> bool {
+        let facts = self.state.facts();
+        let tracked = facts.requests.get(&id);
+        tracked.is_some_and(|tracked| !tracked.display_code.is_empty())
     }
 
     async fn close_report(&self, id: LoginRequestId) {
@@ -279,8 +288,9 @@ impl Agent {
             return;
         };
         info!(%id, %error, "an answer from a notification was not taken");
-        // What the service said has been told already.
-        if matches!(self.phase(id), Some(Phase::Closed(_))) {
+        // What the service said has been told already, and what is asked anew is on the screen.
+        let asked_anew = matches!(error, super::AnswerError::NotTaken);
+        if asked_anew || matches!(self.phase(id), Some(Phase::Closed(_))) {
             return;
         }
         self.tell_refusal(id, crate::agent::explain::sentences(&error))

@@ -354,17 +354,21 @@ impl Agent {
         })
     }
 
-    /// What the history says of a report that this service has no place for.
-    pub(super) fn privacyidea_report(&self, id: LoginRequestId) -> &'static str {
+    /// Was the service told with the denial that it was not the user? Reports it does not take.
+    pub(super) fn told_with_the_denial(&self, id: LoginRequestId) -> bool {
         let facts = self.state.facts();
-        let told = facts
+        facts
             .challenges
             .get(&id)
-            .is_some_and(|open| open.challenge.takes_reason());
-        if told {
-            "the service was told with the denial that it was not you"
-        } else {
-            "this service takes no reports: it stays in this computer's history"
-        }
+            .is_some_and(|open| open.challenge.takes_reason())
+    }
+}
+
+/// What the history says of a report, at a service that takes none.
+pub(super) const fn report_words(told: bool) -> &'static str {
+    if told {
+        "the service was told with the denial that it was not you"
+    } else {
+        "this service takes no reports: it stays in this computer's history"
     }
 }

@@ -181,7 +181,7 @@ impl Agent {
             left,
             standing: standing(tracked.phase),
             detail: tracked.detail.clone(),
-            reported: tracked.reported == Reported::Yes,
+            reported: tracked.reported != Reported::No,
             matching: shown_matching(&request.matching),
             origin: tracked.origin,
             question: text::display(&request.question, SHOWN),

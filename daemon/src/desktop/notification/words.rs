@@ -276,6 +276,18 @@ pub(super) fn outcome(notice: &OutcomeNotice, features: Features) -> Words {
             body.foreign(&at(&user, &resource));
             ("Login approved".to_owned(), &[], Tone::News)
         }
+        NoticedOutcome::CodeWaits => {
+            body.foreign(&at(&user, &resource));
+            body.command(
+                "The login page asks for a code. To see it, run",
+                "countersign requests --history",
+            );
+            (
+                "Login approved: a code is due".to_owned(),
+                &[],
+                Tone::FollowUp,
+            )
+        }
         NoticedOutcome::LoggedIn => {
             if !user.is_empty() {
                 body.foreign(&format!("as {user}"));
@@ -302,6 +314,12 @@ pub(super) fn outcome(notice: &OutcomeNotice, features: Features) -> Words {
             body.foreign(&format!("The people who run {resource} have been told."));
             body.own("Change your password there.");
             ("Login denied and reported".to_owned(), &[], Tone::FollowUp)
+        }
+        NoticedOutcome::ReportKept => {
+            body.foreign(&not_let_in(&user, &resource));
+            body.own("This service takes no reports: it stays in your history.");
+            body.own("Change your password there, and tell the people who run it.");
+            ("Login denied".to_owned(), &[], Tone::FollowUp)
         }
         NoticedOutcome::Expired => {
             body.foreign(&not_let_in(&user, &resource));

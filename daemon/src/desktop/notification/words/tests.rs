@@ -49,8 +49,10 @@ fn told(outcome: NoticedOutcome, features: Features) -> Words {
     super::outcome(&notice, features)
 }
 
-fn every_outcome() -> [NoticedOutcome; 7] {
+fn every_outcome() -> [NoticedOutcome; 9] {
     [
+        NoticedOutcome::CodeWaits,
+        NoticedOutcome::ReportKept,
         NoticedOutcome::Approved,
         NoticedOutcome::LoggedIn,
         NoticedOutcome::Denied,
