@@ -100,6 +100,10 @@ async fn three_ignored_or_denied_stop_a_known_address_too_and_one_host_has_one()
     let (one, other) = ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9");
     log_in(&stage, &device, &mut channel, one).await;
     deny_from(&stage, &device, &mut channel, other).await;
+    deny_from(&stage, &device, &mut channel, "2001:db8:1:2::7").await;
+    assert!(!stopped(&stage, other).await);
+    channel.request().await;
+    channel.cancel().await;
     let ignored = open_from(&stage, one).await.unwrap();
     stage.clock.advance_ms(60_000);
     assert_eq!(
@@ -108,10 +112,7 @@ async fn three_ignored_or_denied_stop_a_known_address_too_and_one_host_has_one()
     );
     channel.request().await;
     channel.cancel().await;
-    assert!(!stopped(&stage, other).await);
-    channel.request().await;
-    channel.cancel().await;
-    deny_from(&stage, &device, &mut channel, "2001:db8:1:2::7").await;
+    assert_eq!(stage.audited("push_stopped").await, 1);
     assert!(stopped(&stage, one).await);
     assert!(!stopped(&stage, "2001:db8:1:3::1").await);
 }
