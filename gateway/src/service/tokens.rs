@@ -1,17 +1,6 @@
-//! Tokens in the administrator's hands: suspend, resume, revoke, delete, reset the PIN, resynchronise.
+//! Tokens in the administrator's hands: suspend, resume, unlock, revoke, delete, reset the PIN.
 
-use countersign_core::{
-    ids::DeviceId,
-    login_transition::Event,
-    otp::{
-        OtpMode,
-        validation::{
-            TimeParameters, TimeState, TimeWindow, resynchronise_event, resynchronise_time,
-        },
-    },
-    secret::SecretText,
-    time::UnixMillis,
-};
+use countersign_core::{ids::DeviceId, login_transition::Event, time::UnixMillis};
 use countersign_proto::push::v1 as push;
 
 use super::{
@@ -20,14 +9,6 @@ use super::{
 };
 use crate::store::{
     AuditEvent, PinStanding, RequestRow, Rows, StoreError, TokenRow, TokenState, Typing,
-};
-
-/// Counters ahead that are searched for two passcodes in a row.
-const RESYNC_EVENTS: u32 = 1000;
-/// Steps each way that are searched for two passcodes in a row: a clock that is half a day off.
-const RESYNC_STEPS: TimeWindow = TimeWindow {
-    past: 1440,
-    future: 1440,
 };
 
 /// Why nothing was done to a token.
@@ -51,30 +32,6 @@ pub enum TokenError {
     /// The database failed.
     #[error(transparent)]
     Service(#[from] ServiceError),
-}
-
-/// Why a token was not resynchronised.
-#[derive(Debug, thiserror::Error)]
-pub enum ResyncError {
-    /// There is no such token, or it is not active.
-    #[error(transparent)]
-    Token(#[from] TokenError),
-    /// Challenge-response tokens have nothing to resynchronise.
-    #[error("only time-based and event-based tokens can be resynchronised")]
-    Mode,
-    /// Typing is locked for the token.
-    #[error(
-        "typing is locked for this token; it can be resynchronised when it is not, or after `token unlock`"
-    )]
-    Locked {
-        /// Until then.
-        until: UnixMillis,
-    },
-    /// The two passcodes are not found in a row.
-    #[error(
-        "the two passcodes do not follow each other in this token; give two that were generated one after the other, and were not used"
-    )]
-    NotFound,
 }
 
 /// What an administrator does to a token.
@@ -215,25 +172,6 @@ impl Service {
             device: done.device,
             cancelled: done.cancelled.into_iter().map(|(id, _)| id).collect(),
         }
-    }
-
-    /// Finds a token's counter or clock again from two passcodes in a row. Both are used up.
-    ///
-    /// # Errors
-    ///
-    /// Every variant of [`ResyncError`].
-    pub async fn resynchronise_token(
-        &self,
-        serial: &str,
-        first: SecretText,
-        second: SecretText,
-    ) -> Result<(), ResyncError> {
-        let now = self.now();
-        let name = serial.to_owned();
-        self.store()
-            .write(move |rows| resynchronise(rows, &name, &first, &second, now))
-            .await
-            .map_err(|error| TokenError::from(ServiceError(error)))?
     }
 
     /// Takes up what another process did to the rows: its agents and fronts are told.
@@ -399,76 +337,4 @@ fn carry_out(
         device: token.device.filter(|_| order != Order::Unlock),
         cancelled,
     }))
-}
-
-fn resynchronise(
-    rows: Rows<'_>,
-    serial: &str,
-    first: &SecretText,
-    second: &SecretText,
-    now: UnixMillis,
-) -> Result<Result<(), ResyncError>, StoreError> {
-    let Some(token) = rows.token(serial)? else {
-        return Ok(Err(TokenError::Unknown.into()));
-    };
-    if token.state != TokenState::Active {
-        return Ok(Err(TokenError::State(token.state).into()));
-    }
-    if let Some(until) = token.typing_locked(now) {
-        return Ok(Err(ResyncError::Locked { until }));
-    }
-    let Some(seed) = rows.seed(serial)? else {
-        return Err(StoreError::Unreadable("token without a seed"));
-    };
-    let (first, second) = (first.expose(), second.expose());
-    let found = match &token.mode {
-        OtpMode::Event { hash, digits } => {
-            let next = token.next_counter;
-            match resynchronise_event(&seed, *hash, *digits, first, second, next, RESYNC_EVENTS) {
-                Some(counter) => {
-                    rows.raise_counter(serial, counter, now)?;
-                    true
-                }
-                None => false,
-            }
-        }
-        OtpMode::Time {
-            hash,
-            digits,
-            period,
-        } => {
-            let parameters = TimeParameters {
-                hash: *hash,
-                digits: *digits,
-                period: *period,
-            };
-            let state = TimeState {
-                drift: token.drift,
-                last: token.last_step,
-            };
-            let secs = now.secs();
-            match resynchronise_time(&seed, parameters, first, second, secs, RESYNC_STEPS, state) {
-                Some(found) => {
-                    rows.raise_step(serial, found.step, found.drift, now)?;
-                    true
-                }
-                None => false,
-            }
-        }
-        OtpMode::Challenge { .. } => return Ok(Err(ResyncError::Mode)),
-    };
-    if !found {
-        // A pair is a guess as a passcode is.
-        super::typing::count_token(rows, &token, now)?;
-        rows.audit(
-            now,
-            AuditEvent::PasscodeRefused,
-            serial,
-            "resynchronisation: wrong",
-        )?;
-        return Ok(Err(ResyncError::NotFound));
-    }
-    rows.put_typing(serial, 0, None)?;
-    rows.audit(now, AuditEvent::TokenResynchronised, serial, "")?;
-    Ok(Ok(()))
 }
