@@ -34,7 +34,7 @@ fn approve_in_the_notification_and_the_user_is_in() {
     let notice = notices.wait().unwrap();
     let text = format!("{}\n{}", notice.summary, notice.body);
     let request = requests.pending().unwrap();
-    for said in [request.resource.as_str(), USER, "127."] {
+    for said in [request.resource.as_str(), USER, "from this computer"] {
         assert!(text.contains(said), "{said:?} is missing in {text:?}");
     }
     let keys: Vec<_> = notice.actions.iter().map(|(key, _)| key.as_str()).collect();
