@@ -4,6 +4,8 @@
 //! the edges that use both. The code under `generated/` is made by `cargo xtask codegen` and committed,
 //! so that a build needs no protobuf compiler.
 
+#[cfg(any(feature = "client", feature = "server"))]
+pub mod codec;
 pub mod dbus;
 pub mod limits;
 pub mod reason;

@@ -56,6 +56,7 @@ pub(crate) fn run(root: &Path, mode: Mode) -> Result<()> {
     tonic_prost_build::configure()
         .out_dir(out.path())
         .build_transport(false)
+        .codec_path("crate::codec::LeanCodec")
         .client_mod_attribute(".", "#[cfg(feature = \"client\")]")
         .server_mod_attribute(".", "#[cfg(feature = \"server\")]")
         .compile_fds_with_config(descriptors.clone(), config)?;

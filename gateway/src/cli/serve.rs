@@ -1,11 +1,12 @@
 //! `serve`.
 
-use std::{io, path::Path};
+use std::{io, net::SocketAddr, path::Path};
 
 use anyhow::Context as _;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     signal::unix::{SignalKind, signal},
     task::JoinHandle,
 };
@@ -13,16 +14,22 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{control::Control, radius, service::Service, web};
 
+/// Connections that may wait for the listener, as far as the system lets them (`net.core.somaxconn`).
+const BACKLOG: u32 = 4096;
+
 pub(super) async fn run(data: &Path) -> anyhow::Result<()> {
     log();
+    // Each agent is one open file; what the system allows at most is what the administrator chose.
+    if let Err(error) = raise_file_limit() {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
     let service = Service::open(data).await?;
     let control = Control::bind(data)
         .await
         .context("the control socket in the data folder")?;
     let config = &service.settings().config;
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .with_context(|| format!("cannot listen at {}", config.listen))?;
+    let listener =
+        listen(config.listen).with_context(|| format!("cannot listen at {}", config.listen))?;
     let mut radius = Vec::new();
     for address in &config.radius.listen {
         let socket = radius::bind(*address)
@@ -89,6 +96,27 @@ async fn metrics(service: &Service) -> anyhow::Result<Option<JoinHandle<()>>> {
             tracing::error!(%error, "the metrics are told no longer");
         }
     })))
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // A gateway that starts again takes its address back at once.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+fn raise_file_limit() -> io::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    let highest = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    Ok(setrlimit(Resource::Nofile, highest)?)
 }
 
 fn notify(state: NotifyState<'_>) {

@@ -7,7 +7,10 @@ use countersign_proto::push::v1::{self as push, agent_frame, gateway_frame::Fram
 use tokio::sync::oneshot;
 use tonic::{Status, Streaming};
 
-use super::{TlsExporter, streams::Frames};
+use super::{
+    TlsExporter,
+    streams::{Frames, Joined, Said, Utterance},
+};
 use crate::{
     random::SystemRandom,
     service::{HelloError, Service},
@@ -35,7 +38,7 @@ pub(super) async fn run(
     if let Err(why) = converse(&service, &mut incoming, &frames, peer).await {
         tracing::info!(%why, "an agent's stream ends");
         // Nobody may be there any more to hear why.
-        drop(frames.try_send(Err(why)));
+        drop(frames.try_send(Utterance::end(why)));
     }
 }
 
@@ -45,6 +48,26 @@ async fn converse(
     frames: &Frames,
     peer: Peer,
 ) -> Result<(), Status> {
+    // Boxed, as all that is done seldom: most of its life the task of a stream waits for the next frame.
+    let (device, said) = Box::pin(greet(service, incoming, frames, peer)).await?;
+    // On the map first, then the pending ones: a request that is opened in between is sent twice rather
+    // than not at all, and the agent knows it by its id.
+    let mut joined = service.streams().join(device, frames.clone(), said);
+    tracing::info!(%device, "an agent is connected");
+    let result = attend(service, device, incoming, frames, &mut joined).await;
+    if service.streams().leave(device, &joined, service.now()) {
+        Box::pin(service.left(device)).await;
+    }
+    result
+}
+
+/// Up to and with the Welcome: which device it is, and what it says about itself.
+async fn greet(
+    service: &Service,
+    incoming: &mut Streaming<push::AgentFrame>,
+    frames: &Frames,
+    peer: Peer,
+) -> Result<(DeviceId, Said), Status> {
     let nonce = SystemRandom::bytes::<32>();
     let challenge = push::Challenge {
         server_nonce: nonce.to_vec(),
@@ -52,7 +75,7 @@ async fn converse(
     };
     let gone = |_closed| Status::cancelled("the agent has gone");
     frames
-        .send(frame(Frame::Challenge(challenge)))
+        .send(Utterance::frame(Frame::Challenge(challenge)))
         .await
         .map_err(gone)?;
     let first = tokio::time::timeout(HELLO_WITHIN, incoming.message())
@@ -76,23 +99,10 @@ async fn converse(
         ..hello.welcome
     };
     frames
-        .send(frame(Frame::Welcome(welcome)))
+        .send(Utterance::frame(Frame::Welcome(welcome)))
         .await
         .map_err(gone)?;
-    // On the map first, then the pending ones: a request that is opened in between is sent twice rather
-    // than not at all, and the agent knows it by its id.
-    let mut joined = service
-        .streams()
-        .join(hello.device, frames.clone(), hello.said);
-    tracing::info!(device = %hello.device, "an agent is connected");
-    let result = attend(service, hello.device, incoming, frames, &mut joined).await;
-    if service
-        .streams()
-        .leave(hello.device, &joined, service.now())
-    {
-        service.left(hello.device).await;
-    }
-    result
+    Ok((hello.device, hello.said))
 }
 
 /// The stream after the Welcome, until one end closes it.
@@ -101,10 +111,9 @@ async fn attend(
     device: DeviceId,
     incoming: &mut Streaming<push::AgentFrame>,
     frames: &Frames,
-    joined: &mut super::streams::Joined,
+    joined: &mut Joined,
 ) -> Result<(), Status> {
-    for request in service
-        .pending_requests(device)
+    for request in Box::pin(service.pending_requests(device))
         .await
         .map_err(|error| storage(&error))?
     {
@@ -116,8 +125,7 @@ async fn attend(
         }
     }
     // It may take other requests than before, or be back.
-    service
-        .reach_changed(device)
+    Box::pin(service.reach_changed(device))
         .await
         .map_err(|error| storage(&error))?;
     let mut sequence = 0;
@@ -129,42 +137,8 @@ async fn attend(
         let Some(message) = message else {
             return Ok(());
         };
-        let answers = match message.frame {
-            Some(agent_frame::Frame::Decision(decision)) => service
-                .decide(device, decision)
-                .await
-                .map_err(|error| storage(&error))?,
-            Some(agent_frame::Frame::Report(report)) => service
-                .report(device, report)
-                .await
-                .map_err(|error| storage(&error))?
-                .into_iter()
-                .collect(),
-            Some(agent_frame::Frame::Availability(signed)) => {
-                let heard = service
-                    .availability(device, signed, sequence)
-                    .await
-                    .map_err(|error| storage(&error))?;
-                if let Some((said, newer)) = heard {
-                    sequence = newer;
-                    service.streams().hear(device, joined, said);
-                    service
-                        .reach_changed(device)
-                        .await
-                        .map_err(|error| storage(&error))?;
-                }
-                Vec::new()
-            }
-            Some(agent_frame::Frame::Ack(ack)) => {
-                tracing::debug!(%device, kind = ack.kind().as_str_name(), "acknowledged");
-                Vec::new()
-            }
-            Some(agent_frame::Frame::Hello(_)) => {
-                return Err(Status::failed_precondition("a stream has one Hello"));
-            }
-            // A frame of a newer agent: not for us.
-            None => Vec::new(),
-        };
+        let heard = Box::pin(hear(service, device, joined, &mut sequence, message.frame));
+        let answers = heard.await?;
         for outcome in answers {
             if tell(frames, &mut joined.ended, Frame::Outcome(outcome))
                 .await
@@ -174,6 +148,52 @@ async fn attend(
             }
         }
     }
+}
+
+/// What an agent says, and what it is answered.
+async fn hear(
+    service: &Service,
+    device: DeviceId,
+    joined: &Joined,
+    sequence: &mut u64,
+    frame: Option<agent_frame::Frame>,
+) -> Result<Vec<push::Outcome>, Status> {
+    Ok(match frame {
+        Some(agent_frame::Frame::Decision(decision)) => service
+            .decide(device, decision)
+            .await
+            .map_err(|error| storage(&error))?,
+        Some(agent_frame::Frame::Report(report)) => service
+            .report(device, report)
+            .await
+            .map_err(|error| storage(&error))?
+            .into_iter()
+            .collect(),
+        Some(agent_frame::Frame::Availability(signed)) => {
+            let heard = service
+                .availability(device, signed, *sequence)
+                .await
+                .map_err(|error| storage(&error))?;
+            if let Some((said, newer)) = heard {
+                *sequence = newer;
+                service.streams().hear(device, joined, said);
+                service
+                    .reach_changed(device)
+                    .await
+                    .map_err(|error| storage(&error))?;
+            }
+            Vec::new()
+        }
+        Some(agent_frame::Frame::Ack(ack)) => {
+            tracing::debug!(%device, kind = ack.kind().as_str_name(), "acknowledged");
+            Vec::new()
+        }
+        Some(agent_frame::Frame::Hello(_)) => {
+            return Err(Status::failed_precondition("a stream has one Hello"));
+        }
+        // A frame of a newer agent: not for us.
+        None => Vec::new(),
+    })
 }
 
 /// The stream is to end.
@@ -187,18 +207,8 @@ async fn tell(
 ) -> Result<(), Over> {
     tokio::select! {
         _replaced = ended => Err(Over),
-        sent = frames.send(frame(content)) => sent.map_err(|_closed| Over),
+        sent = frames.send(Utterance::frame(content)) => sent.map_err(|_closed| Over),
     }
-}
-
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "what the channel of a stream carries"
-)]
-fn frame(content: Frame) -> Result<push::GatewayFrame, Status> {
-    Ok(push::GatewayFrame {
-        frame: Some(content),
-    })
 }
 
 /// The agent keeps what it sent, comes again and sends it again.

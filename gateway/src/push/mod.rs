@@ -3,6 +3,10 @@
 mod connection;
 mod streams;
 
+use core::{
+    pin::Pin,
+    task::{Context, Poll},
+};
 use std::net::SocketAddr;
 
 use async_trait::async_trait;
@@ -14,9 +18,10 @@ use countersign_proto::{
         push_server::{Push, PushServer},
     },
 };
-use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming};
 
+use streams::Utterance;
 pub(crate) use streams::{AWAY_MS, Said};
 pub use streams::{Availability, Streams};
 
@@ -37,9 +42,22 @@ pub fn router(service: Service) -> Router {
 
 struct PushService(Service);
 
+/// A stream's frames as tonic takes them.
+struct Unboxed(ReceiverStream<Utterance>);
+
+impl Stream for Unboxed {
+    type Item = Result<push::GatewayFrame, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Pin::new(&mut self.0)
+            .poll_next(context)
+            .map(|next| next.map(Utterance::into_result))
+    }
+}
+
 #[async_trait]
 impl Push for PushService {
-    type ConnectStream = ReceiverStream<Result<push::GatewayFrame, Status>>;
+    type ConnectStream = Unboxed;
 
     async fn connect(
         &self,
@@ -61,7 +79,7 @@ impl Push for PushService {
             frames,
             connection::Peer { exporter, seen },
         ));
-        Ok(Response::new(ReceiverStream::new(outgoing)))
+        Ok(Response::new(Unboxed(ReceiverStream::new(outgoing))))
     }
 
     async fn register(

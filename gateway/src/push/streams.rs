@@ -82,8 +82,30 @@ impl Said {
     }
 }
 
-/// The gateway's half of a stream. An error is the last thing that is said on it.
-pub(crate) type Frames = mpsc::Sender<Result<push::GatewayFrame, Status>>;
+/// What is said on a stream. Boxed: the queue of an idle stream has room for dozens.
+pub(crate) struct Utterance(Box<Result<push::GatewayFrame, Status>>);
+
+impl Utterance {
+    /// A frame.
+    pub(crate) fn frame(content: Frame) -> Self {
+        Self(Box::new(Ok(push::GatewayFrame {
+            frame: Some(content),
+        })))
+    }
+
+    /// The last that is said on it.
+    pub(crate) fn end(why: Status) -> Self {
+        Self(Box::new(Err(why)))
+    }
+
+    /// As gRPC takes it.
+    pub(crate) fn into_result(self) -> Result<push::GatewayFrame, Status> {
+        *self.0
+    }
+}
+
+/// The gateway's half of a stream.
+pub(crate) type Frames = mpsc::Sender<Utterance>;
 
 /// The streams of the agents that are connected to this process.
 #[derive(Default)]
@@ -120,7 +142,7 @@ pub(crate) struct Joined {
 }
 
 /// Frames on their way to an agent.
-pub(crate) fn channel() -> (Frames, mpsc::Receiver<Result<push::GatewayFrame, Status>>) {
+pub(crate) fn channel() -> (Frames, mpsc::Receiver<Utterance>) {
     mpsc::channel(WAITING_FRAMES)
 }
 
@@ -218,11 +240,7 @@ impl Streams {
         let Some(live) = &seen.stream else {
             return;
         };
-        if live
-            .frames
-            .try_send(Ok(push::GatewayFrame { frame: Some(frame) }))
-            .is_err()
-        {
+        if live.frames.try_send(Utterance::frame(frame)).is_err() {
             tracing::warn!(%device, "the agent does not read its stream; dropped");
             seen.stream = None;
         }
@@ -251,9 +269,9 @@ impl Streams {
                     .unwrap_or(0)
                     .saturating_add(RESTART_MS);
                 let after_ms = u32::try_from(after).unwrap_or(u32::MAX);
-                let frame = Some(Frame::Drain(push::Drain { after_ms }));
+                let drain = Frame::Drain(push::Drain { after_ms });
                 // A stream that is full ends without a word.
-                drop(live.frames.try_send(Ok(push::GatewayFrame { frame })));
+                drop(live.frames.try_send(Utterance::frame(drain)));
                 ended.push(*device);
             }
         }
@@ -375,7 +393,7 @@ mod tests {
         let mut pauses: Vec<u32> = receivers
             .iter_mut()
             .map(
-                |(receiver, _)| match receiver.try_recv().unwrap().unwrap().frame {
+                |(receiver, _)| match receiver.try_recv().unwrap().0.unwrap().frame {
                     Some(Frame::Drain(drain)) => drain.after_ms,
                     other => panic!("{other:?}"),
                 },

@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq as _;
 use super::{Service, ServiceError};
 use crate::{
     random::SystemRandom,
-    store::{AuditEvent, Front, FrontId},
+    store::{AuditEvent, Front},
 };
 
 /// What a front's key begins with, so that secret scanners know it.
@@ -54,7 +54,7 @@ impl Service {
     pub async fn authenticate_front(
         &self,
         credential: FrontCredential,
-    ) -> Result<FrontId, FrontError> {
+    ) -> Result<Front, FrontError> {
         let (name, key) = match credential {
             FrontCredential::Key(key) => (None, key),
             FrontCredential::Name { name, key } => (Some(name), key),
@@ -69,7 +69,7 @@ impl Service {
             .ok_or(FrontError::Unknown)?;
         let named = name.is_none_or(|name| name.as_bytes().ct_eq(front.name.as_bytes()).into());
         if named {
-            Ok(front.id)
+            Ok(front)
         } else {
             Err(FrontError::Unknown)
         }

@@ -9,11 +9,12 @@ use std::{io, net::SocketAddr, sync::Arc};
 
 use axum::Router;
 use http::Request;
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
 };
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::{ProtocolVersion, ServerConfig, crypto::aws_lc_rs};
 use tokio::{
     io::AsyncBufReadExt as _,
@@ -32,6 +33,11 @@ use crate::{
 
 /// Connections at a time; the next ones wait in the kernel's queue.
 const CONNECTIONS: usize = 20_000;
+/// Connections that are being opened at a time. The next ones wait in the kernel's queue, where they cost nothing: of ten
+/// thousand agents that come back at once some are welcomed soon, instead of all too late.
+const OPENING: usize = 256;
+/// One that takes longer to open does not keep the next ones waiting: who says nothing holds up nobody.
+const OPENING_COUNTS: Duration = Duration::from_millis(500);
 /// From the connection to the first byte of the first request.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// For the head of an HTTP/1.1 request, and between requests.
@@ -112,7 +118,10 @@ async fn accept_all(
     times: Times,
     shutdown: impl Future<Output = ()> + Send,
 ) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Places {
+        open: Arc::new(Semaphore::new(CONNECTIONS)),
+        opening: Arc::new(Semaphore::new(OPENING)),
+    };
     let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
@@ -121,7 +130,7 @@ async fn accept_all(
             () = &mut shutdown => break,
             Some(ended) = connections.join_next() => note(ended),
             accepted = accept(&listener, &places) => match accepted {
-                Ok((tcp, peer, place)) => {
+                Ok((tcp, peer, (opening, place))) => {
                     let connection = Connection {
                         peer,
                         router: router.clone(),
@@ -129,7 +138,7 @@ async fn accept_all(
                         stopping: stopping.clone(),
                         _place: place,
                     };
-                    connections.spawn(connection.run(tcp, acceptor.clone()));
+                    connections.spawn(connection.run(tcp, acceptor.clone(), opening));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -160,18 +169,30 @@ fn acceptor(identity: &TlsIdentity) -> Result<TlsAcceptor, rustls::Error> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
+/// Room for connections.
+struct Places {
+    open: Arc<Semaphore>,
+    opening: Arc<Semaphore>,
+}
+
+/// The two places of a connection that is being opened.
+type Taken = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+
 async fn accept(
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places)
-        .acquire_owned()
-        .await
-        .map_err(io::Error::other)?;
+    places: &Places,
+) -> io::Result<(TcpStream, SocketAddr, Taken)> {
+    let place = async |of: &Arc<Semaphore>| {
+        Arc::clone(of)
+            .acquire_owned()
+            .await
+            .map_err(io::Error::other)
+    };
+    let taken = (place(&places.opening).await?, place(&places.open).await?);
     let (tcp, peer) = listener.accept().await?;
     // Small messages go out at once; where that cannot be set they go out a little later.
     drop(tcp.set_nodelay(true));
-    Ok((tcp, peer, place))
+    Ok((tcp, peer, taken))
 }
 
 async fn pause() {
@@ -197,10 +218,12 @@ struct Connection {
 }
 
 impl Connection {
-    async fn run(self, tcp: TcpStream, acceptor: TlsAcceptor) {
+    async fn run(self, tcp: TcpStream, acceptor: TlsAcceptor, place: OwnedSemaphorePermit) {
         let mut stopping = self.stopping.clone();
+        // Boxed: what a handshake needs is many times what is needed afterwards, for days.
+        let opening = Box::pin(timeout(self.times.handshake, handshake(tcp, acceptor)));
         let opened = tokio::select! {
-            opened = timeout(self.times.handshake, handshake(tcp, acceptor)) => opened,
+            opened = counted(opening, place) => opened,
             () = stopped(&mut stopping) => return,
         };
         match opened {
@@ -210,10 +233,12 @@ impl Connection {
         }
     }
 
-    async fn requests(self, tls: TlsStream<TcpStream>) {
+    async fn requests(self, tls: Box<TlsStream<TcpStream>>) {
         let (_, session) = tls.get_ref();
         let exporter = exporter(session);
-        let server = server(session.alpn_protocol() == Some(HTTP_2), self.times);
+        // The protocol is the one that TLS has agreed on, never one that the first bytes look like.
+        let http_2 = session.alpn_protocol() == Some(HTTP_2);
+        let times = self.times;
         let Self {
             peer,
             router,
@@ -230,12 +255,24 @@ impl Connection {
             let router = router.clone();
             async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(never)) }
         });
-        let mut connection = pin!(server.serve_connection(TokioIo::new(tls), service));
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = stopped(&mut stopping) => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+        let io = TokioIo::new(tls);
+        let ended = if http_2 {
+            let mut connection = Box::pin(http_2_server(times).serve_connection(io, service));
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = stopped(&mut stopping) => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            }
+        } else {
+            let mut connection = Box::pin(http_1_server().serve_connection(io, service));
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = stopped(&mut stopping) => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
             }
         };
         if let Err(error) = ended {
@@ -254,9 +291,18 @@ async fn stopped(stopping: &mut watch::Receiver<bool>) {
     drop(stopping.wait_for(|stopping| *stopping).await);
 }
 
+/// Keeps the place while the connection is opened, and not for long.
+async fn counted<F: Future + Unpin>(mut opening: F, place: OwnedSemaphorePermit) -> F::Output {
+    if let Ok(opened) = timeout(OPENING_COUNTS, &mut opening).await {
+        return opened;
+    }
+    drop(place);
+    opening.await
+}
+
 /// Ends with the first byte of the first request: a peer that says nothing keeps no place.
-async fn handshake(tcp: TcpStream, acceptor: TlsAcceptor) -> io::Result<TlsStream<TcpStream>> {
-    let mut tls = acceptor.accept(tcp).await?;
+async fn handshake(tcp: TcpStream, acceptor: TlsAcceptor) -> io::Result<Box<TlsStream<TcpStream>>> {
+    let mut tls = Box::new(acceptor.accept(tcp).await?);
     tls.fill_buf().await?;
     Ok(tls)
 }
@@ -271,16 +317,18 @@ fn exporter(session: &rustls::ServerConnection) -> Option<TlsExporter> {
         .map(TlsExporter)
 }
 
-/// The protocol is the one that TLS has agreed on, never one that the first bytes look like.
-fn server(http_2: bool, times: Times) -> auto::Builder<TokioExecutor> {
-    let mut server = auto::Builder::new(TokioExecutor::new());
+fn http_1_server() -> http1::Builder {
+    let mut server = http1::Builder::new();
     server
-        .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(REQUEST_HEAD)
         .max_buf_size(HEAD_BUFFER);
     server
-        .http2()
+}
+
+fn http_2_server(times: Times) -> http2::Builder<TokioExecutor> {
+    let mut server = http2::Builder::new(TokioExecutor::new());
+    server
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
         .initial_stream_window_size(WINDOW)
@@ -289,11 +337,7 @@ fn server(http_2: bool, times: Times) -> auto::Builder<TokioExecutor> {
         .max_send_buf_size(SEND_BUFFER)
         .keep_alive_interval(times.ping_every)
         .keep_alive_timeout(times.ping_answer);
-    if http_2 {
-        server.http2_only()
-    } else {
-        server.http1_only()
-    }
+    server
 }
 
 #[cfg(test)]

@@ -319,10 +319,14 @@ impl Channel {
         }
     }
 
+    /// A request that was opened while the stream began may have come twice; an agent knows it by its id.
     pub(crate) async fn outcome(&mut self) -> push::Result {
-        match self.next().await.unwrap() {
-            Frame::Outcome(outcome) => outcome.result(),
-            other => panic!("no outcome but {other:?}"),
+        loop {
+            match self.next().await.unwrap() {
+                Frame::Outcome(outcome) => return outcome.result(),
+                Frame::Request(_) => {}
+                other => panic!("no outcome but {other:?}"),
+            }
         }
     }
 

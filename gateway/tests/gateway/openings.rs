@@ -112,7 +112,7 @@ async fn a_front_without_push_opens_nothing() {
         key: key.clone(),
     };
     let mut attempt = stage.attempt();
-    attempt.front = stage.service.authenticate_front(front).await.unwrap();
+    attempt.front = stage.service.authenticate_front(front).await.unwrap().id;
     let refused = stage.service.open_login(attempt).await;
     assert!(matches!(refused, Err(OpenLoginError::NoPush)));
 

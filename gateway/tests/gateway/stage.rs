@@ -81,7 +81,8 @@ impl Stage {
         let front = service
             .authenticate_front(FrontCredential::Key(key))
             .await
-            .unwrap();
+            .unwrap()
+            .id;
         let timer = Timer::run(&service);
         Self {
             service,

@@ -164,16 +164,11 @@ pub(super) async fn authenticated(
     service: &Service,
     credential: FrontCredential,
 ) -> Result<Front, ApiError> {
-    let id = match service.authenticate_front(credential).await {
-        Ok(id) => id,
-        Err(FrontError::Service(error)) => return Err(error.into()),
+    match service.authenticate_front(credential).await {
+        Ok(front) => Ok(front),
+        Err(FrontError::Service(error)) => Err(error.into()),
         Err(FrontError::Unknown | FrontError::Name | FrontError::Taken) => {
-            return Err(ApiError::WrongCredentials);
+            Err(ApiError::WrongCredentials)
         }
-    };
-    let fronts = service.fronts().await?;
-    fronts
-        .into_iter()
-        .find(|front| front.id == id)
-        .ok_or(ApiError::WrongCredentials)
+    }
 }
