@@ -242,6 +242,12 @@ impl GatewayProcess {
         &self.data
     }
 
+    /// The process id of `serve` while it runs.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.process.as_ref().and_then(Process::id)
+    }
+
     /// What `serve` has said so far.
     #[must_use]
     pub fn log(&self) -> String {

@@ -8,11 +8,17 @@
 pub mod agent;
 pub mod bus;
 pub mod cli;
+pub mod descriptors;
 pub mod desktop;
+pub mod device;
+pub mod dice;
 pub mod example_portal;
+pub mod faults;
 pub mod fingerprint_reader;
+pub mod fleet;
 pub mod forger;
 pub mod gateway;
+pub mod http_connection;
 pub mod keyring;
 pub mod logind;
 pub mod memory;
@@ -27,6 +33,7 @@ pub mod privacyidea;
 pub mod process;
 pub mod programs;
 pub mod prompter;
+pub mod push_connection;
 pub mod radius;
 pub mod requests;
 mod runtime;
@@ -50,4 +57,4 @@ pub use workspace::Workspace;
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How often a state that nobody announces is looked at.
-pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(20);
+pub const LOOK_EVERY: Duration = Duration::from_millis(20);

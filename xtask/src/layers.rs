@@ -94,6 +94,7 @@ const RULES: &[Rule] = &[
         uses: &[
             "countersign-client",
             "countersign-core",
+            "countersign-gateway",
             "countersign-proto",
         ],
         not_itself: &[],

@@ -127,6 +127,17 @@ pub(crate) const BENCH: &[Part] = &[
     part("oathtool", "oathtool", "a peer"),
     part("gpg-connect-agent", "gpgconf", "a peer"),
     part("gpg-agent", "gpg-agent", "a peer"),
+    part(
+        "nats-server",
+        "nats-server",
+        "a peer: many idle connections",
+    ),
+    part("mosquitto", "mosquitto", "a peer: many idle connections"),
+    part(
+        "/usr/lib/python3/dist-packages/ensurepip/__init__.py",
+        "python3-venv",
+        "an environment for the peer privacyIDEA",
+    ),
 ];
 
 /// Folders that a login shell of an ordinary user may lack.

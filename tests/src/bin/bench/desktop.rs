@@ -1,28 +1,29 @@
-//! `cargo xtask bench`: what a user waits for, beside peers in the same run. Medians.
+//! The agent and its command line: what a user waits for, and what an idle session costs.
 
 use std::{
-    fmt::Write as _,
-    fs,
-    io::{self, Write as _},
     path::{Path, PathBuf},
-    process::{Command, ExitCode, Stdio},
+    process::{Command, Stdio},
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use countersign_client::{AgentClient, SocketPath};
 use countersign_proto::agent::v1::{GeneratePasscodeRequest, LoginRequestState};
 use countersign_tests::{
     agent::Session,
-    block_on, end_on_signals,
+    block_on,
     example_portal::ExamplePortal,
     gateway::GatewayProcess,
     programs,
     stage::{CLICK_TOKEN, Stage},
     standin_notifications::{StandinNotifications, now},
-    surroundings,
 };
 use serde_json::Value;
+
+use crate::{
+    figures::{median, ratio, resident_kib, wake_ups},
+    table::{Row, megabytes, milliseconds, say},
+};
 
 /// Runs of each whole process.
 const PROCESSES: usize = 300;
@@ -38,89 +39,19 @@ const IDLE: Duration = Duration::from_mins(1);
 const TIME: &str = "otpauth://totp/time?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
 const EVENT: &str = "otpauth://hotp/event?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&counter=0";
 
-fn main() -> ExitCode {
-    match Arguments::parse().and_then(|arguments| run(&arguments)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Without stderr there is nobody to tell; the exit code still does.
-            drop(writeln!(io::stderr(), "the bench failed: {error:#}"));
-            ExitCode::FAILURE
-        }
-    }
-}
-
-struct Arguments {
-    style: Style,
-    programs: Option<PathBuf>,
-    peers: PathBuf,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Style {
-    Aligned,
-    Markdown,
-}
-
-impl Arguments {
-    fn parse() -> Result<Self> {
-        let mut arguments = Self {
-            style: Style::Aligned,
-            programs: None,
-            peers: PathBuf::new(),
-        };
-        let mut words = surroundings::arguments();
-        while let Some(word) = words.next() {
-            match word.as_str() {
-                "--markdown" => arguments.style = Style::Markdown,
-                "--programs" => arguments.programs = words.next().map(PathBuf::from),
-                "--peers" => arguments.peers = words.next().context("--peers FOLDER")?.into(),
-                other => bail!("unknown: {other}"),
-            }
-        }
-        Ok(arguments)
-    }
-}
-
-/// One line of the table.
-struct Row {
-    what: String,
-    value: String,
-    note: String,
-}
-
-impl Row {
-    fn new(what: &str, value: String, note: &str) -> Self {
-        Self {
-            what: what.to_owned(),
-            value,
-            note: note.to_owned(),
-        }
-    }
-}
-
-fn run(arguments: &Arguments) -> Result<()> {
-    end_on_signals()?;
-    if let Some(folder) = &arguments.programs {
-        programs::take_from(folder.clone());
-    }
-    let mut rows = Vec::new();
+/// Every row of this part.
+pub(crate) fn measure(peers: &Path, rows: &mut Vec<Row>) -> Result<()> {
     let mut stage = Stage::new()?;
     stage.enroll_string("time", TIME)?;
     stage.enroll_string("event", EVENT)?;
-    whole_processes(&stage, &arguments.peers, &mut rows)?;
-    open_connection(&stage, &mut rows)?;
+    whole_processes(&stage, peers, rows)?;
+    open_connection(&stage, rows)?;
     let gateway = stage.gateway()?;
     stage.enroll(&gateway, "Example", &CLICK_TOKEN)?;
     stage.wait_until_connected()?;
-    logins(&stage, &gateway, &mut rows)?;
-    idle(&mut stage, &mut rows)?;
-    cold_start(&mut stage, &mut rows)?;
-    print(&rows, arguments.style)?;
-    Ok(())
-}
-
-fn say(text: &str) -> io::Result<()> {
-    writeln!(io::stderr().lock(), "{text}")
+    logins(&stage, &gateway, rows)?;
+    idle(&mut stage, rows)?;
+    cold_start(&mut stage, rows)
 }
 
 /// `countersign code` and its peers, in turns, so that a busy machine slows all of them.
@@ -139,9 +70,10 @@ fn whole_processes(stage: &Stage, peers: &Path, rows: &mut Vec<Row>) -> Result<(
     let mut nop = clone_of(&gnupg, session);
     nop.args(["NOP", "/bye"]);
     contestants.push(("gpg-connect-agent NOP /bye", nop));
-    let rbw = peers.join("rbw");
+    let folder = peers.join("bin");
+    let rbw = folder.join("rbw");
     if rbw.exists() {
-        let path = format!("{}:/usr/bin:/bin", peers.display());
+        let path = format!("{}:/usr/bin:/bin", folder.display());
         let mut unlocked = session.command(rbw.clone());
         unlocked.arg("unlocked").env("PATH", path);
         contestants.push(("rbw unlocked", unlocked));
@@ -295,7 +227,7 @@ fn idle(stage: &mut Stage, rows: &mut Vec<Row>) -> Result<()> {
     };
     rows.push(Row::new(
         "agent, idle: resident memory",
-        format!("{:.1} MB", resident_megabytes(id)?),
+        megabytes(resident_kib(id)?),
         note,
     ));
     rows.push(Row::new(
@@ -304,69 +236,4 @@ fn idle(stage: &mut Stage, rows: &mut Vec<Row>) -> Result<()> {
         "all threads; the keep-alive is among them",
     ));
     Ok(())
-}
-
-fn wake_ups(id: u32) -> Result<u64> {
-    let mut sum = 0_u64;
-    for thread in fs::read_dir(format!("/proc/{id}/task"))? {
-        let status = fs::read_to_string(thread?.path().join("status"))?;
-        sum = sum.saturating_add(field(&status, "voluntary_ctxt_switches:")?);
-    }
-    Ok(sum)
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::as_conversions,
-    reason = "megabytes for people"
-)]
-fn resident_megabytes(id: u32) -> Result<f64> {
-    let rollup = fs::read_to_string(format!("/proc/{id}/smaps_rollup"))?;
-    Ok(field(&rollup, "Rss:")? as f64 / 1024.0)
-}
-
-fn field(text: &str, name: &str) -> Result<u64> {
-    let line = text
-        .lines()
-        .find(|line| line.starts_with(name))
-        .context("no such field")?;
-    let number = line.split_whitespace().nth(1).context("no number")?;
-    Ok(number.parse()?)
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or_default()
-}
-
-fn milliseconds(time: Duration) -> String {
-    format!("{:.2} ms", time.as_secs_f64() * 1000.0)
-}
-
-fn ratio(ours: Duration, theirs: Duration) -> f64 {
-    ours.as_secs_f64() / theirs.as_secs_f64().max(f64::MIN_POSITIVE)
-}
-
-fn print(rows: &[Row], style: Style) -> Result<()> {
-    let widths = |of: fn(&Row) -> &str| rows.iter().map(|row| of(row).len()).max().unwrap_or(0);
-    let (what, value) = (widths(|row| &row.what), widths(|row| &row.value));
-    let mut text = String::new();
-    if style == Style::Markdown {
-        writeln!(text, "| what | median | note |\n|---|---:|---|")?;
-    }
-    for row in rows {
-        match style {
-            Style::Aligned => {
-                writeln!(
-                    text,
-                    "{:what$}  {:>value$}  {}",
-                    row.what, row.value, row.note
-                )?;
-            }
-            Style::Markdown => {
-                writeln!(text, "| {} | {} | {} |", row.what, row.value, row.note)?;
-            }
-        }
-    }
-    Ok(io::stdout().write_all(text.as_bytes())?)
 }
