@@ -26,6 +26,12 @@ pub fn are_there(test: &str, programs: &[&str]) -> bool {
     false
 }
 
+/// Says something that whoever runs the tests must see, past the test runner's capture.
+pub fn note(line: &str) {
+    // A test that cannot say it has nobody to say it to.
+    drop(std::io::stderr().write_all(format!("{line}\n").as_bytes()));
+}
+
 /// Notes that `test` cannot be run here for a reason that no package mends (a privilege, a kernel).
 pub fn skipped(test: &str, reason: &str) {
     let line = format!("skipped: {test}: {reason}\n");

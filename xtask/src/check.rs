@@ -59,16 +59,22 @@ const STEPS: &[Step] = &[
     },
 ];
 
-/// Runs every step; stops at the first that fails.
+/// What takes too long for every change.
+const LONG: Step = Step {
+    name: "long tests",
+    run: long_tests,
+};
+
+/// Runs every step, and the long tests where they are wanted; stops at the first that fails.
 ///
 /// # Errors
 ///
 /// The step that failed.
-pub(crate) fn run(tree: &Tree) -> Result<()> {
+pub(crate) fn run(tree: &Tree, long: bool) -> Result<()> {
     let begin = stopwatch();
     let mut summary = Vec::new();
     let mut failed = None;
-    for step in STEPS {
+    for step in STEPS.iter().chain(long.then_some(&LONG)) {
         say::heading(step.name)?;
         let step_begin = stopwatch();
         let result = (step.run)(tree);
@@ -155,6 +161,19 @@ fn tests(tree: &Tree) -> Result<()> {
         tree.cargo(["test", "--workspace", "--locked", "--no-fail-fast"])
             .env("COUNTERSIGN_SKIPPED", &list),
     )
+}
+
+/// The tests that are marked as ignored.
+fn long_tests(tree: &Tree) -> Result<()> {
+    tree::run(&mut tree.cargo([
+        "test",
+        "--workspace",
+        "--locked",
+        "--test",
+        "e2e",
+        "--",
+        "--ignored",
+    ]))
 }
 
 /// Last, since it leaves an agent with the feature behind. Of the whole workspace, since another choice of

@@ -39,12 +39,19 @@ enum Chore {
         keep: bool,
     },
     /// Everything CI runs, fastest first
-    Test,
+    Test {
+        /// And what takes too long for that: ten thousand logins through the fault server
+        #[arg(long)]
+        long: bool,
+    },
     /// Measure, beside peers in the same run
     Bench {
         /// Print the table as Markdown
         #[arg(long)]
         markdown: bool,
+        /// Measure one part alone
+        #[arg(long, value_enum)]
+        only: Option<bench::Part>,
     },
     /// Check who uses whom, licences, and that the large dependencies are there once
     Layers,
@@ -79,8 +86,8 @@ fn run(arguments: &Arguments) -> Result<()> {
     let tree = Tree::open()?;
     match arguments.chore {
         Chore::Demo { keep } => demo::run(&tree, keep),
-        Chore::Test => check::run(&tree),
-        Chore::Bench { markdown } => bench::run(&tree, markdown),
+        Chore::Test { long } => check::run(&tree, long),
+        Chore::Bench { markdown, only } => bench::run(&tree, markdown, only),
         Chore::Privacyidea => privacyidea::run(&tree),
         Chore::Layers => layers::run(&tree),
         Chore::Codegen { check: true } => codegen::run(&tree.root, codegen::Mode::Check),

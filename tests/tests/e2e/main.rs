@@ -13,8 +13,8 @@ mod bad_input;
 mod credential;
 mod dbus;
 mod dialogs;
-mod dice;
 mod enrollment;
+mod faults;
 mod finger;
 mod hardening;
 mod harness;
@@ -30,3 +30,5 @@ mod session;
 mod tui;
 mod units;
 mod vault;
+
+use countersign_tests::dice;
