@@ -1,7 +1,7 @@
 //! `countersign tui`: one screen that shows login requests, tokens and what happened, and takes keys.
 //!
 //! What happens ([`event`]) goes through [`update`], which changes the [`state`] and says what is to be done;
-//! [`view`] paints the state. Both are pure: time is an argument. [`run`] is the loop around them, with the
+//! [`view`] paints the state. Both are pure: time is an argument. [`run()`] is the loop around them, with the
 //! terminal ([`screen`]) on one side and the agent ([`link`], [`call`]) on the other.
 //!
 //! Invariants: text from elsewhere reaches the screen only as [`shown::Shown`]. An answer goes out only for a
