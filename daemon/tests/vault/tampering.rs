@@ -1,6 +1,7 @@
 //! Changes behind the vault's back are seen.
 
-use countersignd::vault::{EventKind, Integrity, VaultError, VaultState};
+use countersign_core::privacyidea::{Demand, Transport};
+use countersignd::vault::{EventKind, Integrity, PushToken, ServiceKind, VaultError, VaultState};
 
 use crate::rig::{Rig, SERVICE, event, event_mode, keyring_key, machine, registration, time_mode};
 
@@ -104,6 +105,42 @@ fn an_edited_service_is_damaged() {
             Some(VaultError::Damaged),
             "{sql}"
         );
+    }
+}
+
+/// A service that was verified must not become one that nobody vouches for, nor a polled one a gateway.
+#[test]
+fn a_service_keeps_its_kind() {
+    let polled = ServiceKind::PrivacyIdea(PushToken {
+        serial: "PIPU1".to_owned(),
+        transport: Transport::Verified,
+        demand: Demand::PinOrFinger,
+    });
+    for (kind, sql) in [
+        (polled.clone(), "UPDATE services SET kind = ''"),
+        (
+            polled.clone(),
+            "UPDATE services SET kind = replace(kind, 'verified', 'plain_http')",
+        ),
+        (
+            polled.clone(),
+            "UPDATE services SET kind = replace(kind, 'pin_or_finger', 'none')",
+        ),
+        (polled, "UPDATE services SET kind = '{}'"),
+        (
+            ServiceKind::Gateway,
+            "UPDATE services SET kind = '{\"privacyidea\":{}}'",
+        ),
+    ] {
+        let mut registration = registration();
+        registration.service.kind = kind.clone();
+        let mut rig = Rig::new();
+        rig.vault.put_service(&registration).unwrap();
+        assert_eq!(rig.vault.services().unwrap()[0].kind, kind);
+        let rig = rig.tamper(sql).unlocked();
+        assert_eq!(rig.vault.services(), Err(VaultError::Damaged), "{sql}");
+        let key = rig.vault.device_key(SERVICE);
+        assert_eq!(key.err(), Some(VaultError::Damaged), "{sql}");
     }
 }
 
