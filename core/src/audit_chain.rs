@@ -21,6 +21,8 @@ use crate::{
 pub const START: Hash = Hash([0; 32]);
 /// The longest mark that is read, in bytes.
 const LONGEST_MARK: usize = 1024;
+/// r and s of P-256, in bytes.
+const SIGNATURE: usize = 64;
 
 /// A link's hash.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -149,14 +151,15 @@ pub fn sign(key: &SigningKey, kind: MarkKind, mark: &Mark) -> String {
 /// # Errors
 /// Every variant of [`MarkError`].
 pub fn read(key: &VerifyingKey, kind: MarkKind, text: &str) -> Result<Mark, MarkError> {
-    let end = text.rfind("signature ").ok_or(MarkError::Malformed)?;
-    let (body, signature) = text.split_at_checked(end).ok_or(MarkError::Malformed)?;
     if text.len() > LONGEST_MARK {
         return Err(MarkError::Malformed);
     }
+    let end = text.rfind("signature ").ok_or(MarkError::Malformed)?;
+    let (body, signature) = text.split_at_checked(end).ok_or(MarkError::Malformed)?;
     let signature = signature
         .strip_prefix("signature ")
         .and_then(|hex| HEXLOWER.decode(hex.trim_end().as_bytes()).ok())
+        .filter(|signature| signature.len() == SIGNATURE)
         .ok_or(MarkError::Malformed)?;
     signing::verify(key, kind.label(), body.as_bytes(), &signature)
         .map_err(|_not_signed| MarkError::Signature)?;

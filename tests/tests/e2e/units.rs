@@ -39,8 +39,15 @@ fn verify(workspace: &Workspace, words: &[&str], units: &[PathBuf]) -> Output {
 /// An unknown key is only a warning to systemd; here any word is a fault.
 fn assert_silent(output: &Output) {
     let said = String::from_utf8_lossy(&output.stderr);
+    // What it reads beside ours, of packages of the system, is not ours to mend.
+    let said: Vec<_> = said
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .filter(|line| !line.starts_with("/lib/systemd/") && !line.starts_with("/usr/lib/systemd/"))
+        .collect();
+    let said = said.join("\n");
     assert!(
-        output.status.success() && said.trim().is_empty(),
+        output.status.success() && said.is_empty(),
         "{}: {said}",
         output.status
     );
