@@ -359,6 +359,8 @@ fn control_z_gives_the_shell_its_terminal_and_fg_brings_the_screen_back() {
     viewer.types("\u{1a}");
     viewer.waits_until(|screen| !screen.alternate_screen());
     viewer.sees("Stopped");
+    // What is typed before the prompt would be echoed in its place.
+    viewer.waits_until(|screen| screen.contents().trim_end().ends_with("shell>"));
     viewer.types("echo typed\n");
     viewer.sees("\ntyped");
     viewer.types("fg\n");
