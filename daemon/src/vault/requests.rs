@@ -13,8 +13,11 @@ use super::{
     words::{clipped, words},
 };
 
-/// Older requests that are closed are forgotten.
+/// Older requests that are closed are forgotten, once their life is over beyond doubt.
 pub const KEPT_REQUESTS: i64 = 2_000;
+/// Twice the longest life of a request, in milliseconds: one that came this long before the newest cannot be shown again,
+/// also where a service's clock is some minutes off.
+const REMEMBERED_MS: i64 = 2 * 600_000;
 
 words! {
     /// What became of a login request, as far as this agent knows.
@@ -254,14 +257,16 @@ pub(super) fn append(
     event.map_or(Ok(()), |event| events::append(transaction, event))
 }
 
-/// Keeps the newest [`KEPT_REQUESTS`], and whatever is still open or waits to be sent.
+/// Keeps the newest [`KEPT_REQUESTS`], whatever is still open or waits to be sent, and whatever could come again in time:
+/// the same request is never asked twice.
 fn forget_old(transaction: &Transaction<'_>) -> Result<(), VaultError> {
     transaction.execute(
         "DELETE FROM login_requests
          WHERE rowid <= (SELECT max(rowid) FROM login_requests) - ?1
+           AND received < (SELECT max(received) FROM login_requests) - ?2
            AND state NOT IN ('pending', 'sending')
            AND request_id NOT IN (SELECT request_id FROM outbox)",
-        params![KEPT_REQUESTS],
+        params![KEPT_REQUESTS, REMEMBERED_MS],
     )?;
     Ok(())
 }
