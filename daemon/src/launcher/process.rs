@@ -169,9 +169,10 @@ fn start(request: Request, stdio: OwnedFd) -> io::Result<(Dialog, OwnedFd)> {
     }
 }
 
-/// Ends what is still open: SIGINT first, at which pinentry puts the terminal back as it was.
+/// Ends what is still open: SIGINT first, at which pinentry puts the terminal back as it was, and again, since it overlooks one
+/// that comes just before it waits for a key.
 fn end(dialogs: &mut Vec<Dialog>) {
-    for signal in [Signal::INT, Signal::TERM, Signal::KILL] {
+    for signal in [Signal::INT, Signal::INT, Signal::TERM, Signal::KILL] {
         reap(dialogs);
         for dialog in &*dialogs {
             let _ended = pidfd_send_signal(&dialog.process, signal).is_err();

@@ -114,6 +114,21 @@ fn a_program_that_hangs_is_ended_in_time() {
     }
 }
 
+/// pinentry-tty overlooks an interrupt that comes just before it waits for a key, and does not put the terminal back at SIGTERM.
+#[test]
+fn a_program_that_overlooks_an_interrupt_gets_another() {
+    let rig = rig(
+        "",
+        "seen=0; trap 'seen=$((seen + 1)); test $seen -gt 3 && echo x >put-back && exit' INT; \
+         echo x >asking; while :; do sleep 0.02; done",
+    );
+    let asking = rig.ask(dialog(), CallerScreen::default());
+    let asked = rig.workspace.join("asking");
+    rig.wait_until("the question", || asked.exists());
+    rig.withdraw(asking);
+    assert!(rig.workspace.join("put-back").exists());
+}
+
 #[test]
 fn a_flavour_without_a_second_field_is_asked_again() {
     let rig = rig(

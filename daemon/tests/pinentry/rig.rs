@@ -76,13 +76,18 @@ impl Rig {
 
     /// Waits until no program runs.
     pub(crate) fn wait_until_gone(&self) {
-        let gone = async {
+        self.wait_until("the dialog's program to go", || self.children().is_empty());
+    }
+
+    /// Waits until a state has come that nobody announces.
+    pub(crate) fn wait_until(&self, what: &str, come: impl Fn() -> bool) {
+        let come = async {
             let mut looks = tokio::time::interval(LOOK_EVERY);
-            while !self.children().is_empty() {
+            while !come() {
                 looks.tick().await;
             }
         };
-        patiently("the dialog's program to go", gone).unwrap();
+        patiently(what, come).unwrap();
     }
 
     /// Withdraws it, and waits until its program has gone.

@@ -10,10 +10,19 @@ use tokio::{runtime::Handle, task::spawn_blocking};
 
 use super::connection::Connection;
 
-/// How long it may take to go, by itself or after each signal.
+/// How long it may take to go, by itself or after SIGTERM.
 const GRACE: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 500_000_000,
+};
+
+/// SIGINT is sent this many times, [`BETWEEN_INTERRUPTS`] apart: pinentry-tty only notes the signal, and overlooks one that
+/// comes just before it waits for a key. Were it ended by SIGTERM then, the terminal would stay without echo.
+const INTERRUPTS: u8 = 20;
+/// The time between two of them.
+const BETWEEN_INTERRUPTS: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 100_000_000,
 };
 
 /// A program that was started. Ended when dropped.
@@ -31,7 +40,7 @@ impl Running {
         // One that has gone already needs no word.
         drop(connection.send("BYE", "").await);
         let Some(process) = self.0.take() else { return };
-        let waited = spawn_blocking(move || match process.waited() {
+        let waited = spawn_blocking(move || match process.waited(&GRACE) {
             Waited::Ended => None,
             Waited::Runs => Some(Self(Some(process))),
         });
@@ -48,9 +57,15 @@ impl Drop for Running {
         // Without a runtime nobody can wait for it: it is killed when `process` goes.
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn_blocking(move || {
-                if process.waited() == Waited::Runs {
+                for _again in 1..INTERRUPTS {
+                    if process.waited(&BETWEEN_INTERRUPTS) == Waited::Ended {
+                        return;
+                    }
+                    process.signal(Signal::INT);
+                }
+                if process.waited(&BETWEEN_INTERRUPTS) == Waited::Runs {
                     process.signal(Signal::TERM);
-                    process.waited();
+                    process.waited(&GRACE);
                 }
             });
         }
@@ -72,10 +87,10 @@ impl LastWord {
         let _ended = pidfd_send_signal(&self.0, signal).is_err();
     }
 
-    /// Blocks until it has ended, [`GRACE`] at the longest.
-    fn waited(&self) -> Waited {
+    /// Blocks until it has ended, `at_longest` so long.
+    fn waited(&self, at_longest: &Timespec) -> Waited {
         let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
-        match poll(&mut fds, Some(&GRACE)) {
+        match poll(&mut fds, Some(at_longest)) {
             Ok(ready) if ready > 0 => Waited::Ended,
             _ => Waited::Runs,
         }
