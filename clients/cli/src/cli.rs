@@ -187,6 +187,9 @@ pub(crate) struct Deny {
     /// It wasn't me! Tell the service's administrators as well
     #[arg(long)]
     pub(crate) report: bool,
+    /// It was me, and I do not want it any more; services that take reasons hear it
+    #[arg(long, conflicts_with = "report")]
+    pub(crate) mine: bool,
 }
 
 /// `tui`.
@@ -316,6 +319,7 @@ mod tests {
             "countersign approve --number 42 --pin-stdin",
             "countersign approve 00ff00ff",
             "countersign deny 00ff00ff --report",
+            "countersign deny 00ff00ff --mine",
             "countersign deny",
             "countersign setup --vault-key passphrase --passphrase-stdin",
             "countersign setup --unlock session",

@@ -44,6 +44,8 @@ pub enum AnswerWish {
     },
     /// Deny it.
     Deny,
+    /// It was the user, who does not want it any more: deny it, with that reason where the service takes one.
+    Cancel,
     /// "It wasn't me!": deny it if that is still possible, and report.
     Report,
 }

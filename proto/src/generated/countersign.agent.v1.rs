@@ -1378,6 +1378,8 @@ pub enum Verdict {
     Deny = 2,
     /// "It wasn't me!": deny, then report. Also for one that was denied before.
     Report = 3,
+    /// It was me, and I do not want it any more: a denial; a service that takes reasons hears this one.
+    Cancel = 4,
 }
 impl Verdict {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1390,6 +1392,7 @@ impl Verdict {
             Self::Approve => "VERDICT_APPROVE",
             Self::Deny => "VERDICT_DENY",
             Self::Report => "VERDICT_REPORT",
+            Self::Cancel => "VERDICT_CANCEL",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1399,6 +1402,7 @@ impl Verdict {
             "VERDICT_APPROVE" => Some(Self::Approve),
             "VERDICT_DENY" => Some(Self::Deny),
             "VERDICT_REPORT" => Some(Self::Report),
+            "VERDICT_CANCEL" => Some(Self::Cancel),
             _ => None,
         }
     }

@@ -65,6 +65,24 @@ fn it_was_not_me_is_told_with_the_denial() {
 }
 
 #[test]
+fn a_login_of_ones_own_is_cancelled_and_the_page_knows_that() {
+    if !is_there("privacyidea::cancel") {
+        return;
+    }
+    let mut enrolled = Enrolled::at(shared()).unwrap();
+    let login = enrolled.server.begin_login(&enrolled.user).unwrap();
+    let request = enrolled.pending().unwrap();
+    let said = enrolled
+        .stage
+        .cli
+        .ask(&["deny", "--mine", &request.id])
+        .unwrap();
+    assert_eq!(said, "denied");
+    assert_eq!(login.status().unwrap(), "cancelled");
+    assert_eq!(login.finish("").unwrap(), "REJECT");
+}
+
+#[test]
 fn the_number_on_the_page_is_picked() {
     if !is_there("privacyidea::presence") {
         return;

@@ -203,7 +203,9 @@ impl Outcome {
             {
                 return Ok(());
             }
-            (Verdict::Deny | Verdict::Report, LoginRequestState::Denied) => return Ok(()),
+            (Verdict::Deny | Verdict::Cancel | Verdict::Report, LoginRequestState::Denied) => {
+                return Ok(());
+            }
             // What is over is reported all the same.
             (Verdict::Report, _) if self.request.reported => return Ok(()),
             (Verdict::Approve, LoginRequestState::Denied) => (
@@ -297,7 +299,7 @@ impl Outcome {
                 },
                 Paint::Attention,
             ),
-            (Verdict::Deny | Verdict::Unspecified, _) => (
+            (Verdict::Deny | Verdict::Cancel | Verdict::Unspecified, _) => (
                 "Denied.",
                 format!("{resource} lets nobody in."),
                 Paint::Attention,

@@ -1,4 +1,4 @@
-//! `countersign deny [ID] [--report]`: keeps a login out.
+//! `countersign deny [ID] [--report|--mine]`: keeps a login out.
 
 use countersign_proto::agent::v1::Verdict;
 
@@ -11,10 +11,10 @@ use crate::{cli, exit::Failure};
 /// Denies; needs no PIN and no unlocked vault.
 pub(crate) async fn run(arguments: cli::Deny, session: &Session) -> Result<(), Failure> {
     let wish = Wish {
-        verdict: if arguments.report {
-            Verdict::Report
-        } else {
-            Verdict::Deny
+        verdict: match (arguments.report, arguments.mine) {
+            (true, _) => Verdict::Report,
+            (false, true) => Verdict::Cancel,
+            (false, false) => Verdict::Deny,
         },
         id: arguments.id,
         number: None,

@@ -61,6 +61,10 @@ impl Agent {
                 self.deny(id, Denial::User).await?;
                 self.outcome(id, changes).await
             }
+            AnswerWish::Cancel => {
+                self.deny(id, Denial::Cancelled).await?;
+                self.outcome(id, changes).await
+            }
             AnswerWish::Report => self.report(id, changes).await,
         }
     }

@@ -295,7 +295,7 @@ impl Agent {
         self.signed_answer(request, &challenge, &answer).await
     }
 
-    /// A denial in privacyIDEA's words; that it was not the user is said where the server takes a reason.
+    /// A denial in privacyIDEA's words; that it was not the user, or that it was, is said where the server takes a reason.
     pub(super) async fn privacyidea_denial(
         &self,
         request: &LoginRequest,
@@ -304,6 +304,7 @@ impl Agent {
         let challenge = self.open_challenge(request.id)?;
         let answer = match denial {
             Denial::NotMe => challenge.decline_for(DeclineReason::UnknownTrigger),
+            Denial::Cancelled => challenge.decline_for(DeclineReason::Cancelled),
             Denial::User | Denial::Rule => Answer::Decline,
         };
         self.signed_answer(request, &challenge, &answer).await

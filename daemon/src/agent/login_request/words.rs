@@ -24,6 +24,8 @@ pub(in crate::agent) enum Denial {
     User,
     /// The user, who will report it: "It wasn't me!"
     NotMe,
+    /// The user, whose login it was.
+    Cancelled,
     /// A rule of the user's: autosend is off, login requests are muted, the resource or address is blocked.
     Rule,
 }
@@ -60,7 +62,7 @@ impl Agent {
             return self.privacyidea_denial(request, denial).await;
         }
         let verdict = match denial {
-            Denial::User | Denial::NotMe => push::Verdict::Deny,
+            Denial::User | Denial::NotMe | Denial::Cancelled => push::Verdict::Deny,
             Denial::Rule => push::Verdict::DenyByRule,
         };
         self.gateway_denial(request, verdict).await

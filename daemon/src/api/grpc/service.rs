@@ -482,6 +482,7 @@ impl agent_server::Agent for AgentService {
                 number: optional(&request.number).map(str::to_owned),
             },
             wire::Verdict::Deny => AnswerWish::Deny,
+            wire::Verdict::Cancel => AnswerWish::Cancel,
             wire::Verdict::Report => AnswerWish::Report,
             wire::Verdict::Unspecified => {
                 return Err(Reason::Usage.status("no verdict was given", "approve or deny"));

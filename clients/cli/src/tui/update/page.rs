@@ -202,7 +202,7 @@ fn answer(state: &mut State, verdict: Verdict, now: Now) -> Vec<Effect> {
             state.dialog = Some(Dialog::Choice(answer, choices, None));
             Vec::new()
         }
-        (Verdict::Approve | Verdict::Deny | Verdict::Unspecified, _) => {
+        (Verdict::Approve | Verdict::Deny | Verdict::Cancel | Verdict::Unspecified, _) => {
             call(state, Call::Answer(answer), now)
         }
     }
