@@ -81,7 +81,7 @@ impl Approval<'_> {
             now,
         );
         if let Check::Right(factor) = check {
-            use_up(rows, &token.serial, factor, now)?;
+            use_up(rows, token, factor, now)?;
         }
         match token.pin {
             PinPolicy::None | PinPolicy::Token(_) => passcode(rows, token, check, now),

@@ -268,7 +268,7 @@ impl Typed<'_> {
             let check = self.passcode(rows, token, self.text, asked)?;
             match check {
                 Check::Right(factor) => {
-                    use_up(rows, &token.serial, factor, self.now)?;
+                    use_up(rows, token, factor, self.now)?;
                     server_pin::forget_wrong(rows, token)?;
                 }
                 Check::UsedBefore => self.reused(rows, token)?,
@@ -295,7 +295,7 @@ impl Typed<'_> {
             }
             return Ok(Check::Wrong);
         };
-        use_up(rows, &token.serial, factor, self.now)?;
+        use_up(rows, token, factor, self.now)?;
         match pin {
             PinCheck::Right => {
                 server_pin::forget_wrong(rows, token)?;

@@ -161,8 +161,14 @@ pub(super) fn check_typed(
     }
 }
 
-/// Checks a passcode of a signed approval, which names its moving factor. The time step may be the last
-/// accepted one again (the decision is single by its request), and as old as the request is.
+/// Behind the next counter, and not one that an approval may still bring.
+fn used_up(token: &TokenRow, counter: u64) -> bool {
+    let next = token.next_counter;
+    counter < next && !token.passed_over.contains(next, counter)
+}
+
+/// Checks a passcode of a signed approval, which names its moving factor. Since the decision is single by its request, the
+/// time step may be the last accepted one again, and as old as the request is, and the counter one that a later one overtook.
 pub(super) fn check_pushed(
     token: &TokenRow,
     computation: &Computation,
@@ -176,7 +182,7 @@ pub(super) fn check_pushed(
     match &token.mode {
         OtpMode::Event { hash, digits } => {
             let known = token.next_counter.max(token.agent_counter);
-            if factor < token.next_counter {
+            if used_up(token, factor) {
                 Check::UsedBefore
             } else if factor <= known.saturating_add(WIDEST_LOOK_AHEAD)
                 && hotp(seed, factor, *hash, *digits) == *candidate
@@ -212,7 +218,7 @@ pub(super) fn check_pushed(
             }
         }
         OtpMode::Challenge { suite } => {
-            if suite.uses_counter() && factor < token.next_counter {
+            if suite.uses_counter() && used_up(token, factor) {
                 return Check::UsedBefore;
             }
             let waited = suite
@@ -275,13 +281,16 @@ fn check_challenge(
 /// Writes down what a right passcode uses up.
 pub(super) fn use_up(
     rows: Rows<'_>,
-    serial: &str,
+    token: &TokenRow,
     factor: Factor,
     now: UnixMillis,
 ) -> Result<(), StoreError> {
     match factor {
-        Factor::Counter(counter) => rows.raise_counter(serial, counter, now),
-        Factor::Step { step, drift } => rows.raise_step(serial, step, drift, now),
-        Factor::Challenge => rows.token_used(serial, now),
+        Factor::Counter(counter) => {
+            let passed_over = token.passed_over.after(token.next_counter, counter);
+            rows.use_counter(token, counter, passed_over, now)
+        }
+        Factor::Step { step, drift } => rows.raise_step(&token.serial, step, drift, now),
+        Factor::Challenge => rows.token_used(&token.serial, now),
     }
 }

@@ -4,7 +4,8 @@ use countersign_core::{
     otp::{
         OtpMode,
         validation::{
-            TimeParameters, TimeState, TimeWindow, resynchronise_event, resynchronise_time,
+            PassedOver, TimeParameters, TimeState, TimeWindow, resynchronise_event,
+            resynchronise_time,
         },
     },
     secret::SecretText,
@@ -92,7 +93,7 @@ fn resynchronise(
             let next = token.next_counter;
             match resynchronise_event(&seed, *hash, *digits, first, second, next, RESYNC_EVENTS) {
                 Some(counter) => {
-                    rows.raise_counter(serial, counter, now)?;
+                    rows.use_counter(&token, counter, PassedOver::NONE, now)?;
                     true
                 }
                 None => false,

@@ -3,7 +3,11 @@
 use core::{fmt, str::FromStr};
 
 use countersign_core::{
-    ids::DeviceId, otp::OtpMode, pskc::PinPolicy, secret::SecretBytes, time::UnixMillis,
+    ids::DeviceId,
+    otp::{OtpMode, validation::PassedOver},
+    pskc::PinPolicy,
+    secret::SecretBytes,
+    time::UnixMillis,
     token::PushPolicy,
 };
 use rusqlite::{OptionalExtension as _, Row, params};
@@ -114,6 +118,8 @@ pub struct TokenRow {
     pub decision_key: Option<Vec<u8>>,
     /// Event-based: the least counter that is still good.
     pub next_counter: u64,
+    /// Event-based: the counters behind it that a signed approval may still bring.
+    pub passed_over: PassedOver,
     /// Event-based: what the agent said that it would use next.
     pub agent_counter: u64,
     /// Time-based: the last accepted step.
@@ -164,7 +170,7 @@ impl TokenRow {
 }
 
 const COLUMNS: &str = "serial, user_id, state, mode, pin_policy, push, device_id, decision_key, next_counter, \
-     agent_counter, last_step, drift, typing_failures, typing_locked_until_ms, \
+     passed_over, agent_counter, last_step, drift, typing_failures, typing_locked_until_ms, \
      coalesce(server_pin_mac, pin_hash_sealed) IS NOT NULL AS pin_chosen, pin_failures, \
      pin_locked_until_ms, pin_sequence, created_ms, last_used_ms";
 
@@ -318,18 +324,26 @@ impl Rows<'_> {
             .transpose()
     }
 
-    /// Counter `used` has been accepted: the next good one is after it. Never goes back.
-    pub(crate) fn raise_counter(
+    /// Counter `used` of a token as it is now has been accepted. The next good one never goes back; `passed_over` are the
+    /// ones behind it that an approval may still bring.
+    pub(crate) fn use_counter(
         self,
-        serial: &str,
+        token: &TokenRow,
         used: u64,
+        passed_over: PassedOver,
         at: UnixMillis,
     ) -> Result<(), StoreError> {
+        let next = token.next_counter.max(used.saturating_add(1));
         self.connection
             .prepare_cached(
-                "UPDATE token SET next_counter = max(next_counter, ?2), last_used_ms = ?3 WHERE serial = ?1",
+                "UPDATE token SET next_counter = ?2, passed_over = ?3, last_used_ms = ?4 WHERE serial = ?1",
             )?
-            .execute(params![serial, to_row(used.saturating_add(1)), at.0])?;
+            .execute(params![
+                token.serial,
+                to_row(next),
+                passed_over.bits().cast_signed(),
+                at.0
+            ])?;
         Ok(())
     }
 
@@ -419,6 +433,7 @@ fn token(row: &Row<'_>) -> Result<TokenRow, StoreError> {
         device: device.map(DeviceId),
         decision_key: row.get("decision_key")?,
         next_counter: from_row(row.get("next_counter")?),
+        passed_over: PassedOver::from_bits(row.get::<_, i64>("passed_over")?.cast_unsigned()),
         agent_counter: from_row(row.get("agent_counter")?),
         last_step: last_step.map(from_row),
         drift: row.get("drift")?,

@@ -108,6 +108,47 @@ async fn two_requests_in_one_time_step_can_both_be_approved() {
 }
 
 #[tokio::test]
+async fn a_counter_that_a_later_one_overtook_is_good_for_one_approval_and_for_no_typing() {
+    let stage = Stage::new().await;
+    let device = stage.device(event()).await;
+    let mut channel = device.connect(&stage).await;
+    let mut requests = Vec::new();
+    for resource in ["one", "two", "three", "four"] {
+        let mut attempt = stage.attempt();
+        attempt.resource = resource.to_owned();
+        stage.service.open_login(attempt).await.unwrap();
+        requests.push(channel.request().await);
+    }
+    let approval = |request: &push::Signed, counter: u64| {
+        let mut approval = device.approval(&stage, request);
+        approval.passcode = device.passcode(counter);
+        approval.body.moving_factor = counter;
+        approval.body.passcode_hash =
+            Sha256::digest(approval.passcode.expose().as_bytes()).to_vec();
+        device.approve(&approval)
+    };
+    let [first, second, third, fourth] = requests.as_slice() else {
+        panic!("four requests")
+    };
+    for (request, counter, result) in [
+        (first, 3, push::Result::Approved),
+        (second, 1, push::Result::Approved),
+        (third, 1, push::Result::RefusedPasscode),
+    ] {
+        assert_eq!(channel.decide(approval(request, counter)).await, result);
+    }
+    let subject = || Subject::Serial(device.serial().to_owned());
+    for counter in [0, 1, 2, 3] {
+        let typed = stage.check(subject(), device.passcode(counter), None).await;
+        assert_eq!(typed, PasscodeVerdict::UsedBefore, "{counter}");
+    }
+    assert_eq!(
+        channel.decide(approval(fourth, 2)).await,
+        push::Result::Approved
+    );
+}
+
+#[tokio::test]
 async fn a_denial_is_final_and_told_at_once_and_may_be_reported() {
     let stage = Stage::new().await;
     let device = stage.device(time()).await;

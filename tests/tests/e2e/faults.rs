@@ -61,7 +61,7 @@ fn ten_thousand_logins_are_answered_once() {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Seen {
     LoggedIn,
-    /// The user's no, or a passcode that a later one has overtaken.
+    /// The user's no.
     Refused,
 }
 
@@ -527,21 +527,9 @@ fn check(trial: &Trial, gateway: &GatewayProcess, vault: &Path) {
         .query_row("SELECT count(*) FROM outbox", [], |row| row.get(0))
         .unwrap();
     assert_eq!(waiting, 0, "seed {seed}: decisions that nobody answered");
-    let highest = factors_are_used_once(trial, &rows);
-    // An event-based passcode that a later one has overtaken is refused, for good reason; nothing else is.
-    for transaction in &overtaken {
-        let factor = factor(trial, transaction);
-        assert!(factor < highest, "seed {seed}: {transaction} was refused");
-    }
-    assert!(
-        overtaken.len() < trial.count / 2,
-        "seed {seed}: {} overtaken",
-        overtaken.len()
-    );
-    let count = overtaken.len();
-    countersign_tests::parts::note(&format!(
-        "faults: {count} approvals were overtaken by later ones"
-    ));
+    factors_are_used_once(trial, &rows);
+    // A counter that a later one has overtaken is as good in an approval.
+    assert!(overtaken.is_empty(), "seed {seed}: refused: {overtaken:?}");
     assert!(
         trial.reuses.load(Ordering::SeqCst) >= trial.count / 20,
         "seed {seed}: too few passcodes were tried again"
@@ -577,8 +565,8 @@ fn factor(trial: &Trial, transaction: &str) -> u64 {
     body.unwrap().moving_factor
 }
 
-/// No counter let two logins in, and the gateway is beyond all of them. The highest.
-fn factors_are_used_once(trial: &Trial, rows: &Connection) -> u64 {
+/// No counter let two logins in, and the gateway is beyond all of them.
+fn factors_are_used_once(trial: &Trial, rows: &Connection) {
     let mut used = HashSet::new();
     let mut highest = 0;
     for (transaction, seen) in &*trial.ended.lock().unwrap() {
@@ -601,7 +589,6 @@ fn factors_are_used_once(trial: &Trial, rows: &Connection) -> u64 {
         "seed {}",
         trial.seed
     );
-    highest
 }
 
 fn pairs(database: &Connection, query: &str) -> HashMap<String, String> {

@@ -2,7 +2,7 @@
 //!
 //! Pure: the caller keeps `next`, `last` and `drift`, and raises them in the same transaction that
 //! records the acceptance. Invariants: a counter below `next` and a step that was used are never accepted
-//! (a step that was used once more by a push, see [`StepRule`]); the last counter of all is never
+//! (a step that was used once more by a push, see [`StepRule`]; a counter that was passed over by a push too, see [`PassedOver`]); the last counter of all is never
 //! accepted, since nothing could follow it. Every value of the window is computed and compared in
 //! constant time, whether or not an earlier one matched.
 //!
@@ -10,10 +10,12 @@
 
 mod event;
 mod ocra;
+mod passed_over;
 mod time;
 
 pub use event::{check_event, resynchronise_event};
 pub use ocra::{OcraMatch, OcraWindow, check_ocra};
+pub use passed_over::PassedOver;
 pub use time::{
     StepRule, TimeMatch, TimeParameters, TimeState, TimeWindow, check_time, resynchronise_time,
 };
