@@ -29,6 +29,7 @@ pub mod signing;
 pub mod text;
 pub mod time;
 pub mod token;
+pub mod token_order;
 pub mod verification;
 
 mod xml;

@@ -90,6 +90,7 @@ impl Reason {
             | Self::VerificationUnavailable
             | Self::EnrollmentExpired
             | Self::EnrollmentNotConfirmed
+            | Self::EnrollmentAmbiguous
             | Self::LoginRequestExpired
             | Self::LoginRequestAnswered
             | Self::LoginRequestAmbiguous

@@ -10,6 +10,7 @@ use clap::{
     Args, Parser, Subcommand, ValueEnum,
     builder::styling::{AnsiColor, Styles},
 };
+use countersign_proto::agent::v1::TokenPlace;
 
 pub(crate) use self::{
     pin::{Asking, Biometric, Pin, PinAsk, PinChange},
@@ -86,6 +87,8 @@ pub(crate) enum Command {
     Enroll(Enroll),
     /// Give a token another name
     Rename(Rename),
+    /// Give a token another place in the list
+    Move(Move),
     /// Delete a token and its secrets
     Delete(Delete),
 
@@ -251,6 +254,38 @@ pub(crate) struct Rename {
     pub(crate) name: String,
 }
 
+/// `move`.
+#[derive(Debug, Args)]
+#[group(id = "place", required = true, multiple = false, args = ["first", "last", "before", "after"])]
+pub(crate) struct Move {
+    #[command(flatten)]
+    pub(crate) token: TokenName,
+    /// Before all others
+    #[arg(long)]
+    first: bool,
+    /// Behind all others
+    #[arg(long)]
+    last: bool,
+    /// Before this one: name, serial or id
+    #[arg(long, value_name = "TOKEN")]
+    before: Option<String>,
+    /// Behind this one: name, serial or id
+    #[arg(long, value_name = "TOKEN")]
+    after: Option<String>,
+}
+
+impl Move {
+    /// Where it goes, and beside which token.
+    pub(crate) fn place(&self) -> (TokenPlace, String) {
+        match (&self.before, &self.after) {
+            (Some(before), _) => (TokenPlace::Before, before.clone()),
+            (None, Some(after)) => (TokenPlace::After, after.clone()),
+            (None, None) if self.last => (TokenPlace::Last, String::new()),
+            (None, None) => (TokenPlace::First, String::new()),
+        }
+    }
+}
+
 /// `delete`.
 #[derive(Debug, Args)]
 pub(crate) struct Delete {
@@ -354,6 +389,9 @@ mod tests {
             "countersign block address 203.0.113.0/24",
             "countersign block remove 3",
             "countersign rename Work Office",
+            "countersign move Work --first",
+            "countersign move Work --before Home",
+            "countersign move Work --after Home --json",
             "countersign delete Work --yes",
             "countersign completions bash",
         ] {
@@ -369,6 +407,8 @@ mod tests {
             "countersign code",
             "countersign approve xyz",
             "countersign approve 123",
+            "countersign move Work",
+            "countersign move Work --first --last",
             "countersign autosend maybe",
             "countersign mute",
             "countersign mute 8d",

@@ -192,6 +192,18 @@ impl AgentClient {
         within(self.deadlines.alone, self.stub.rename_token(request)).await
     }
 
+    /// Gives a token another place in the user's order.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn move_token(
+        &mut self,
+        request: api::MoveTokenRequest,
+    ) -> Result<api::MoveTokenReply, ClientError> {
+        within(self.deadlines.alone, self.stub.move_token(request)).await
+    }
+
     /// Deletes a token and its secrets for good.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! Invariants: nothing is contacted before its host was shown and confirmed. A token is in the vault whole or
 //! not at all. The text that was brought is never logged.
 
+mod confirmation;
 mod four_pass;
 mod privacyidea;
 pub(super) mod unfinished;
@@ -31,6 +32,8 @@ use super::{
     tokens::{NameError, SelectError, checked_name},
 };
 use crate::vault::{EventKind, TokenRow, Vault, VaultError, VaultState};
+
+pub use self::confirmation::Consent;
 
 /// What the user brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +128,12 @@ pub enum EnrollmentError {
     /// The host is not the one that was confirmed.
     #[error("the host was not confirmed")]
     NotConfirmed,
+    /// The user is being asked about another link.
+    #[error("you are being asked about another link")]
+    AskedAlready,
+    /// No dialog can be shown to ask about the link.
+    #[error("nobody can be asked about this link: {0}")]
+    NobodyToAsk(String),
     /// The name.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -181,7 +190,10 @@ impl Explain for EnrollmentError {
             | Self::Otpauth(_)
             | Self::PushLink(_)
             | Self::TwoStep(_) => Reason::EnrollmentInvalid,
-            Self::Insecure(_) | Self::NotConfirmed => Reason::EnrollmentNotConfirmed,
+            Self::Insecure(_) | Self::NotConfirmed | Self::AskedAlready => {
+                Reason::EnrollmentNotConfirmed
+            }
+            Self::NobodyToAsk(_) => Reason::VerificationUnavailable,
             Self::Name(error) => error.reason(),
             Self::Transport(TransportError::Unreachable { .. }) => Reason::GatewayUnreachable,
             Self::Transport(TransportError::Untrusted { .. }) => Reason::GatewayUntrusted,
@@ -210,6 +222,10 @@ impl Explain for EnrollmentError {
             Self::LinkRefused | Self::LinkUsed => {
                 "Ask your administrator for a new link.".to_owned()
             }
+            Self::AskedAlready => "Answer that dialog first, then open the link again.".to_owned(),
+            Self::NobodyToAsk(_) => {
+                "Copy the link and run `countersign enroll` in a terminal.".to_owned()
+            }
             Self::NotConfirmed => "Enroll again and confirm the host that is shown.".to_owned(),
             Self::Name(error) => error.hint(),
             Self::Transport(TransportError::Unreachable { .. }) => {
@@ -233,6 +249,21 @@ impl Explain for EnrollmentError {
             Self::Vault(error) => Explain::hint(error),
             Self::Random(_) => String::new(),
         }
+    }
+}
+
+impl EnrollmentError {
+    /// Did the exchange with the service fail? What the user or the text was wrong about is no event.
+    const fn is_of_the_service(&self) -> bool {
+        matches!(
+            self,
+            Self::Transport(_)
+                | Self::Refused
+                | Self::Expired
+                | Self::LinkRefused
+                | Self::LinkUsed
+                | Self::Exchange(_)
+        )
     }
 }
 
@@ -372,11 +403,36 @@ impl Agent {
         &self,
         brought: &SecretBytes,
         name: &str,
-        accepted: impl Into<Accepted>,
+        consent: impl Into<Consent>,
         caller: &Caller,
     ) -> Result<Enrolled, EnrollmentError> {
-        let (read, accepted) = (read(brought)?, accepted.into());
+        let enrolled = self.enrolled(brought, name, consent.into(), caller).await;
+        if let Err(error) = &enrolled
+            && error.is_of_the_service()
+        {
+            self.record_event(EventKind::EnrollmentFailed, "", &error.to_string())
+                .await;
+        }
+        enrolled
+    }
+
+    async fn enrolled(
+        &self,
+        brought: &SecretBytes,
+        name: &str,
+        consent: Consent,
+        caller: &Caller,
+    ) -> Result<Enrolled, EnrollmentError> {
+        let read = read(brought)?;
         self.started().await;
+        let (accepted, _only_link) = match consent {
+            Consent::Given(accepted) => (accepted, None),
+            Consent::AskHere => {
+                let only = self.link.try_lock();
+                let only = only.map_err(|_asking| EnrollmentError::AskedAlready)?;
+                (self.confirmed_here(brought, caller).await?, Some(only))
+            }
+        };
         self.unlock_for(caller, About::new("Add a token")).await?;
         let _alone = self.exclusive.lock().await;
         let preview = self.inspect_enrollment(brought).await?;

@@ -26,6 +26,7 @@ pub mod setup;
 pub mod slots;
 pub mod state;
 pub mod status;
+pub mod token_order;
 pub mod tokens;
 pub mod unlocking;
 pub mod verification;
@@ -139,6 +140,8 @@ pub struct Agent {
     start: watch::Sender<Start>,
     /// One enrollment, setup or unlock at a time.
     exclusive: tokio::sync::Mutex<()>,
+    /// The user is asked about one link at a time, and a second one is refused: a page cannot pile up dialogs.
+    link: tokio::sync::Mutex<()>,
 }
 
 impl Agent {
@@ -157,6 +160,7 @@ impl Agent {
             deadlines: Notify::new(),
             start: watch::Sender::new(Start::Opening),
             exclusive: tokio::sync::Mutex::new(()),
+            link: tokio::sync::Mutex::new(()),
         })
     }
 

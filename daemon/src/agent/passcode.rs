@@ -48,6 +48,8 @@ pub struct Generated {
     pub kind: OtpKind,
     /// How long it stays valid, and the period; only time-based.
     pub validity: Option<(Duration, Period)>,
+    /// The clock of the token's service minus ours; only time-based, where it was heard.
+    pub clock_offset_ms: Option<i64>,
 }
 
 /// A passcode for a login request.
@@ -211,7 +213,9 @@ impl Agent {
             .passcode(&row, mode, &verified, challenge, now, event)
             .await?;
         self.touch();
+        let clock_offset_ms = validity.and_then(|_| self.clock_offset_ms(row.service?));
         Ok(Generated {
+            clock_offset_ms,
             typed: typed(&passcode, secrets.pin, caller.secret.as_ref()),
             name: row.name,
             kind: mode.kind(),

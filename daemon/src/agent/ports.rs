@@ -26,7 +26,7 @@ use prost::Message as _;
 pub use self::{
     credentials::{CredentialError, Credentials},
     fingerprint::{FingerHint, Fingerprint, FingerprintError, Scan},
-    pin_entry::{CallerScreen, PinDialog, PinEntry, PinEntryError},
+    pin_entry::{CallerScreen, Confirmation, PinDialog, PinEntry, PinEntryError},
     polls::{
         HttpReply, Pace, PollInput, PollProfile, PollSigner, PollWish, Polls, Posted, PushAnswer,
         Trust,

@@ -96,7 +96,7 @@ impl Agent {
     }
 
     /// The service's clock minus ours, as far as it is known.
-    pub(super) fn clock_offset_ms(&self, service: ServiceId) -> Option<i64> {
+    pub(crate) fn clock_offset_ms(&self, service: ServiceId) -> Option<i64> {
         self.state
             .facts()
             .services

@@ -24,11 +24,12 @@ use tokio::time::timeout;
 use tracing::debug;
 
 use crate::{
-    agent::ports::{CallerScreen, PinDialog, PinEntry, PinEntryError},
+    agent::ports::{CallerScreen, Confirmation, PinDialog, PinEntry, PinEntryError},
     launcher::{LaunchError, Launcher, Program},
 };
 
 use connection::Connection;
+use dialog::Dialog;
 use process::Running;
 pub use screen::Surroundings;
 
@@ -103,15 +104,13 @@ impl PinEntryDialogs {
             Connection::new(own).map_err(|_system| failed("its socket cannot be used"))?;
         Ok((running, connection))
     }
-}
 
-#[async_trait]
-impl PinEntry for PinEntryDialogs {
-    async fn ask(
+    /// Starts the program at the caller's screen, says all that the dialog says, and asks.
+    async fn converse<D: Dialog>(
         &self,
-        dialog: &PinDialog,
+        dialog: &D,
         screen: &CallerScreen,
-    ) -> Result<SecretBytes, PinEntryError> {
+    ) -> Result<D::Answer, PinEntryError> {
         let path = self.found().ok_or(PinEntryError::Missing)?;
         let place = self
             .surroundings
@@ -128,14 +127,34 @@ impl PinEntry for PinEntryDialogs {
             timeout(PREPARED_WITHIN, prepared)
                 .await
                 .map_err(|_late| PinEntryError::Failed("it does not answer".to_owned()))??;
-            dialog::ask(&mut connection, dialog).await
+            dialog.ask(&mut connection).await
         };
-        let answer = timeout(dialog.within.saturating_add(LATER), conversation)
+        let within = dialog.frame().within;
+        let answer = timeout(within.saturating_add(LATER), conversation)
             .await
             .map_err(|_late| PinEntryError::TimedOut)?;
         // The dialog has gone when its answer is there: the next one may follow at once.
         running.leave(connection).await;
         answer
+    }
+}
+
+#[async_trait]
+impl PinEntry for PinEntryDialogs {
+    async fn ask(
+        &self,
+        dialog: &PinDialog,
+        screen: &CallerScreen,
+    ) -> Result<SecretBytes, PinEntryError> {
+        self.converse(dialog, screen).await
+    }
+
+    async fn confirm(
+        &self,
+        question: &Confirmation,
+        screen: &CallerScreen,
+    ) -> Result<(), PinEntryError> {
+        self.converse(question, screen).await
     }
 
     fn program(&self) -> Option<String> {

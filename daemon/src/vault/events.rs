@@ -69,6 +69,10 @@ words! {
         BlockAdded = "block_added",
         /// It was no more.
         BlockRemoved = "block_removed",
+        /// A token got another place in the order.
+        Moved = "moved",
+        /// An enrollment brought no token; the detail says why.
+        EnrollmentFailed = "enrollment_failed",
     }
 }
 

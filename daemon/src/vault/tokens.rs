@@ -187,6 +187,29 @@ impl Vault {
         })
     }
 
+    /// Gives the tokens the places that `order` says. Places are under no MAC: who edits the file can change the
+    /// order of a list, and nothing else by it.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::TokenUnknown`], storage errors; then all stay where they are.
+    pub fn reorder(&mut self, order: &[TokenId], event: &NewEvent) -> Result<(), VaultError> {
+        let opened = self.opened_mut()?;
+        let transaction = opened.begin()?;
+        for (position, id) in (1_i64..).zip(order) {
+            let changed = transaction.execute(
+                "UPDATE tokens SET position = ?2 WHERE id = ?1",
+                params![id.0, position],
+            )?;
+            if changed == 0 {
+                return Err(VaultError::TokenUnknown);
+            }
+        }
+        events::append(&transaction, event)?;
+        transaction.commit()?;
+        Ok(())
+    }
+
     /// Deletes a token; its secrets are overwritten in the file. The events about it stay.
     ///
     /// # Errors

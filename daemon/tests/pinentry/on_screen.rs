@@ -5,14 +5,14 @@ use std::path::Path;
 use countersign_tests::{
     Workspace,
     bus::{Activation, PrivateBus},
-    parts,
+    parts, patiently,
     prompter::{self, Prompter},
     screen::{self, Screen},
     terminal::Terminal,
 };
 use countersignd::agent::ports::{CallerScreen, PinDialog, PinEntryError};
 
-use crate::rig::{Asking, Rig, answer, dialog, new_pin, typed};
+use crate::rig::{Asking, Rig, answer, dialog, new_pin, question, typed};
 
 /// One flavour on a screen of its own.
 struct Desk {
@@ -21,6 +21,8 @@ struct Desk {
     window: &'static str,
     /// From the first field to the second.
     to_second: &'static [&'static str],
+    /// What says yes to a question.
+    to_yes: &'static [&'static str],
     rig: Rig,
     screen: Screen,
     _parts: Option<(Prompter, PrivateBus)>,
@@ -41,6 +43,7 @@ impl Desk {
             name: "gnome3",
             window: prompter::WINDOW,
             to_second: &["Tab"],
+            to_yes: &["Return"],
             rig,
             screen,
             _parts: Some((prompter, bus)),
@@ -52,6 +55,7 @@ impl Desk {
         name: &'static str,
         program: &'static str,
         to_second: &'static [&'static str],
+        to_yes: &'static [&'static str],
     ) -> Option<Self> {
         if !parts::are_there(test, &[&[program][..], &screen::PROGRAMS].concat()) {
             return None;
@@ -64,6 +68,7 @@ impl Desk {
             name,
             window: program,
             to_second,
+            to_yes,
             rig,
             screen,
             _parts: None,
@@ -71,11 +76,17 @@ impl Desk {
     }
 
     fn gtk(test: &str) -> Option<Self> {
-        Self::alone(test, "gtk", "pinentry-gtk-2", &["Tab", "Tab"])
+        Self::alone(
+            test,
+            "gtk",
+            "pinentry-gtk-2",
+            &["Tab", "Tab"],
+            &["Tab", "Return"],
+        )
     }
 
     fn qt(test: &str) -> Option<Self> {
-        Self::alone(test, "qt", "pinentry-qt", &["Tab"])
+        Self::alone(test, "qt", "pinentry-qt", &["Tab"], &["Tab", "Return"])
     }
 
     /// On the session's own screen.
@@ -157,6 +168,30 @@ fn cancelling_is_told() {
             desk.name
         );
         desk.screen.wait_until_gone(desk.window).unwrap();
+    }
+}
+
+#[test]
+fn a_question_takes_a_yes_or_a_no() {
+    for desk in DESKS {
+        let Some(desk) = desk("pinentry::screen_question") else {
+            continue;
+        };
+        for (keys, answered) in [
+            (desk.to_yes, Ok(())),
+            (&["Escape"][..], Err(PinEntryError::Cancelled)),
+        ] {
+            let asking = desk.rig.confirm(question(), CallerScreen::default());
+            desk.wait();
+            desk.picture("question");
+            for key in keys {
+                desk.screen.press(key).unwrap();
+            }
+            let answer = patiently("the answer", asking).unwrap().unwrap();
+            assert_eq!(answer, answered, "{}", desk.name);
+            desk.screen.wait_until_gone(desk.window).unwrap();
+            desk.rig.wait_until_gone();
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 use countersign_core::secret::SecretBytes;
 use countersign_tests::{Workspace, patiently, process::output};
 use countersignd::{
-    agent::ports::{CallerScreen, PinDialog, PinEntry as _, PinEntryError},
+    agent::ports::{CallerScreen, Confirmation, PinDialog, PinEntry as _, PinEntryError},
     desktop::pinentry::{PinEntryDialogs, Surroundings},
     launcher::Launcher,
 };
@@ -61,6 +61,15 @@ impl Rig {
         tokio::spawn(async move { dialogs.ask(&dialog, &screen).await })
     }
 
+    pub(crate) fn confirm(
+        &self,
+        question: Confirmation,
+        screen: CallerScreen,
+    ) -> JoinHandle<Result<(), PinEntryError>> {
+        let dialogs = Arc::clone(&self.dialogs);
+        tokio::spawn(async move { dialogs.confirm(&question, &screen).await })
+    }
+
     pub(crate) fn program(&self) -> Option<String> {
         self.dialogs.program()
     }
@@ -80,6 +89,7 @@ impl Rig {
     }
 
     /// Waits until a state has come that nobody announces.
+    #[expect(clippy::unused_self, reason = "it reads as what a rig does")]
     pub(crate) fn wait_until(&self, what: &str, come: impl Fn() -> bool) {
         let come = async {
             let mut looks = tokio::time::interval(LOOK_EVERY);
@@ -155,6 +165,17 @@ pub(crate) fn dialog() -> PinDialog {
         error: None,
         repeat: None,
         ok: "Approve".to_owned(),
+        within: Duration::from_mins(1),
+    }
+}
+
+pub(crate) fn question() -> Confirmation {
+    Confirmation {
+        title: "Add a token?".to_owned(),
+        description: "A link wants to add a token to this computer.\nService: gateway.example:8443\nUser: alice\n\nConnect only if you asked for it just now and know this service."
+            .to_owned(),
+        ok: "Connect".to_owned(),
+        cancel: "Cancel".to_owned(),
         within: Duration::from_mins(1),
     }
 }

@@ -10,10 +10,12 @@
 mod answers;
 mod arrivals;
 mod fingers;
+mod links;
 mod locking;
 mod network;
 mod numbers;
 mod one_pin;
+mod order;
 mod outside;
 mod pin_rig;
 mod pins;

@@ -17,7 +17,7 @@ use countersign_core::{
 use countersign_proto::push::v1 as push;
 use countersignd::{
     agent::ports::{
-        CallerScreen, ChannelProfile, Clock, CredentialError, Credentials, Delivery,
+        CallerScreen, ChannelProfile, Clock, Confirmation, CredentialError, Credentials, Delivery,
         EnrollmentTransport, FingerHint, Fingerprint, FingerprintError, Keyring, KeyringError,
         LoginRequestNotice, Network, NotificationError, Notifications, OutcomeNotice, PinDialog,
         PinEntry, PinEntryError, PollProfile, Polls, Posted, PushAnswer, PushChannels, Random,
@@ -60,6 +60,8 @@ pub(crate) struct World {
     pub(crate) typed: VecDeque<Typing>,
     /// The dialogs that were shown.
     pub(crate) dialogs: Vec<PinDialog>,
+    /// The questions that were put.
+    pub(crate) questions: Vec<Confirmation>,
     /// What the next scans show; when there is nothing left, nobody touches the reader.
     pub(crate) scans: VecDeque<Scan>,
     /// What the reader wants, as it is on the screen.
@@ -96,6 +98,7 @@ impl Outside {
             keyring: Ok(()),
             typed: VecDeque::new(),
             dialogs: Vec::new(),
+            questions: Vec::new(),
             scans: VecDeque::new(),
             hint: None,
             hints_withdrawn: 0,
@@ -210,6 +213,24 @@ impl PinEntry for Outside {
         match typing {
             None => Err(PinEntryError::NoScreen),
             Some(Typing::Types(text)) => Ok(SecretBytes::from(text.as_bytes())),
+            Some(Typing::Cancels) => Err(PinEntryError::Cancelled),
+            Some(Typing::Waits) => core::future::pending().await,
+        }
+    }
+
+    async fn confirm(
+        &self,
+        question: &Confirmation,
+        _screen: &CallerScreen,
+    ) -> Result<(), PinEntryError> {
+        let typing = {
+            let mut world = self.world.lock().unwrap();
+            world.questions.push(question.clone());
+            world.typed.pop_front()
+        };
+        match typing {
+            None => Err(PinEntryError::NoScreen),
+            Some(Typing::Types(_)) => Ok(()),
             Some(Typing::Cancels) => Err(PinEntryError::Cancelled),
             Some(Typing::Waits) => core::future::pending().await,
         }

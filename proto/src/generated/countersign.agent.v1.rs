@@ -209,6 +209,8 @@ pub struct EnrollRequest {
     /// Must equal InspectEnrollmentReply.insecure.
     #[prost(enumeration = "InsecureTransport", tag = "5")]
     pub accepted_insecure: i32,
+    #[prost(enumeration = "EnrollmentConfirmation", tag = "6")]
+    pub confirmation: i32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
@@ -283,6 +285,9 @@ pub struct Token {
     /// An administrator has reset the PIN that the service checks: a new one has to be chosen, without the former.
     #[prost(bool, tag = "25")]
     pub server_pin_due: bool,
+    /// The clock of its service minus ours, as it was last heard; absent: it has no service, or that was not heard yet.
+    #[prost(int64, optional, tag = "26")]
+    pub clock_offset_ms: ::core::option::Option<i64>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListTokensRequest {}
@@ -311,6 +316,21 @@ pub struct RenameTokenRequest {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RenameTokenReply {
+    #[prost(message, optional, tag = "1")]
+    pub token: ::core::option::Option<Token>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MoveTokenRequest {
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+    #[prost(enumeration = "TokenPlace", tag = "2")]
+    pub place: i32,
+    /// Name, serial or id; only before and after.
+    #[prost(string, tag = "3")]
+    pub beside: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MoveTokenReply {
     #[prost(message, optional, tag = "1")]
     pub token: ::core::option::Option<Token>,
 }
@@ -354,6 +374,9 @@ pub struct GeneratePasscodeReply {
     /// Seconds; only time-based.
     #[prost(uint32, tag = "5")]
     pub period: u32,
+    /// Only time-based: the clock of the token's service minus ours, where it was heard.
+    #[prost(int64, optional, tag = "6")]
+    pub clock_offset_ms: ::core::option::Option<i64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
@@ -703,6 +726,8 @@ pub enum Reason {
     GatewayUnreachable = 66,
     GatewayUntrusted = 67,
     GatewayFailed = 68,
+    /// Several tokens were brought at once: several QR codes in one picture.
+    EnrollmentAmbiguous = 69,
     LoginRequestUnknown = 80,
     LoginRequestExpired = 81,
     LoginRequestAnswered = 82,
@@ -771,6 +796,7 @@ impl Reason {
             Self::GatewayUnreachable => "REASON_GATEWAY_UNREACHABLE",
             Self::GatewayUntrusted => "REASON_GATEWAY_UNTRUSTED",
             Self::GatewayFailed => "REASON_GATEWAY_FAILED",
+            Self::EnrollmentAmbiguous => "REASON_ENROLLMENT_AMBIGUOUS",
             Self::LoginRequestUnknown => "REASON_LOGIN_REQUEST_UNKNOWN",
             Self::LoginRequestExpired => "REASON_LOGIN_REQUEST_EXPIRED",
             Self::LoginRequestAnswered => "REASON_LOGIN_REQUEST_ANSWERED",
@@ -836,6 +862,7 @@ impl Reason {
             "REASON_GATEWAY_UNREACHABLE" => Some(Self::GatewayUnreachable),
             "REASON_GATEWAY_UNTRUSTED" => Some(Self::GatewayUntrusted),
             "REASON_GATEWAY_FAILED" => Some(Self::GatewayFailed),
+            "REASON_ENROLLMENT_AMBIGUOUS" => Some(Self::EnrollmentAmbiguous),
             "REASON_LOGIN_REQUEST_UNKNOWN" => Some(Self::LoginRequestUnknown),
             "REASON_LOGIN_REQUEST_EXPIRED" => Some(Self::LoginRequestExpired),
             "REASON_LOGIN_REQUEST_ANSWERED" => Some(Self::LoginRequestAnswered),
@@ -1094,6 +1121,35 @@ impl InsecureTransport {
         }
     }
 }
+/// Who asks the user whether the service is right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum EnrollmentConfirmation {
+    /// The caller has: `confirmed_host` and `accepted_insecure` say what was accepted.
+    Unspecified = 0,
+    /// The agent, in a dialog of its own: for a link that was clicked. What nobody vouches for is refused then.
+    Dialog = 1,
+}
+impl EnrollmentConfirmation {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ENROLLMENT_CONFIRMATION_UNSPECIFIED",
+            Self::Dialog => "ENROLLMENT_CONFIRMATION_DIALOG",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ENROLLMENT_CONFIRMATION_UNSPECIFIED" => Some(Self::Unspecified),
+            "ENROLLMENT_CONFIRMATION_DIALOG" => Some(Self::Dialog),
+            _ => None,
+        }
+    }
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum OtpMode {
@@ -1252,6 +1308,42 @@ impl PinAsking {
             "PIN_ASKING_UNSPECIFIED" => Some(Self::Unspecified),
             "PIN_ASKING_EVERY_TIME" => Some(Self::EveryTime),
             "PIN_ASKING_ONCE_PER_UNLOCK" => Some(Self::OncePerUnlock),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TokenPlace {
+    Unspecified = 0,
+    First = 1,
+    Last = 2,
+    /// Of `beside`.
+    Before = 3,
+    After = 4,
+}
+impl TokenPlace {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TOKEN_PLACE_UNSPECIFIED",
+            Self::First => "TOKEN_PLACE_FIRST",
+            Self::Last => "TOKEN_PLACE_LAST",
+            Self::Before => "TOKEN_PLACE_BEFORE",
+            Self::After => "TOKEN_PLACE_AFTER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TOKEN_PLACE_UNSPECIFIED" => Some(Self::Unspecified),
+            "TOKEN_PLACE_FIRST" => Some(Self::First),
+            "TOKEN_PLACE_LAST" => Some(Self::Last),
+            "TOKEN_PLACE_BEFORE" => Some(Self::Before),
+            "TOKEN_PLACE_AFTER" => Some(Self::After),
             _ => None,
         }
     }
@@ -1468,6 +1560,8 @@ pub enum EventKind {
     Muted = 24,
     BlockAdded = 25,
     BlockRemoved = 26,
+    Moved = 27,
+    EnrollmentFailed = 28,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1503,6 +1597,8 @@ impl EventKind {
             Self::Muted => "EVENT_KIND_MUTED",
             Self::BlockAdded => "EVENT_KIND_BLOCK_ADDED",
             Self::BlockRemoved => "EVENT_KIND_BLOCK_REMOVED",
+            Self::Moved => "EVENT_KIND_MOVED",
+            Self::EnrollmentFailed => "EVENT_KIND_ENROLLMENT_FAILED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1535,6 +1631,8 @@ impl EventKind {
             "EVENT_KIND_MUTED" => Some(Self::Muted),
             "EVENT_KIND_BLOCK_ADDED" => Some(Self::BlockAdded),
             "EVENT_KIND_BLOCK_REMOVED" => Some(Self::BlockRemoved),
+            "EVENT_KIND_MOVED" => Some(Self::Moved),
+            "EVENT_KIND_ENROLLMENT_FAILED" => Some(Self::EnrollmentFailed),
             _ => None,
         }
     }
@@ -1825,6 +1923,28 @@ pub mod agent_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("countersign.agent.v1.Agent", "RenameToken"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Another place in the user's order.
+        pub async fn move_token(
+            &mut self,
+            request: impl tonic::IntoRequest<super::MoveTokenRequest>,
+        ) -> std::result::Result<tonic::Response<super::MoveTokenReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::LeanCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/countersign.agent.v1.Agent/MoveToken",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("countersign.agent.v1.Agent", "MoveToken"));
             self.inner.unary(req, path, codec).await
         }
         pub async fn delete_token(
@@ -2308,6 +2428,11 @@ pub mod agent_server {
             tonic::Response<super::RenameTokenReply>,
             tonic::Status,
         >;
+        /// Another place in the user's order.
+        async fn move_token(
+            &self,
+            request: tonic::Request<super::MoveTokenRequest>,
+        ) -> std::result::Result<tonic::Response<super::MoveTokenReply>, tonic::Status>;
         async fn delete_token(
             &self,
             request: tonic::Request<super::DeleteTokenRequest>,
@@ -2875,6 +3000,49 @@ pub mod agent_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RenameTokenSvc(inner);
+                        let codec = crate::codec::LeanCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/countersign.agent.v1.Agent/MoveToken" => {
+                    #[allow(non_camel_case_types)]
+                    struct MoveTokenSvc<T: Agent>(pub Arc<T>);
+                    impl<T: Agent> tonic::server::UnaryService<super::MoveTokenRequest>
+                    for MoveTokenSvc<T> {
+                        type Response = super::MoveTokenReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::MoveTokenRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::move_token(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = MoveTokenSvc(inner);
                         let codec = crate::codec::LeanCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -138,6 +138,7 @@ mod tests {
             mode: mode.into(),
             valid_for_ms,
             period,
+            clock_offset_ms: None,
         })
     }
 

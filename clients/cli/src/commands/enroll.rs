@@ -6,7 +6,10 @@
 use std::io::{self, IsTerminal as _};
 
 use countersign_proto::{
-    agent::v1::{self as api, EnrollmentKind, InsecureTransport, OtpMode, PinType, Reason},
+    agent::v1::{
+        self as api, EnrollmentConfirmation, EnrollmentKind, InsecureTransport, OtpMode, PinType,
+        Reason,
+    },
     limits::{ENROLLMENT_TEXT, PASSPHRASE},
 };
 use serde::Serialize;
@@ -59,6 +62,7 @@ pub(crate) async fn run(arguments: cli::Enroll, session: &Session) -> Result<(),
             confirmed_host: offer.host.clone(),
             pin: secrets.new_one(),
             accepted_insecure: offer.insecure,
+            confirmation: EnrollmentConfirmation::Unspecified.into(),
         };
         match session.patiently(agent.enroll(attempt)).await {
             Ok(reply) => break reply,

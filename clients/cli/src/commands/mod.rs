@@ -14,6 +14,7 @@ mod info;
 mod list;
 mod lock;
 mod log;
+mod move_token;
 mod mute;
 mod next;
 mod pin_asking;
@@ -86,6 +87,7 @@ async fn dispatch(command: Command, session: &Session) -> Result<(), Failure> {
         Command::Block(arguments) => block::run(arguments, session).await,
         Command::Enroll(arguments) => enroll::run(arguments, session).await,
         Command::Rename(arguments) => rename::run(arguments, session).await,
+        Command::Move(arguments) => move_token::run(arguments, session).await,
         Command::Delete(arguments) => delete::run(arguments, session).await,
         Command::Pin(Pin::Change(arguments)) => pin_change::run(arguments, session).await,
         Command::Pin(Pin::Ask(arguments)) => pin_asking::run(arguments, session).await,

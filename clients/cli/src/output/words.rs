@@ -173,6 +173,8 @@ pub(crate) const fn event(kind: EventKind) -> &'static str {
         EventKind::Muted => "muted",
         EventKind::BlockAdded => "blocked",
         EventKind::BlockRemoved => "no longer blocked",
+        EventKind::Moved => "moved",
+        EventKind::EnrollmentFailed => "enrollment failed",
     }
 }
 
@@ -183,6 +185,7 @@ pub(crate) const fn event_paint(kind: EventKind) -> Paint {
         Kind::RequestApproved | Kind::Enrolled => Paint::Good,
         Kind::RequestDenied
         | Kind::RequestRefused
+        | Kind::EnrollmentFailed
         | Kind::Deleted
         | Kind::FingerWrong
         | Kind::SlotAdded
@@ -200,6 +203,7 @@ pub(crate) const fn event_paint(kind: EventKind) -> Paint {
         | Kind::RequestReceived
         | Kind::RequestClosed
         | Kind::Renamed
+        | Kind::Moved
         | Kind::Unlocked
         | Kind::Locked
         | Kind::AutosendChanged

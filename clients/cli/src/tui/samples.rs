@@ -109,6 +109,7 @@ pub(crate) fn passcode(digits: &str) -> Passcode {
         mode: OtpMode::Time.into(),
         valid_for_ms: Some(17_500),
         period: 30,
+        clock_offset_ms: None,
     };
     Passcode::new(&of, reply, at(0))
 }

@@ -261,6 +261,23 @@ impl Agent for FakeAgent {
         }))
     }
 
+    async fn move_token(
+        &self,
+        request: Request<api::MoveTokenRequest>,
+    ) -> Result<Response<api::MoveTokenReply>, Status> {
+        let request = request.into_inner();
+        self.begin(format!(
+            "move {} {:?} {}",
+            request.token,
+            request.place(),
+            request.beside
+        ))
+        .await?;
+        Ok(Response::new(api::MoveTokenReply {
+            token: Some(self.token(&request.token)),
+        }))
+    }
+
     async fn delete_token(
         &self,
         request: Request<api::DeleteTokenRequest>,
@@ -294,6 +311,7 @@ impl Agent for FakeAgent {
             mode: mode.into(),
             valid_for_ms: time.then_some(17_500),
             period: if time { 30 } else { 0 },
+            clock_offset_ms: None,
         }))
     }
 

@@ -18,6 +18,16 @@ pub trait PinEntry: Send + Sync {
         dialog: &PinDialog,
         screen: &CallerScreen,
     ) -> Result<SecretBytes, PinEntryError>;
+    /// Shows a question and waits for a yes. Dropping the future withdraws the dialog at once.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`PinEntryError`]; [`PinEntryError::Cancelled`] is a no.
+    async fn confirm(
+        &self,
+        question: &Confirmation,
+        screen: &CallerScreen,
+    ) -> Result<(), PinEntryError>;
     /// The program that would be started, for `countersign status`: its path, or nothing if there is none.
     fn program(&self) -> Option<String>;
 }
@@ -37,6 +47,21 @@ pub struct PinDialog {
     pub repeat: Option<String>,
     /// The label of the button that sends it.
     pub ok: String,
+    /// The longest that it stays.
+    pub within: Duration,
+}
+
+/// A question that is answered with yes or no. Texts as in [`PinDialog`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confirmation {
+    /// The window's title.
+    pub title: String,
+    /// What it is about; lines are separated by `\n`.
+    pub description: String,
+    /// The label of the button that says yes.
+    pub ok: String,
+    /// The label of the button that says no.
+    pub cancel: String,
     /// The longest that it stays.
     pub within: Duration,
 }

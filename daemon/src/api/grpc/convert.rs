@@ -242,6 +242,7 @@ pub(super) fn token(agent: &Agent, row: TokenRow, service: String) -> wire::Toke
         autosend: row.autosend == Autosend::On,
         service,
         tries_left: row.tries_left,
+        clock_offset_ms: row.service.and_then(|of| agent.clock_offset_ms(of)),
         ..wire::Token::default()
     };
     let Some(summary) = row.secrets else {

@@ -3,7 +3,9 @@
 use core::time::Duration;
 use std::{pin::Pin, sync::Arc};
 
-use countersign_core::{recovery_code::RecoveryCode, secret::SecretBytes, token::PinAsking};
+use countersign_core::{
+    recovery_code::RecoveryCode, secret::SecretBytes, token::PinAsking, token_order::Place,
+};
 use countersign_proto::{
     agent::v1::{self as wire, Reason, agent_server},
     limits,
@@ -24,7 +26,7 @@ use crate::{
         Agent, Change,
         autosend::Autosend,
         caller::Caller,
-        enrollment::Accepted,
+        enrollment::{Accepted, Consent},
         login_request::{AnswerWish, RequestSelector},
         passcode::PasscodeWish,
         ports::CallerScreen,
@@ -195,15 +197,18 @@ impl agent_server::Agent for AgentService {
     ) -> Result<Response<wire::EnrollReply>, Status> {
         let (caller, _here, request) = caller(request);
         let transport = accepted_transport(request.accepted_insecure());
-        let caller = caller.with(secret(request.pin)?);
-        let accepted = Accepted {
-            transport,
-            host: request.confirmed_host,
+        let consent = match request.confirmation() {
+            wire::EnrollmentConfirmation::Unspecified => Consent::Given(Accepted {
+                transport,
+                host: request.confirmed_host,
+            }),
+            wire::EnrollmentConfirmation::Dialog => Consent::AskHere,
         };
+        let caller = caller.with(secret(request.pin)?);
         let text = SecretBytes::new(request.text);
         let enrolled = self
             .agent
-            .enroll(&text, &request.name, accepted, &caller)
+            .enroll(&text, &request.name, consent, &caller)
             .await
             .map_err(|error| refusal(&error))?;
         Ok(Response::new(wire::EnrollReply {
@@ -250,6 +255,27 @@ impl agent_server::Agent for AgentService {
         }))
     }
 
+    async fn move_token(
+        &self,
+        request: Request<wire::MoveTokenRequest>,
+    ) -> Result<Response<wire::MoveTokenReply>, Status> {
+        let request = request.get_ref();
+        let place = match request.place() {
+            wire::TokenPlace::First => Place::First,
+            wire::TokenPlace::Last => Place::Last,
+            wire::TokenPlace::Before => Place::Before(request.beside.as_str()),
+            wire::TokenPlace::After => Place::After(request.beside.as_str()),
+            wire::TokenPlace::Unspecified => {
+                return Err(Reason::Usage.status("no place was given for the token", ""));
+            }
+        };
+        let row = self.agent.move_token(&request.token, place).await;
+        let row = row.map_err(|error| refusal(&error))?;
+        Ok(Response::new(wire::MoveTokenReply {
+            token: Some(self.wire_token(row).await),
+        }))
+    }
+
     async fn delete_token(
         &self,
         request: Request<wire::DeleteTokenRequest>,
@@ -282,6 +308,7 @@ impl agent_server::Agent for AgentService {
                 .validity
                 .map(|(left, _)| u32::try_from(left.as_millis()).unwrap_or(u32::MAX)),
             period: generated.validity.map_or(0, |(_, period)| period.secs()),
+            clock_offset_ms: generated.clock_offset_ms,
         }))
     }
 

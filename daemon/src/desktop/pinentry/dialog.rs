@@ -1,24 +1,113 @@
 //! What is said in which order.
 
+use core::time::Duration;
+
 use countersign_core::{secret::SecretBytes, text};
 
 use super::{
     connection::{Connection, Times, Typed, Unanswered},
     screen::Place,
 };
-use crate::agent::ports::{PinDialog, PinEntryError};
+use crate::agent::ports::{Confirmation, PinDialog, PinEntryError};
 
 /// The most characters of a label or of a line.
 const MOST: usize = 300;
 
 const NOT_THE_SAME: &str = "These are not the same. Please try again.";
 
+/// What every dialog has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame<'a> {
+    pub(super) title: &'a str,
+    pub(super) description: &'a str,
+    pub(super) ok: &'a str,
+    pub(super) cancel: &'a str,
+    pub(super) within: Duration,
+}
+
+/// What a program can be asked.
+pub(super) trait Dialog: Sync {
+    /// What it gives.
+    type Answer: Send;
+
+    /// What it shares with all others.
+    fn frame(&self) -> Frame<'_>;
+
+    /// Says what is its own.
+    fn introduce(
+        &self,
+        connection: &mut Connection,
+    ) -> impl Future<Output = Result<(), PinEntryError>> + Send;
+
+    /// Asks.
+    fn ask(
+        &self,
+        connection: &mut Connection,
+    ) -> impl Future<Output = Result<Self::Answer, PinEntryError>> + Send;
+}
+
+impl Dialog for PinDialog {
+    type Answer = SecretBytes;
+
+    fn frame(&self) -> Frame<'_> {
+        Frame {
+            title: &self.title,
+            description: &self.description,
+            ok: &self.ok,
+            cancel: "Cancel",
+            within: self.within,
+        }
+    }
+
+    async fn introduce(&self, connection: &mut Connection) -> Result<(), PinEntryError> {
+        let prompt = match flavour(connection).await? {
+            Flavour::Gnome => &self.title,
+            Flavour::Other => &self.prompt,
+        };
+        connection.request("SETPROMPT", &label(prompt)).await?;
+        if let Some(error) = &self.error {
+            connection.request("SETERROR", &label(error)).await?;
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, connection: &mut Connection) -> Result<SecretBytes, PinEntryError> {
+        typed(connection, self).await
+    }
+}
+
+impl Dialog for Confirmation {
+    type Answer = ();
+
+    fn frame(&self) -> Frame<'_> {
+        Frame {
+            title: &self.title,
+            description: &self.description,
+            ok: &self.ok,
+            cancel: &self.cancel,
+            within: self.within,
+        }
+    }
+
+    async fn introduce(&self, connection: &mut Connection) -> Result<(), PinEntryError> {
+        // GNOME's shows it as the heading.
+        connection.suggest("SETPROMPT", &label(&self.title)).await?;
+        Ok(())
+    }
+
+    async fn ask(&self, connection: &mut Connection) -> Result<(), PinEntryError> {
+        connection.request("CONFIRM", "").await?;
+        Ok(())
+    }
+}
+
 /// All that the dialog says, up to the question itself.
 pub(super) async fn prepare(
     connection: &mut Connection,
-    dialog: &PinDialog,
+    dialog: &impl Dialog,
     place: &Place,
 ) -> Result<(), PinEntryError> {
+    let frame = dialog.frame();
     // The greeting.
     connection.answer().await?;
     for (name, value) in place.options() {
@@ -30,28 +119,20 @@ pub(super) async fn prepare(
         connection.suggest("OPTION", &option).await?;
     }
     // Zero would mean for ever.
-    let seconds = dialog.within.as_secs().max(1);
+    let seconds = frame.within.as_secs().max(1);
     connection
         .suggest("SETTIMEOUT", &seconds.to_string())
         .await?;
+    connection.suggest("SETTITLE", &label(frame.title)).await?;
+    connection.suggest("SETOK", &label(frame.ok)).await?;
     connection
-        .suggest("SETTITLE", &label(&dialog.title))
+        .suggest("SETCANCEL", &label(frame.cancel))
         .await?;
-    connection.suggest("SETOK", &label(&dialog.ok)).await?;
-    connection.suggest("SETCANCEL", "Cancel").await?;
-    // Without these the user would not know what is asked.
+    // Without it the user would not know what is asked.
     connection
-        .request("SETDESC", &lines(&dialog.description))
+        .request("SETDESC", &lines(frame.description))
         .await?;
-    let prompt = match flavour(connection).await? {
-        Flavour::Gnome => &dialog.title,
-        Flavour::Other => &dialog.prompt,
-    };
-    connection.request("SETPROMPT", &label(prompt)).await?;
-    if let Some(error) = &dialog.error {
-        connection.request("SETERROR", &label(error)).await?;
-    }
-    Ok(())
+    dialog.introduce(connection).await
 }
 
 /// What is shown where.
@@ -73,7 +154,7 @@ async fn flavour(connection: &mut Connection) -> Result<Flavour, Unanswered> {
 }
 
 /// Asks, and again until both fields agree if there are two.
-pub(super) async fn ask(
+async fn typed(
     connection: &mut Connection,
     dialog: &PinDialog,
 ) -> Result<SecretBytes, PinEntryError> {

@@ -406,6 +406,7 @@ fn a_passcode_is_shown_when_it_is_asked_for_and_goes_by_itself() {
         mode: OtpMode::Time.into(),
         valid_for_ms: Some(10_000),
         period: 30,
+        clock_offset_ms: None,
     };
     update(
         &mut state,
