@@ -12,7 +12,7 @@ use countersign_core::time::UnixMillis;
 use serde_json::json;
 
 use super::output;
-use crate::service::Service;
+use crate::service::Operator;
 
 /// Rows that are read at a time.
 const PAGE: u32 = 1000;
@@ -48,7 +48,8 @@ pub(super) enum Audit {
 }
 
 impl Audit {
-    pub(super) async fn run(self, service: &Service) -> anyhow::Result<()> {
+    pub(super) async fn run(self, operator: &Operator) -> anyhow::Result<()> {
+        let service = operator.service();
         match self {
             Self::List { json, after } => {
                 let mut entries = Vec::new();
@@ -98,7 +99,7 @@ impl Audit {
                 let midnight = before.at(0, 0, 0, 0);
                 let before = jiff::tz::TimeZone::UTC.to_timestamp(midnight)?;
                 let before = UnixMillis(before.as_millisecond());
-                let pruned = service.prune_audit(before).await?;
+                let pruned = operator.prune_audit(before).await?;
                 output::explain(&format!("Rows up to {} are gone.", pruned.last));
                 output::answer(pruned.mark.trim_end())
             }

@@ -5,7 +5,10 @@ use countersign_core::ids::DeviceId;
 use serde_json::{Value, json};
 
 use super::output;
-use crate::{control, service::Service};
+use crate::{
+    control,
+    service::{Operator, Service},
+};
 
 /// List devices, and end all tokens of one.
 #[derive(Debug, Subcommand)]
@@ -24,11 +27,12 @@ pub(super) enum Device {
 }
 
 impl Device {
-    pub(super) async fn run(self, service: &Service) -> anyhow::Result<()> {
+    pub(super) async fn run(self, operator: &Operator) -> anyhow::Result<()> {
+        let service = operator.service();
         match self {
             Self::List { json } => list(service, json).await,
             Self::Revoke { id } => {
-                let change = service.revoke_device(id).await?;
+                let change = operator.revoke_device(id).await?;
                 control::announce(service.data(), &change).await;
                 output::explain(&format!(
                     "Revoked the tokens of {id}; its agent erases them."

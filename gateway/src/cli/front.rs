@@ -4,7 +4,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{output, token::Switch};
-use crate::{control, service::Service};
+use crate::{control, service::Operator};
 
 /// Register the login pages, VPNs and modules that may ask about logins.
 #[derive(Debug, Subcommand)]
@@ -31,10 +31,11 @@ pub(super) enum Front {
 }
 
 impl Front {
-    pub(super) async fn run(self, service: &Service) -> anyhow::Result<()> {
+    pub(super) async fn run(self, operator: &Operator) -> anyhow::Result<()> {
+        let service = operator.service();
         match self {
             Self::Add { name, push } => {
-                let key = service.add_front(&name, push == Switch::On).await?;
+                let key = operator.add_front(&name, push == Switch::On).await?;
                 output::explain(&format!("The key of {name}; it is not shown again:"));
                 output::answer(key.expose())
             }
@@ -54,7 +55,7 @@ impl Front {
                 output::table(&rows)
             }
             Self::Remove { name } => {
-                service.remove_front(&name).await?;
+                operator.remove_front(&name).await?;
                 // It may have been a RADIUS client.
                 control::announce_radius(service.data()).await;
                 output::explain(&format!("Removed {name}."));

@@ -5,10 +5,12 @@
 
 mod audit;
 mod device;
+mod enrollment;
 mod front;
 mod init;
 mod operator;
 mod output;
+mod policy;
 mod radius;
 mod serve;
 mod status;
@@ -19,7 +21,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::service::Service;
+use crate::service::{OpenError, Service};
 
 /// Countersign's authentication service.
 #[derive(Debug, Parser)]
@@ -49,6 +51,12 @@ enum Command {
     /// Issue tokens, and say what becomes of them
     #[command(subcommand)]
     Token(token::Token),
+    /// Make personal enrollment links, and see who waits for what
+    #[command(subcommand)]
+    Enrollment(enrollment::Enrollment),
+    /// Name the rules that tokens are issued by
+    #[command(subcommand)]
+    Policy(policy::Policy),
     /// List devices, and end all tokens of one
     #[command(subcommand)]
     Device(device::Device),
@@ -90,16 +98,22 @@ impl Cli {
 
     async fn dispatch(self) -> anyhow::Result<()> {
         let data = self.data;
+        let operator = async || {
+            let service = Service::open(&data).await?;
+            Ok::<_, OpenError>(service.operator(&operator::name()))
+        };
         match self.command {
             Command::Init(init) => init.run(&data).await,
             Command::Serve => serve::run(&data).await,
-            Command::User(command) => command.run(&Service::open(&data).await?).await,
-            Command::Token(command) => command.run(&Service::open(&data).await?).await,
-            Command::Device(command) => command.run(&Service::open(&data).await?).await,
-            Command::Front(command) => command.run(&Service::open(&data).await?).await,
-            Command::Radius(command) => command.run(&Service::open(&data).await?).await,
-            Command::Audit(command) => command.run(&Service::open(&data).await?).await,
-            Command::Status(command) => command.run(&Service::open(&data).await?).await,
+            Command::User(command) => command.run(&operator().await?).await,
+            Command::Token(command) => command.run(&operator().await?).await,
+            Command::Enrollment(command) => command.run(&operator().await?).await,
+            Command::Policy(command) => command.run(&operator().await?).await,
+            Command::Device(command) => command.run(&operator().await?).await,
+            Command::Front(command) => command.run(&operator().await?).await,
+            Command::Radius(command) => command.run(&operator().await?).await,
+            Command::Audit(command) => command.run(&operator().await?).await,
+            Command::Status(command) => command.run(operator().await?.service()).await,
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{output, token::Switch};
 use crate::{
     control,
-    service::{NewRadiusClient, Service},
+    service::{NewRadiusClient, Operator, Service},
     store::{Caller, FirstFactor, MessageAuthenticatorPolicy},
 };
 
@@ -97,23 +97,24 @@ pub(super) struct Add {
 }
 
 impl Radius {
-    pub(super) async fn run(self, service: &Service) -> anyhow::Result<()> {
+    pub(super) async fn run(self, operator: &Operator) -> anyhow::Result<()> {
+        let service = operator.service();
         let Self::Client(client) = self;
         match client {
-            Client::Add(add) => add.run(service).await,
+            Client::Add(add) => add.run(operator).await,
             Client::List { json: true } => {
                 output::json(&json!({ "clients": service.radius_clients().await? }))
             }
             Client::List { json: false } => list(service).await,
             Client::Remove { name } => {
-                service.remove_radius_client(&name).await?;
+                operator.remove_radius_client(&name).await?;
                 control::announce_radius(service.data()).await;
                 output::explain(&format!("Removed {name}."));
                 Ok(())
             }
             Client::Rotate { name, secret_stdin } => {
                 let given = secret_stdin.then(output::secret_line).transpose()?;
-                let secret = service.rotate_radius_secret(&name, given).await?;
+                let secret = operator.rotate_radius_secret(&name, given).await?;
                 control::announce_radius(service.data()).await;
                 if secret_stdin {
                     return Ok(());
@@ -126,7 +127,8 @@ impl Radius {
 }
 
 impl Add {
-    async fn run(self, service: &Service) -> anyhow::Result<()> {
+    async fn run(self, operator: &Operator) -> anyhow::Result<()> {
+        let service = operator.service();
         let given = self.secret_stdin.then(output::secret_line).transpose()?;
         let client = NewRadiusClient {
             name: self.name.clone(),
@@ -146,7 +148,7 @@ impl Add {
                 MessageAuthenticator::Optional => MessageAuthenticatorPolicy::Optional,
             },
         };
-        let secret = service.add_radius_client(client, given).await?;
+        let secret = operator.add_radius_client(client, given).await?;
         control::announce_radius(service.data()).await;
         if service.settings().config.radius.listen.is_empty() {
             output::explain("RADIUS is off: name an address in config.toml, [radius] listen.");

@@ -1,15 +1,18 @@
 //! `token add` and what becomes of tokens.
 
 mod add;
+mod rules;
+
+pub(super) use rules::Rules;
 
 use clap::{Subcommand, ValueEnum};
 use countersign_core::secret::SecretText;
 use serde_json::json;
 
-use super::{operator, output};
+use super::output;
 use crate::{
     control,
-    service::{Change, HelpdeskError, Service, TokenInfo},
+    service::{Change, HelpdeskError, Operator, Service, TokenInfo},
 };
 
 /// On or off.
@@ -92,29 +95,30 @@ pub(super) enum Token {
 }
 
 impl Token {
-    pub(super) async fn run(self, service: &Service) -> anyhow::Result<()> {
+    pub(super) async fn run(self, operator: &Operator) -> anyhow::Result<()> {
+        let service = operator.service();
         match self {
-            Self::Add(add) => add.run(service).await,
+            Self::Add(add) => add.run(operator).await,
             Self::List { user, json } => list(service, user.as_deref(), json).await,
             Self::Show { serial, json } => show(service, &serial, json).await,
             Self::Suspend { serial } => {
-                told(service, service.suspend_token(&serial).await?).await;
+                told(service, operator.suspend_token(&serial).await?).await;
                 output::explain(&format!("Suspended {serial}."));
                 Ok(())
             }
             Self::Resume { serial } => {
-                told(service, service.resume_token(&serial).await?).await;
+                told(service, operator.resume_token(&serial).await?).await;
                 output::explain(&format!("{serial} goes on."));
                 Ok(())
             }
             Self::Unlock { serial } => {
-                told(service, service.unlock_token(&serial).await?).await;
+                told(service, operator.unlock_token(&serial).await?).await;
                 output::explain(&format!("{serial} is unlocked."));
                 Ok(())
             }
-            Self::HelpdeskCode { user, minutes } => helpdesk_code(service, &user, minutes).await,
+            Self::HelpdeskCode { user, minutes } => helpdesk_code(operator, &user, minutes).await,
             Self::PinReset { serial } => {
-                told(service, service.reset_server_pin(&serial).await?).await;
+                told(service, operator.reset_server_pin(&serial).await?).await;
                 output::explain(&format!(
                     "{serial} has no server PIN any more. Until the user has chosen a new one in the agent, it\n\
                      approves nothing and its passcodes do not count."
@@ -122,12 +126,12 @@ impl Token {
                 Ok(())
             }
             Self::Revoke { serial } => {
-                told(service, service.revoke_token(&serial).await?).await;
+                told(service, operator.revoke_token(&serial).await?).await;
                 output::explain(&format!("Revoked {serial}; its agent erases it."));
                 Ok(())
             }
             Self::Delete { serial } => {
-                told(service, service.delete_token(&serial).await?).await;
+                told(service, operator.delete_token(&serial).await?).await;
                 output::explain(&format!("Deleted {serial}."));
                 Ok(())
             }
@@ -136,7 +140,7 @@ impl Token {
                 code1,
                 code2,
             } => {
-                service
+                operator
                     .resynchronise_token(&serial, SecretText::new(code1), SecretText::new(code2))
                     .await?;
                 output::explain(&format!("{serial} is found again."));
@@ -151,19 +155,20 @@ async fn told(service: &Service, change: Change) {
     control::announce(service.data(), &change).await;
 }
 
-async fn helpdesk_code(service: &Service, user: &str, minutes: u32) -> anyhow::Result<()> {
-    let issued = service
-        .issue_helpdesk_code(user, minutes, &operator::name())
-        .await
-        .map_err(|refused| match refused {
-            HelpdeskError::TooMany { again } => {
-                let again = output::time(again.0);
-                anyhow::Error::from(refused).context(format!("no code before {again}"))
-            }
-            HelpdeskError::UnknownUser | HelpdeskError::Validity | HelpdeskError::Service(_) => {
-                refused.into()
-            }
-        })?;
+async fn helpdesk_code(operator: &Operator, user: &str, minutes: u32) -> anyhow::Result<()> {
+    let issued =
+        operator
+            .issue_helpdesk_code(user, minutes)
+            .await
+            .map_err(|refused| match refused {
+                HelpdeskError::TooMany { again } => {
+                    let again = output::time(again.0);
+                    anyhow::Error::from(refused).context(format!("no code before {again}"))
+                }
+                HelpdeskError::UnknownUser
+                | HelpdeskError::Validity
+                | HelpdeskError::Service(_) => refused.into(),
+            })?;
     output::explain(&format!(
         "Be sure who asks. {user} types this instead of a passcode, once, until {}:",
         output::time(issued.expires.0)
@@ -218,6 +223,16 @@ async fn show(service: &Service, serial: &str, json: bool) -> anyhow::Result<()>
         ),
         ("Issued", output::time(token.created_ms)),
     ];
+    if !token.policy_name.is_empty() {
+        rows.push(("Policy", token.policy_name.clone()));
+        rows.push(("Policy level", token.policy_level.clone()));
+    }
+    if token.number_matching {
+        rows.push(("Numbers", "have to be typed".to_owned()));
+    }
+    if token.exportable {
+        rows.push(("Exportable", "yes".to_owned()));
+    }
     if token.drift != 0 {
         rows.push(("Drift", format!("{} time steps", token.drift)));
     }

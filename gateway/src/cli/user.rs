@@ -5,7 +5,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::output;
-use crate::service::Service;
+use crate::service::Operator;
 
 /// Add and list users.
 #[derive(Debug, Subcommand)]
@@ -27,7 +27,8 @@ pub(super) enum User {
 }
 
 impl User {
-    pub(super) async fn run(self, service: &Service) -> anyhow::Result<()> {
+    pub(super) async fn run(self, operator: &Operator) -> anyhow::Result<()> {
+        let service = operator.service();
         match self {
             Self::Add {
                 user,
@@ -36,7 +37,7 @@ impl User {
                 if !password_stdin {
                     bail!("give the password on standard input: --password-stdin");
                 }
-                service.add_user(&user, output::secret_line()?).await?;
+                operator.add_user(&user, output::secret_line()?).await?;
                 output::explain(&format!(
                     "Added {user}. Next: `token add {user} --mode time`."
                 ));

@@ -6,7 +6,7 @@ use countersign_core::{
 };
 use p256::ecdsa::VerifyingKey;
 
-use super::{Service, ServiceError};
+use super::{Operator, Service, ServiceError};
 use crate::store::{AuditBreak, AuditEntry, AuditEvent, StoreError, Verified};
 
 /// Why nothing was found out about the audit log, or nothing was pruned.
@@ -99,7 +99,9 @@ impl Service {
             &mark,
         ))
     }
+}
 
+impl Operator {
     /// Removes the batches of rows that are older than `before`, after the whole log has been checked, and signs where
     /// it goes on.
     ///
@@ -107,11 +109,12 @@ impl Service {
     ///
     /// Every variant of [`AuditError`]; then nothing was removed.
     pub async fn prune_audit(&self, before: UnixMillis) -> Result<Pruned, AuditError> {
-        let verified = self.verify_audit(None).await?;
-        let now = self.now();
+        let service = self.service();
+        let verified = service.verify_audit(None).await?;
+        let (now, operator) = (service.now(), self.name().to_owned());
         let before = UnixMillis(before.0.min(now.0));
-        let (service, key) = (self.keys().service, self.keys().identity.clone());
-        let pruned = self
+        let (id, key) = (service.keys().service, service.keys().identity.clone());
+        let pruned = service
             .store()
             .write(move |rows| {
                 let Some(link) = rows
@@ -121,7 +124,7 @@ impl Service {
                     return Ok(None);
                 };
                 let mark = Mark {
-                    service,
+                    service: id,
                     link: link.number,
                     row: link.last,
                     hash: link.hash,
@@ -134,7 +137,7 @@ impl Service {
                     verified.pruned.saturating_add(1),
                     link.last
                 );
-                rows.audit(now, AuditEvent::AuditPruned, "", &detail)?;
+                rows.audit_by(&operator, now, AuditEvent::AuditPruned, "", &detail)?;
                 Ok(Some(Pruned {
                     last: link.last,
                     mark,

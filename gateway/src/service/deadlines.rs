@@ -82,6 +82,7 @@ impl Service {
                     }
                     rows.prune_logins(now.plus_ms(-KEEP_MS))?;
                     rows.prune_helpdesk_codes(now.plus_ms(-KEEP_MS))?;
+                    rows.prune_enrollment_links(now.plus_ms(-KNOWN_MS))?;
                     rows.prune_sources(now.plus_ms(-KNOWN_MS), now.plus_ms(-KEEP_MS))?;
                     Ok((ended, rows.next_deadline()?))
                 })

@@ -3,7 +3,7 @@
 use countersign_core::ids::DeviceId;
 use serde::Serialize;
 
-use super::{Change, Service, ServiceError, TokenError};
+use super::{Change, Operator, Service, ServiceError, TokenError};
 use crate::store::{AuditEvent, TokenState};
 
 /// A device as the administrator sees it.
@@ -65,27 +65,36 @@ impl Service {
             .await?;
         Ok(devices)
     }
+}
 
+impl Operator {
     /// Ends all tokens of a device for good; its stream is cut, and its agent erases them.
     ///
     /// # Errors
     ///
     /// [`TokenError::Unknown`]: there is no such device; or the database failed.
     pub async fn revoke_device(&self, id: DeviceId) -> Result<Change, TokenError> {
-        let now = self.now();
-        let done = self
+        let service = self.service();
+        let (now, operator) = (service.now(), self.name().to_owned());
+        let done = service
             .store()
             .write(move |rows| {
                 if rows.device(id)?.is_none() {
                     return Ok(None);
                 }
-                let done = super::tokens::revoke_all(rows, id, now)?;
-                rows.audit(now, AuditEvent::DeviceRevoked, &id.to_string(), "")?;
+                let done = super::tokens::revoke_all(rows, id, &operator, now)?;
+                rows.audit_by(
+                    &operator,
+                    now,
+                    AuditEvent::DeviceRevoked,
+                    &id.to_string(),
+                    "",
+                )?;
                 Ok(Some(done))
             })
             .await
             .map_err(ServiceError)?
             .ok_or(TokenError::UnknownDevice)?;
-        Ok(self.carried_out(done))
+        Ok(service.carried_out(done))
     }
 }

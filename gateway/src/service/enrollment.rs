@@ -31,7 +31,7 @@ use crate::{
 const RERUNS: u32 = 3;
 const RERUN_WITHIN_MS: i64 = 600_000;
 /// So many wrong authentication codes end an activation.
-const FAILURES: u32 = 10;
+pub(super) const FAILURES: u32 = 10;
 /// A run waits so long for its second message, in milliseconds.
 const RUN_MS: i64 = 300_000;
 /// The most runs at a time; the oldest makes room.
@@ -93,7 +93,7 @@ impl From<StoreError> for EnrollmentRefusal {
 
 /// How an activation stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+pub(super) enum Standing {
     Open,
     /// Its time is over, or it was used up: told only to who knows the passphrase.
     Over,
@@ -234,8 +234,11 @@ impl Service {
             number_matching: if config.push.number_matching {
                 NumberMatching::Required
             } else {
-                NumberMatching::Off
+                token.number_matching
             },
+            policy_name: token.policy_name.clone(),
+            policy_level: token.policy_level.clone(),
+            exportable: token.exportable,
             ..KeyPackage::new(token.serial.clone(), token.mode.clone())
         }
     }
@@ -281,7 +284,7 @@ fn found_open(rows: Rows<'_>, code: &str, now: UnixMillis) -> Result<bool, Store
         .is_some_and(|(activation, token)| standing(&activation, &token, now) == Standing::Open))
 }
 
-fn standing(activation: &Activation, token: &TokenRow, now: UnixMillis) -> Standing {
+pub(super) fn standing(activation: &Activation, token: &TokenRow, now: UnixMillis) -> Standing {
     let waits = matches!(token.state, TokenState::Issued | TokenState::Provisioned);
     let rerun = activation
         .first_run

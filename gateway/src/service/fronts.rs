@@ -5,7 +5,7 @@ use data_encoding::BASE64URL_NOPAD;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::{Service, ServiceError};
+use super::{Operator, Service, ServiceError};
 use crate::{
     random::SystemRandom,
     store::{AuditEvent, Front},
@@ -75,6 +75,17 @@ impl Service {
         }
     }
 
+    /// Every front.
+    ///
+    /// # Errors
+    ///
+    /// The database failed.
+    pub async fn fronts(&self) -> Result<Vec<Front>, ServiceError> {
+        Ok(self.store().read(|rows| rows.fronts()).await?)
+    }
+}
+
+impl Operator {
     /// Adds a front and returns its key, which is not kept.
     ///
     /// # Errors
@@ -87,14 +98,15 @@ impl Service {
             BASE64URL_NOPAD.encode(&SystemRandom::bytes::<32>())
         ));
         let hash = hash(&key);
-        let now = self.now();
+        let (now, operator) = (self.service().now(), self.name().to_owned());
         let name = name.to_owned();
         let added = self
+            .service()
             .store()
             .write(move |rows| {
                 let added = rows.add_front(&name, &hash, push, now)?;
                 if added.is_some() {
-                    rows.audit(now, AuditEvent::FrontAdded, &name, "")?;
+                    rows.audit_by(&operator, now, AuditEvent::FrontAdded, &name, "")?;
                 }
                 Ok(added)
             })
@@ -103,31 +115,23 @@ impl Service {
         added.map(|_id| key).ok_or(FrontError::Taken)
     }
 
-    /// Every front.
-    ///
-    /// # Errors
-    ///
-    /// The database failed.
-    pub async fn fronts(&self) -> Result<Vec<Front>, ServiceError> {
-        Ok(self.store().read(|rows| rows.fronts()).await?)
-    }
-
     /// Removes a front: its key is no longer good.
     ///
     /// # Errors
     ///
     /// [`FrontError::Unknown`], or the database failed.
     pub async fn remove_front(&self, name: &str) -> Result<(), FrontError> {
-        let now = self.now();
+        let (now, operator) = (self.service().now(), self.name().to_owned());
         let name = name.to_owned();
         let removed = self
+            .service()
             .store()
             .write(move |rows| {
                 let Some(front) = rows.front_by_name(&name)? else {
                     return Ok(None);
                 };
                 rows.remove_front(front.id)?;
-                rows.audit(now, AuditEvent::FrontRemoved, &name, "")?;
+                rows.audit_by(&operator, now, AuditEvent::FrontRemoved, &name, "")?;
                 Ok(Some(()))
             })
             .await

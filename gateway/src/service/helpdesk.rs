@@ -5,7 +5,7 @@
 
 use countersign_core::{secret::SecretText, time::UnixMillis};
 
-use super::{Service, ServiceError};
+use super::{Operator, ServiceError};
 use crate::{
     random::SystemRandom,
     store::{AuditEvent, Redeemed, Rows, StoreError, UserId},
@@ -55,8 +55,8 @@ pub enum HelpdeskError {
     Service(#[from] ServiceError),
 }
 
-impl Service {
-    /// Issues a code for a user, in the name of `issuer`; the one before is good no longer.
+impl Operator {
+    /// Issues a code for a user; the one before is good no longer.
     ///
     /// # Errors
     ///
@@ -65,17 +65,17 @@ impl Service {
         &self,
         user: &str,
         minutes: u32,
-        issuer: &str,
     ) -> Result<HelpdeskCode, HelpdeskError> {
         if !(1..=LONGEST_MINUTES).contains(&minutes) {
             return Err(HelpdeskError::Validity);
         }
-        let now = self.now();
+        let now = self.service().now();
         let expires = now.plus_ms(i64::from(minutes).saturating_mul(60_000));
         let code = random_code();
         let kept = code.clone();
-        let (name, issuer) = (user.to_owned(), issuer.to_owned());
-        self.store()
+        let (name, issuer) = (user.to_owned(), self.name().to_owned());
+        self.service()
+            .store()
             .write(move |rows| {
                 let Some(user) = rows.user_id(&name)? else {
                     return Ok(Err(HelpdeskError::UnknownUser));

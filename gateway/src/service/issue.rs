@@ -5,28 +5,28 @@ use countersign_core::{
     otp::OtpMode,
     pskc::{PinPolicy, PskcError},
     secret::{SecretBytes, SecretText},
-    token::PushPolicy,
+    time::UnixMillis,
 };
 use url::Url;
 
-use super::{Service, ServiceError};
+use super::{Operator, Service, ServiceError};
 use crate::{
     random::SystemRandom,
-    store::{Activation, AuditEvent, NewToken, Rows, StoreError},
+    store::{Activation, AuditEvent, NewToken, Policy, Rows, StoreError, TokenRules},
 };
 
 /// An activation string is good for three days, in milliseconds.
-const ACTIVATION_MS: i64 = 72 * 3_600_000;
+pub(super) const ACTIVATION_MS: i64 = 72 * 3_600_000;
 
-/// A token to be issued.
+/// A token that was issued.
 #[derive(Clone, Debug)]
-pub struct NewTokenSpec {
-    /// What it generates.
-    pub mode: OtpMode,
-    /// How its PIN is checked.
-    pub pin: PinPolicy,
-    /// Does it answer login requests, and how sure must the agent be?
-    pub push: PushPolicy,
+pub struct Issued {
+    /// Its serial.
+    pub serial: String,
+    /// What the user is handed.
+    pub activation: ActivationString,
+    /// Good until then.
+    pub expires: UnixMillis,
 }
 
 /// Why no token was issued.
@@ -35,6 +35,9 @@ pub enum NewTokenError {
     /// There is no such user.
     #[error("there is no such user; `user add` makes one")]
     UnknownUser,
+    /// There is no such policy.
+    #[error("there is no such policy; `policy add` makes one")]
+    UnknownPolicy,
     /// A token PIN may be tried too seldom or too often.
     #[error("a token PIN may be tried 1 to 20 times")]
     PinTries,
@@ -60,67 +63,139 @@ pub enum NewTokenError {
     Service(#[from] ServiceError),
 }
 
-impl Service {
-    /// Issues a token and returns its activation string.
+impl Operator {
+    /// Issues a token by these rules.
     ///
     /// # Errors
     ///
-    /// Every variant of [`NewTokenError`].
+    /// Every variant of [`NewTokenError`] but [`NewTokenError::UnknownPolicy`].
     pub async fn issue_token(
         &self,
         user: &str,
-        spec: NewTokenSpec,
-    ) -> Result<ActivationString, NewTokenError> {
-        check_policy(&spec)?;
-        let now = self.now();
-        let code = SystemRandom::base32(10);
-        let passphrase = passphrase();
-        let url = enrollment_url(&self.settings().config.origin(), &code)?;
-        let activation = ActivationString::new(
-            &url,
-            user.to_owned(),
-            passphrase.clone(),
-            vec![self.keys().pin()],
-        )?;
+        rules: TokenRules,
+    ) -> Result<Issued, NewTokenError> {
+        check_rules(&rules)?;
+        self.issue(user, By::Rules(rules)).await
+    }
+
+    /// Issues a token by the policy of this name, as it says now.
+    ///
+    /// # Errors
+    ///
+    /// [`NewTokenError::UnknownPolicy`], [`NewTokenError::UnknownUser`], [`NewTokenError::Activation`], or the
+    /// database failed.
+    pub async fn issue_token_by_policy(
+        &self,
+        user: &str,
+        policy: &str,
+    ) -> Result<Issued, NewTokenError> {
+        self.issue(user, By::Policy(policy.to_owned())).await
+    }
+
+    async fn issue(&self, user: &str, by: By) -> Result<Issued, NewTokenError> {
+        let service = self.service();
+        let (now, operator) = (service.now(), self.name().to_owned());
+        let expires = now.plus_ms(ACTIVATION_MS);
+        let (kept, activation) = service.new_activation(user)?;
         let name = user.to_owned();
-        let issued = self
+        let serial = service
             .store()
             .write(move |rows| {
                 let Some(user) = rows.user_id(&name)? else {
-                    return Ok(false);
+                    return Ok(Err(NewTokenError::UnknownUser));
+                };
+                let (rules, policy_name, policy_level) = match by {
+                    By::Rules(rules) => (rules, String::new(), String::new()),
+                    By::Policy(policy) => match rows.policy(&policy)? {
+                        Some(Policy {
+                            name, level, rules, ..
+                        }) => (rules, name, level),
+                        None => return Ok(Err(NewTokenError::UnknownPolicy)),
+                    },
+                };
+                let detail = match policy_name.as_str() {
+                    "" => format!("to {name}: {}", rules.mode),
+                    policy => format!("to {name} by policy {policy}: {}", rules.mode),
                 };
                 let token = NewToken {
                     serial: free_serial(rows)?,
                     user,
-                    mode: spec.mode,
-                    pin: spec.pin,
-                    push: spec.push,
+                    rules,
+                    policy_name,
+                    policy_level,
                 };
                 rows.add_token(&token, now)?;
-                rows.put_activation(&Activation {
-                    code,
-                    serial: token.serial.clone(),
-                    passphrase: SecretBytes::from(passphrase.expose().as_bytes()),
-                    expires: now.plus_ms(ACTIVATION_MS),
-                    first_run: None,
-                    runs: 0,
-                    failures: 0,
-                })?;
-                rows.audit(
-                    now,
-                    AuditEvent::TokenIssued,
-                    &token.serial,
-                    &format!("to {name}: {}", token.mode),
-                )?;
-                Ok(true)
+                rows.put_activation(&kept.of(&token.serial, expires))?;
+                let event = AuditEvent::TokenIssued;
+                rows.audit_by(&operator, now, event, &token.serial, &detail)?;
+                Ok(Ok(token.serial))
             })
             .await
-            .map_err(ServiceError)?;
-        if issued {
-            Ok(activation)
-        } else {
-            Err(NewTokenError::UnknownUser)
+            .map_err(ServiceError)??;
+        Ok(Issued {
+            serial,
+            activation,
+            expires,
+        })
+    }
+}
+
+/// By what a token is issued.
+enum By {
+    Rules(TokenRules),
+    Policy(String),
+}
+
+/// What of an activation string the gateway keeps.
+pub(super) struct NewActivation {
+    code: String,
+    passphrase: SecretText,
+}
+
+impl NewActivation {
+    /// As the row of a token's activation.
+    pub(super) fn of(&self, serial: &str, expires: UnixMillis) -> Activation {
+        Activation {
+            code: self.code.clone(),
+            serial: serial.to_owned(),
+            passphrase: SecretBytes::from(self.passphrase.expose().as_bytes()),
+            expires,
+            first_run: None,
+            runs: 0,
+            failures: 0,
         }
+    }
+}
+
+impl Service {
+    /// A new activation string for a user, and what of it is kept.
+    pub(super) fn new_activation(
+        &self,
+        user: &str,
+    ) -> Result<(NewActivation, ActivationString), NewTokenError> {
+        let kept = NewActivation {
+            code: SystemRandom::base32(10),
+            passphrase: passphrase(),
+        };
+        let activation = self.activation_string(user, &kept.code, kept.passphrase.clone())?;
+        Ok((kept, activation))
+    }
+
+    /// The activation string of what is kept.
+    pub(super) fn activation_string(
+        &self,
+        user: &str,
+        code: &str,
+        passphrase: SecretText,
+    ) -> Result<ActivationString, NewTokenError> {
+        let url = enrollment_url(&self.settings().config.origin(), code)?;
+        let pins = vec![self.keys().pin()];
+        Ok(ActivationString::new(
+            &url,
+            user.to_owned(),
+            passphrase,
+            pins,
+        )?)
     }
 }
 
@@ -143,8 +218,8 @@ fn passphrase() -> SecretText {
 }
 
 /// Can there be such a token?
-fn check_policy(spec: &NewTokenSpec) -> Result<(), NewTokenError> {
-    let suite = match &spec.mode {
+pub(super) fn check_rules(rules: &TokenRules) -> Result<(), NewTokenError> {
+    let suite = match &rules.mode {
         OtpMode::Challenge { suite } => Some(suite),
         OtpMode::Time { .. } | OtpMode::Event { .. } => None,
     };
@@ -152,7 +227,7 @@ fn check_policy(spec: &NewTokenSpec) -> Result<(), NewTokenError> {
         return Err(NewTokenError::Suite);
     }
     let computed = suite.is_some_and(|suite| suite.uses_pin().is_some());
-    match spec.pin {
+    match rules.pin {
         PinPolicy::InPasscode if computed => Ok(()),
         PinPolicy::InPasscode => Err(NewTokenError::PinInPasscode),
         PinPolicy::None | PinPolicy::Token(_) | PinPolicy::Server(_) if computed => {

@@ -10,14 +10,17 @@ mod deadlines;
 mod decision;
 mod devices;
 mod enrollment;
+mod enrollment_links;
 mod fronts;
 mod helpdesk;
 mod issue;
 mod login;
 mod open_login;
+mod operator;
 mod overview;
 mod passcode;
 mod passcode_check;
+mod policies;
 mod push_limits;
 mod radius_challenges;
 mod radius_clients;
@@ -48,13 +51,18 @@ pub use audit::{AuditError, Pruned};
 pub(crate) use channel::HelloError;
 pub use devices::DeviceInfo;
 pub(crate) use enrollment::EnrollmentRefusal;
+pub use enrollment_links::{
+    Asked, EnrollmentInfo, EnrollmentLink, EnrollmentLinkError, EnrollmentView, Over,
+};
 pub use fronts::{FrontCredential, FrontError};
 pub use helpdesk::{HelpdeskCode, HelpdeskError};
-pub use issue::{NewTokenError, NewTokenSpec};
+pub use issue::{Issued, NewTokenError};
 pub use login::{Consumed, DenyReason, FailReason, LoginError, LoginState, LoginView};
 pub use open_login::{OpenLogin, OpenLoginError, OpenedLogin, Way};
+pub use operator::Operator;
 pub use overview::Overview;
 pub use passcode::{PasscodeAttempt, PasscodeVerdict, Subject};
+pub use policies::{PolicyError, PolicyInfo};
 pub(crate) use radius_clients::KnownClient;
 pub use radius_clients::{NewRadiusClient, RadiusClientError};
 pub use radius_login::{RadiusLogin, RadiusLoginError, RadiusVerdict};
@@ -65,7 +73,7 @@ pub use token_info::{KeptPin, PinInfo, TokenInfo, TypedPin};
 pub use tokens::{Change, TokenError};
 pub use users::{NewUserError, PasswordVerdict};
 
-pub use crate::store::{AuditBreak, FrontId, Verified};
+pub use crate::store::{AuditBreak, FrontId, Policy, TokenRules, Verified};
 use crate::{
     alarm,
     clock::{Clock, SystemClock},

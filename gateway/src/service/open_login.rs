@@ -5,6 +5,7 @@ use countersign_core::{
     ids::{DeviceId, LoginRequestId},
     login_transition::Event,
     otp::OtpMode,
+    pskc::NumberMatching,
     signing::{self, Label},
     time::UnixMillis,
 };
@@ -179,8 +180,9 @@ impl Service {
             resource: open.resource.clone(),
             client_address: open.client_address.clone(),
             source: Source::of(&open.client_address),
-            number: (settings.number_matching && !asked.is_empty())
-                .then(|| SystemRandom::below(90).saturating_add(10).to_string()),
+            number: (!asked.is_empty()
+                && (settings.number_matching || asks_for_number(&tokens, &asked)))
+            .then(|| SystemRandom::below(90).saturating_add(10).to_string()),
             idempotency_key: open.idempotency_key.clone(),
             created: now,
             expires: now.plus_ms(i64::from(ttl_ms)),
@@ -443,4 +445,11 @@ fn check_texts(open: &OpenLogin) -> Result<(), OpenLoginError> {
         return Err(OpenLoginError::Invalid("resource"));
     }
     Ok(())
+}
+
+/// Does the policy of one of the tokens that are asked want a number to be typed?
+fn asks_for_number(tokens: &[TokenRow], asked: &[String]) -> bool {
+    tokens.iter().any(|token| {
+        token.number_matching == NumberMatching::Required && asked.contains(&token.serial)
+    })
 }

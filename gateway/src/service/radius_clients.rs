@@ -7,7 +7,7 @@ use countersign_core::secret::{SecretBytes, SecretText};
 use countersign_proto::limits;
 use ipnet::IpNet;
 
-use super::{FrontError, Service, ServiceError, fronts};
+use super::{FrontError, Operator, Service, ServiceError, fronts};
 use crate::{
     random::SystemRandom,
     store::{
@@ -93,7 +93,7 @@ pub(crate) struct KnownClient {
 #[derive(Debug, Default)]
 pub(super) struct KnownClients(RwLock<Vec<(IpNet, Arc<KnownClient>)>>);
 
-impl Service {
+impl Operator {
     /// Adds a client and returns the secret to share with it: the given one, else a new one, which is not shown again.
     ///
     /// # Errors
@@ -115,7 +115,7 @@ impl Service {
         }
         let secret = checked_or_new(secret)?;
         let bytes = SecretBytes::from(secret.expose().as_bytes());
-        let now = self.now();
+        let (now, operator) = (self.service().now(), self.name().to_owned());
         let mut client = RadiusClient {
             id: FrontId(0),
             name: new.name,
@@ -128,6 +128,7 @@ impl Service {
             created_ms: now.0,
         };
         let added = self
+            .service()
             .store()
             .write(move |rows| {
                 // Nobody has the key whose hash this would be: it asks by RADIUS only.
@@ -147,20 +148,17 @@ impl Service {
                     client.first_factor,
                     client.message_authenticator
                 );
-                rows.audit(now, AuditEvent::FrontAdded, &client.name, &detail)?;
+                rows.audit_by(
+                    &operator,
+                    now,
+                    AuditEvent::FrontAdded,
+                    &client.name,
+                    &detail,
+                )?;
                 Ok(Ok(()))
             })
             .await?;
         added.map(|()| secret)
-    }
-
-    /// Every client.
-    ///
-    /// # Errors
-    ///
-    /// The database failed.
-    pub async fn radius_clients(&self) -> Result<Vec<RadiusClient>, ServiceError> {
-        Ok(self.store().read(|rows| rows.radius_clients()).await?)
     }
 
     /// Removes a client: what it sends is a stranger's.
@@ -169,7 +167,7 @@ impl Service {
     ///
     /// There is none of this name, or the database failed.
     pub async fn remove_radius_client(&self, name: &str) -> Result<(), RadiusClientError> {
-        self.radius_client_named(name).await?;
+        self.service().radius_client_named(name).await?;
         Ok(self.remove_front(name).await?)
     }
 
@@ -184,16 +182,34 @@ impl Service {
         secret: Option<SecretText>,
     ) -> Result<SecretText, RadiusClientError> {
         let secret = checked_or_new(secret)?;
-        let client = self.radius_client_named(name).await?;
+        let client = self.service().radius_client_named(name).await?;
         let bytes = SecretBytes::from(secret.expose().as_bytes());
-        let now = self.now();
-        self.store()
+        let (now, operator) = (self.service().now(), self.name().to_owned());
+        self.service()
+            .store()
             .write(move |rows| {
                 rows.put_radius_secret(client.id, &bytes)?;
-                rows.audit(now, AuditEvent::RadiusSecretChanged, &client.name, "")
+                rows.audit_by(
+                    &operator,
+                    now,
+                    AuditEvent::RadiusSecretChanged,
+                    &client.name,
+                    "",
+                )
             })
             .await?;
         Ok(secret)
+    }
+}
+
+impl Service {
+    /// Every client.
+    ///
+    /// # Errors
+    ///
+    /// The database failed.
+    pub async fn radius_clients(&self) -> Result<Vec<RadiusClient>, ServiceError> {
+        Ok(self.store().read(|rows| rows.radius_clients()).await?)
     }
 
     async fn radius_client_named(&self, name: &str) -> Result<RadiusClient, RadiusClientError> {

@@ -12,7 +12,7 @@ use countersign_core::{
     time::UnixMillis,
 };
 
-use super::{Service, ServiceError, TokenError, typing::count_token};
+use super::{Operator, ServiceError, TokenError, typing::count_token};
 use crate::store::{AuditEvent, Rows, StoreError, TokenState};
 
 /// Counters ahead that are searched for two passcodes in a row.
@@ -47,7 +47,7 @@ pub enum ResyncError {
     NotFound,
 }
 
-impl Service {
+impl Operator {
     /// Finds a token's counter or clock again from two passcodes in a row. Both are used up.
     ///
     /// # Errors
@@ -59,10 +59,11 @@ impl Service {
         first: SecretText,
         second: SecretText,
     ) -> Result<(), ResyncError> {
-        let now = self.now();
+        let (now, operator) = (self.service().now(), self.name().to_owned());
         let name = serial.to_owned();
-        self.store()
-            .write(move |rows| resynchronise(rows, &name, &first, &second, now))
+        self.service()
+            .store()
+            .write(move |rows| resynchronise(rows, &name, &first, &second, &operator, now))
             .await
             .map_err(|error| TokenError::from(ServiceError(error)))?
     }
@@ -73,6 +74,7 @@ fn resynchronise(
     serial: &str,
     first: &SecretText,
     second: &SecretText,
+    operator: &str,
     now: UnixMillis,
 ) -> Result<Result<(), ResyncError>, StoreError> {
     let Some(token) = rows.token(serial)? else {
@@ -136,6 +138,6 @@ fn resynchronise(
         return Ok(Err(ResyncError::NotFound));
     }
     rows.put_typing(serial, 0, None)?;
-    rows.audit(now, AuditEvent::TokenResynchronised, serial, "")?;
+    rows.audit_by(operator, now, AuditEvent::TokenResynchronised, serial, "")?;
     Ok(Ok(()))
 }

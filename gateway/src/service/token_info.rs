@@ -3,7 +3,7 @@
 use core::fmt;
 
 use countersign_core::{
-    pskc::{BiometricPin, PinEncoding, PinPlace, PinPolicy},
+    pskc::{BiometricPin, Exportable, NumberMatching, PinEncoding, PinPlace, PinPolicy},
     server_pin,
     time::UnixMillis,
     token::PushPolicy,
@@ -28,6 +28,14 @@ pub struct TokenInfo {
     pub push: bool,
     /// How its PIN is checked.
     pub pin: PinInfo,
+    /// Must the number that a resource shows be typed, by its policy?
+    pub number_matching: bool,
+    /// May the seed leave the agent's vault?
+    pub exportable: bool,
+    /// The name of the policy that it was issued by; may be empty.
+    pub policy_name: String,
+    /// The level of that policy; may be empty.
+    pub policy_level: String,
     /// Its device, if it has one.
     pub device: Option<String>,
     /// Wrong passcodes typed in a row.
@@ -236,6 +244,10 @@ pub(super) fn info(
         mode: token.mode.to_string(),
         push: matches!(token.push, PushPolicy::Allowed(_)),
         pin: pin(&token, now),
+        number_matching: token.number_matching == NumberMatching::Required,
+        exportable: token.exportable == Exportable::Yes,
+        policy_name: token.policy_name,
+        policy_level: token.policy_level,
         device,
         state: token.state,
         typing_failures: token.typing_failures,
@@ -265,7 +277,24 @@ fn pin(token: &TokenRow, now: UnixMillis) -> PinInfo {
         failures: token.pin_failures,
         locked_until_ms: token.pin_locked(now).map(|until| until.0),
     };
-    match token.pin {
+    with_kept(token.pin, kept)
+}
+
+/// The rules of a policy, of which no PIN is kept yet.
+pub(super) const fn pin_of(policy: PinPolicy) -> PinInfo {
+    let kept = KeptPin {
+        min_length: *server_pin::LENGTH.start(),
+        max_length: *server_pin::LENGTH.end(),
+        characters: ALPHANUMERIC,
+        standing: PinStanding::None,
+        failures: 0,
+        locked_until_ms: None,
+    };
+    with_kept(policy, kept)
+}
+
+const fn with_kept(policy: PinPolicy, kept: KeptPin) -> PinInfo {
+    match policy {
         PinPolicy::None => PinInfo::None,
         PinPolicy::Token(limits) => PinInfo::Token {
             tries: limits.max_failed_attempts,

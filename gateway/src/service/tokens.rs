@@ -4,7 +4,7 @@ use countersign_core::{ids::DeviceId, login_transition::Event, time::UnixMillis}
 use countersign_proto::push::v1 as push;
 
 use super::{
-    Service, ServiceError,
+    Operator, Service, ServiceError,
     token_info::{TokenInfo, info},
 };
 use crate::store::{
@@ -93,6 +93,41 @@ impl Service {
         Ok(token)
     }
 
+    /// Tells agents and fronts what an order has changed.
+    pub(super) fn carried_out(&self, done: Done) -> Change {
+        for (transaction_id, requests) in &done.cancelled {
+            let reason = push::CancelReason::ByAdministrator;
+            self.login_ended(transaction_id, requests, None, reason);
+        }
+        if let Some(device) = done.device {
+            self.streams().renew(device);
+        }
+        Change {
+            device: done.device,
+            cancelled: done.cancelled.into_iter().map(|(id, _)| id).collect(),
+        }
+    }
+
+    /// Takes up what another process did to the rows: its agents and fronts are told.
+    ///
+    /// # Errors
+    ///
+    /// The database failed.
+    pub async fn take_up(&self, change: Change) -> Result<(), ServiceError> {
+        for transaction_id in change.cancelled {
+            let id = transaction_id.clone();
+            let requests = self.store().read(move |rows| rows.requests_of(&id)).await?;
+            let reason = push::CancelReason::ByAdministrator;
+            self.login_ended(&transaction_id, &requests, None, reason);
+        }
+        if let Some(device) = change.device {
+            self.streams().renew(device);
+        }
+        Ok(())
+    }
+}
+
+impl Operator {
     /// Stops a token until it is resumed.
     ///
     /// # Errors
@@ -149,47 +184,15 @@ impl Service {
     }
 
     async fn order(&self, serial: &str, order: Order) -> Result<Change, TokenError> {
-        let now = self.now();
+        let service = self.service();
+        let (now, operator) = (service.now(), self.name().to_owned());
         let name = serial.to_owned();
-        let done = self
+        let done = service
             .store()
-            .write(move |rows| carry_out(rows, &name, order, now))
+            .write(move |rows| carry_out(rows, &name, order, &operator, now))
             .await
             .map_err(ServiceError)??;
-        Ok(self.carried_out(done))
-    }
-
-    /// Tells agents and fronts what an order has changed.
-    pub(super) fn carried_out(&self, done: Done) -> Change {
-        for (transaction_id, requests) in &done.cancelled {
-            let reason = push::CancelReason::ByAdministrator;
-            self.login_ended(transaction_id, requests, None, reason);
-        }
-        if let Some(device) = done.device {
-            self.streams().renew(device);
-        }
-        Change {
-            device: done.device,
-            cancelled: done.cancelled.into_iter().map(|(id, _)| id).collect(),
-        }
-    }
-
-    /// Takes up what another process did to the rows: its agents and fronts are told.
-    ///
-    /// # Errors
-    ///
-    /// The database failed.
-    pub async fn take_up(&self, change: Change) -> Result<(), ServiceError> {
-        for transaction_id in change.cancelled {
-            let id = transaction_id.clone();
-            let requests = self.store().read(move |rows| rows.requests_of(&id)).await?;
-            let reason = push::CancelReason::ByAdministrator;
-            self.login_ended(&transaction_id, &requests, None, reason);
-        }
-        if let Some(device) = change.device {
-            self.streams().renew(device);
-        }
-        Ok(())
+        Ok(service.carried_out(done))
     }
 }
 
@@ -237,6 +240,7 @@ fn cancel_logins(
 pub(super) fn revoke_all(
     rows: Rows<'_>,
     device: DeviceId,
+    operator: &str,
     now: UnixMillis,
 ) -> Result<Done, StoreError> {
     let mut done = Done {
@@ -244,7 +248,7 @@ pub(super) fn revoke_all(
         cancelled: Vec::new(),
     };
     for token in rows.tokens_of_device(device)? {
-        if let Ok(revoked) = carry_out(rows, &token.serial, Order::Revoke, now)? {
+        if let Ok(revoked) = carry_out(rows, &token.serial, Order::Revoke, operator, now)? {
             done.cancelled.extend(revoked.cancelled);
         }
     }
@@ -271,6 +275,7 @@ fn carry_out(
     rows: Rows<'_>,
     serial: &str,
     order: Order,
+    operator: &str,
     now: UnixMillis,
 ) -> Result<Result<Done, TokenError>, StoreError> {
     let Some(token) = rows.token(serial)? else {
@@ -331,7 +336,7 @@ fn carry_out(
             AuditEvent::TokenDeleted
         }
     };
-    rows.audit(now, event, serial, "")?;
+    rows.audit_by(operator, now, event, serial, "")?;
     Ok(Ok(Done {
         // A lock is no matter of the agent's: its stream goes on.
         device: token.device.filter(|_| order != Order::Unlock),

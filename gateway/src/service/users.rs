@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use countersign_core::{password::PasswordHash, secret::SecretText};
 
-use super::{Service, ServiceError};
+use super::{Operator, Service, ServiceError};
 use crate::{
     random::SystemRandom,
     store::{AuditEvent, StoreError, User},
@@ -63,7 +63,7 @@ pub enum NewUserError {
     Service(#[from] ServiceError),
 }
 
-impl Service {
+impl Operator {
     /// Adds a user.
     ///
     /// # Errors
@@ -88,14 +88,15 @@ impl Service {
         .ok()
         .and_then(Result::ok)
         .ok_or(ServiceError(StoreError::Closed))?;
-        let now = self.now();
+        let (now, operator) = (self.service().now(), self.name().to_owned());
         let name = name.to_owned();
         let added = self
+            .service()
             .store()
             .write(move |rows| {
                 let added = rows.add_user(&name, &hash, now)?;
                 if added.is_some() {
-                    rows.audit(now, AuditEvent::UserAdded, &name, "")?;
+                    rows.audit_by(&operator, now, AuditEvent::UserAdded, &name, "")?;
                 }
                 Ok(added)
             })
@@ -103,7 +104,9 @@ impl Service {
             .map_err(ServiceError)?;
         added.map(drop).ok_or(NewUserError::Taken)
     }
+}
 
+impl Service {
     /// Every user.
     ///
     /// # Errors

@@ -45,10 +45,20 @@ pub enum AuditEvent {
     HelpdeskCodeUsed,
     HelpdeskCodeRefused,
     AuditPruned,
+    EnrollmentLinkMade,
+    EnrollmentLinkAsked,
+    PolicyAdded,
+    PolicyChanged,
+    PolicyRemoved,
+    RoleGiven,
+    RoleTaken,
+    OperatorLoggedIn,
+    OperatorRefused,
+    UserChanged,
 }
 
 impl AuditEvent {
-    const ALL: [Self; 35] = [
+    const ALL: [Self; 45] = [
         Self::GatewayInitialised,
         Self::UserAdded,
         Self::TokenIssued,
@@ -84,6 +94,16 @@ impl AuditEvent {
         Self::HelpdeskCodeUsed,
         Self::HelpdeskCodeRefused,
         Self::AuditPruned,
+        Self::EnrollmentLinkMade,
+        Self::EnrollmentLinkAsked,
+        Self::PolicyAdded,
+        Self::PolicyChanged,
+        Self::PolicyRemoved,
+        Self::RoleGiven,
+        Self::RoleTaken,
+        Self::OperatorLoggedIn,
+        Self::OperatorRefused,
+        Self::UserChanged,
     ];
 
     /// The event of a stored word; none: a newer version wrote it.
@@ -131,6 +151,16 @@ impl AuditEvent {
             Self::HelpdeskCodeUsed => "helpdesk_code_used",
             Self::HelpdeskCodeRefused => "helpdesk_code_refused",
             Self::AuditPruned => "audit_pruned",
+            Self::EnrollmentLinkMade => "enrollment_link_made",
+            Self::EnrollmentLinkAsked => "enrollment_link_asked",
+            Self::PolicyAdded => "policy_added",
+            Self::PolicyChanged => "policy_changed",
+            Self::PolicyRemoved => "policy_removed",
+            Self::RoleGiven => "role_given",
+            Self::RoleTaken => "role_taken",
+            Self::OperatorLoggedIn => "operator_logged_in",
+            Self::OperatorRefused => "operator_refused",
+            Self::UserChanged => "user_changed",
         }
     }
 }
@@ -165,6 +195,22 @@ impl Rows<'_> {
             )?
             .execute(params![at.0, event.as_str(), subject, detail])?;
         Ok(())
+    }
+
+    /// Adds a row about what an operator did.
+    pub(crate) fn audit_by(
+        self,
+        operator: &str,
+        at: UnixMillis,
+        event: AuditEvent,
+        subject: &str,
+        detail: &str,
+    ) -> Result<(), StoreError> {
+        let detail = match detail {
+            "" => format!("by {operator}"),
+            detail => format!("by {operator}: {detail}"),
+        };
+        self.audit(at, event, subject, &detail)
     }
 
     /// Up to `limit` rows that follow row `after`, oldest first.

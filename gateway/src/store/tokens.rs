@@ -5,7 +5,7 @@ use core::{fmt, str::FromStr};
 use countersign_core::{
     ids::DeviceId,
     otp::{OtpMode, validation::PassedOver},
-    pskc::PinPolicy,
+    pskc::{Exportable, NumberMatching, PinPolicy},
     secret::SecretBytes,
     time::UnixMillis,
     token::PushPolicy,
@@ -13,7 +13,11 @@ use countersign_core::{
 use rusqlite::{OptionalExtension as _, Row, params};
 use serde::Serialize;
 
-use super::{Rows, StoreError, UserId, from_row, pin_policy, to_row};
+use super::{
+    Rows, StoreError, TokenRules, UserId, from_row, pin_policy,
+    policies::{exportable, exportable_word, matching, matching_word},
+    to_row,
+};
 
 /// Where a token stands. A lock is not a state: it is a time until which typing is locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -77,12 +81,12 @@ pub struct NewToken {
     pub serial: String,
     /// Whose.
     pub user: UserId,
-    /// What it generates.
-    pub mode: OtpMode,
-    /// How its PIN is checked.
-    pub pin: PinPolicy,
-    /// Does it answer login requests?
-    pub push: PushPolicy,
+    /// By which rules.
+    pub rules: TokenRules,
+    /// The name of the policy that it is issued by; may be empty.
+    pub policy_name: String,
+    /// The level of that policy; may be empty.
+    pub policy_level: String,
 }
 
 /// Where the PIN stands that the gateway checks or computes with.
@@ -112,6 +116,14 @@ pub struct TokenRow {
     pub pin: PinPolicy,
     /// Does it answer login requests, and how sure must it be?
     pub push: PushPolicy,
+    /// Must the number that a resource shows be typed?
+    pub number_matching: NumberMatching,
+    /// May the seed leave the agent's vault?
+    pub exportable: Exportable,
+    /// The name of the policy that it was issued by; may be empty.
+    pub policy_name: String,
+    /// The level of that policy; may be empty.
+    pub policy_level: String,
     /// The device that it lives on.
     pub device: Option<DeviceId>,
     /// The key that signs its approvals, SEC1.
@@ -172,24 +184,30 @@ impl TokenRow {
 const COLUMNS: &str = "serial, user_id, state, mode, pin_policy, push, device_id, decision_key, next_counter, \
      passed_over, agent_counter, last_step, drift, typing_failures, typing_locked_until_ms, \
      coalesce(server_pin_mac, pin_hash_sealed) IS NOT NULL AS pin_chosen, pin_failures, \
-     pin_locked_until_ms, pin_sequence, created_ms, last_used_ms";
+     pin_locked_until_ms, pin_sequence, created_ms, last_used_ms, \
+     number_matching, exportable, policy_name, policy_level";
 
 impl Rows<'_> {
     /// Adds a token in the state [`TokenState::Issued`].
     pub(crate) fn add_token(self, token: &NewToken, at: UnixMillis) -> Result<(), StoreError> {
         self.connection
             .prepare_cached(
-                "INSERT INTO token (serial, user_id, state, mode, pin_policy, push, created_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT INTO token (serial, user_id, state, mode, pin_policy, push, created_ms,
+                   number_matching, exportable, policy_name, policy_level)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             )?
             .execute(params![
                 token.serial,
                 token.user.0,
                 TokenState::Issued.as_str(),
-                json(&token.mode, "token mode")?,
-                pin_policy::write(token.pin)?,
-                json(&token.push, "push policy")?,
+                json(&token.rules.mode, "token mode")?,
+                pin_policy::write(token.rules.pin)?,
+                json(&token.rules.push, "push policy")?,
                 at.0,
+                matching_word(token.rules.number_matching),
+                exportable_word(token.rules.exportable),
+                token.policy_name,
+                token.policy_level,
             ])?;
         Ok(())
     }
@@ -398,11 +416,11 @@ impl Rows<'_> {
     }
 }
 
-fn json<T: Serialize>(value: &T, what: &'static str) -> Result<String, StoreError> {
+pub(super) fn json<T: Serialize>(value: &T, what: &'static str) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|_unwritable| StoreError::Unreadable(what))
 }
 
-fn from_json<T: serde::de::DeserializeOwned>(
+pub(super) fn from_json<T: serde::de::DeserializeOwned>(
     row: &Row<'_>,
     column: &str,
     what: &'static str,
@@ -430,6 +448,10 @@ fn token(row: &Row<'_>) -> Result<TokenRow, StoreError> {
         mode: from_json(row, "mode", "token mode")?,
         pin,
         push: from_json(row, "push", "push policy")?,
+        number_matching: matching(&row.get::<_, String>("number_matching")?)?,
+        exportable: exportable(&row.get::<_, String>("exportable")?)?,
+        policy_name: row.get("policy_name")?,
+        policy_level: row.get("policy_level")?,
         device: device.map(DeviceId),
         decision_key: row.get("decision_key")?,
         next_counter: from_row(row.get("next_counter")?),

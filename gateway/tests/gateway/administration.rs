@@ -30,7 +30,11 @@ async fn a_revoked_token_is_cut_off_at_once_and_its_agent_learns_it() {
     let mut channel = device.connect(&stage).await;
     let opened = stage.open().await.unwrap();
     channel.request().await;
-    stage.service.revoke_token(device.serial()).await.unwrap();
+    stage
+        .operator()
+        .revoke_token(device.serial())
+        .await
+        .unwrap();
     assert_eq!(channel.cancel().await, push::CancelReason::ByAdministrator);
     assert!(matches!(
         channel.next().await.unwrap(),
@@ -46,7 +50,7 @@ async fn a_revoked_token_is_cut_off_at_once_and_its_agent_learns_it() {
         standings(&welcome)[device.serial()],
         push::TokenStanding::Revoked
     );
-    let refused = stage.service.resume_token(device.serial()).await;
+    let refused = stage.operator().resume_token(device.serial()).await;
     assert!(matches!(refused, Err(TokenError::State(_))));
 }
 
@@ -68,7 +72,11 @@ async fn a_revoked_device_loses_every_token_and_its_stream() {
 
     // By another process, as the command line does it.
     let command = Service::open(stage.folder.path()).await.unwrap();
-    let change = command.revoke_device(lost.id).await.unwrap();
+    let change = command
+        .operator("grace")
+        .revoke_device(lost.id)
+        .await
+        .unwrap();
     control::announce(stage.folder.path(), &change).await;
     assert!(matches!(channel.next().await.unwrap(), Frame::Drain(_)));
     assert!(channel.next().await.is_err());
@@ -78,7 +86,7 @@ async fn a_revoked_device_loses_every_token_and_its_stream() {
         push::TokenStanding::Revoked
     );
     assert_eq!(stage.service.tokens(None).await.unwrap().unwrap().len(), 2);
-    let unknown = stage.service.revoke_device(DeviceId([7; 16])).await;
+    let unknown = stage.operator().revoke_device(DeviceId([7; 16])).await;
     assert!(matches!(unknown, Err(TokenError::UnknownDevice)));
     stage.open().await.unwrap();
     serving.abort();
@@ -88,14 +96,18 @@ async fn a_revoked_device_loses_every_token_and_its_stream() {
 async fn a_deleted_token_is_gone_and_its_agent_learns_it() {
     let stage = Stage::new().await;
     let device = stage.device(time()).await;
-    stage.service.delete_token(device.serial()).await.unwrap();
+    stage
+        .operator()
+        .delete_token(device.serial())
+        .await
+        .unwrap();
     let (_channel, welcome) = device.connect_as(&stage, |_hello| {}).await.unwrap();
     assert_eq!(
         standings(&welcome)[device.serial()],
         push::TokenStanding::Revoked
     );
     assert!(matches!(
-        stage.service.delete_token(device.serial()).await,
+        stage.operator().delete_token(device.serial()).await,
         Err(TokenError::Unknown)
     ));
 }
@@ -113,7 +125,11 @@ async fn a_command_in_another_process_reaches_the_live_stream() {
     channel.request().await;
 
     let command = Service::open(stage.folder.path()).await.unwrap();
-    let change = command.suspend_token(device.serial()).await.unwrap();
+    let change = command
+        .operator("grace")
+        .suspend_token(device.serial())
+        .await
+        .unwrap();
     control::announce(stage.folder.path(), &change).await;
     assert_eq!(channel.cancel().await, push::CancelReason::ByAdministrator);
     assert!(matches!(channel.next().await.unwrap(), Frame::Drain(_)));
@@ -138,11 +154,8 @@ async fn a_lost_counter_or_clock_is_found_again() {
         stage.check(subject, passcode, None)
     };
     assert_eq!(check(device.passcode(500)).await, PasscodeVerdict::Wrong);
-    let resync = |first, second| {
-        stage
-            .service
-            .resynchronise_token(device.serial(), first, second)
-    };
+    let grace = stage.operator();
+    let resync = |first, second| grace.resynchronise_token(device.serial(), first, second);
     assert!(
         resync(device.passcode(500), device.passcode(502))
             .await
@@ -164,6 +177,7 @@ async fn a_lost_counter_or_clock_is_found_again() {
     let step = clock.step(&stage) + 100;
     stage
         .service
+        .operator("grace")
         .resynchronise_token(
             clock.serial(),
             clock.passcode(step),
@@ -204,15 +218,18 @@ async fn passwords_are_checked_and_guessing_is_slowed_down() {
         PasswordVerdict::Right
     );
 
-    let taken = stage.service.add_user(USER, "x".into()).await;
+    let taken = stage.operator().add_user(USER, "x".into()).await;
     assert!(matches!(taken, Err(NewUserError::Taken)));
     for name in ["", " ada", "a\nb", &"a".repeat(129)] {
         assert!(matches!(
-            stage.service.add_user(name, "x".into()).await,
+            stage.operator().add_user(name, "x".into()).await,
             Err(NewUserError::Name)
         ));
     }
-    let empty = stage.service.add_user("bob", SecretText::default()).await;
+    let empty = stage
+        .operator()
+        .add_user("bob", SecretText::default())
+        .await;
     assert!(matches!(empty, Err(NewUserError::Password)));
 }
 

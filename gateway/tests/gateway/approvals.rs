@@ -88,7 +88,11 @@ async fn every_mode_can_approve_and_no_passcode_counts_twice() {
         } else {
             assert_eq!(typed, PasscodeVerdict::UsedBefore);
         }
-        stage.service.delete_token(device.serial()).await.unwrap();
+        stage
+            .operator()
+            .delete_token(device.serial())
+            .await
+            .unwrap();
     }
 }
 

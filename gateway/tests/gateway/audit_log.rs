@@ -29,8 +29,8 @@ async fn an_exported_head_finds_what_is_missing_and_a_pruned_log_goes_on() {
     let whole = stage.service.verify_audit(Some(&early)).await.unwrap();
     assert_eq!(whole.pruned, 0);
     stage.clock.advance_ms(86_400_000);
-    stage.service.add_user("bob", "x".into()).await.unwrap();
-    stage.service.add_user("eve", "x".into()).await.unwrap();
+    stage.operator().add_user("bob", "x".into()).await.unwrap();
+    stage.operator().add_user("eve", "x".into()).await.unwrap();
     let head = stage.service.audit_head().await.unwrap();
     let last = stage.service.verify_audit(Some(&head)).await.unwrap().last;
     assert_eq!(last, whole.last + 2);
@@ -66,13 +66,13 @@ async fn a_log_is_pruned_once_it_was_checked_and_by_this_gateway_alone() {
     let _device = stage.device(time()).await;
     let old = stage.service.verify_audit(None).await.unwrap().last;
     stage.clock.advance_ms(86_400_000);
-    stage.service.add_user("bob", "x".into()).await.unwrap();
+    stage.operator().add_user("bob", "x".into()).await.unwrap();
     let head = stage.service.audit_head().await.unwrap();
     // `init` wrote its row by the machine's clock, so everything is older than far in the future.
     let before = stage.service.now();
-    let early = stage.service.prune_audit(UnixMillis(0)).await;
+    let early = stage.operator().prune_audit(UnixMillis(0)).await;
     assert!(matches!(early, Err(AuditError::NothingToPrune)));
-    let pruned = stage.service.prune_audit(before).await.unwrap();
+    let pruned = stage.operator().prune_audit(before).await.unwrap();
     assert_eq!(pruned.last, old);
     assert!(pruned.mark.starts_with("countersign-audit-checkpoint 1\n"));
     let after = stage.service.verify_audit(Some(&head)).await.unwrap();
@@ -82,7 +82,7 @@ async fn a_log_is_pruned_once_it_was_checked_and_by_this_gateway_alone() {
     assert_eq!(rows.last().unwrap().event, "audit_pruned");
 
     let stage = stage.restarted().await;
-    stage.service.add_user("eve", "x".into()).await.unwrap();
+    stage.operator().add_user("eve", "x".into()).await.unwrap();
     assert_eq!(
         stage.service.verify_audit(None).await.unwrap().last,
         old + 3
@@ -93,7 +93,7 @@ async fn a_log_is_pruned_once_it_was_checked_and_by_this_gateway_alone() {
         &format!("UPDATE audit SET subject = 'x' WHERE seq = {}", old + 1),
     );
     stage.clock.advance_ms(86_400_000);
-    let refused = stage.service.prune_audit(stage.service.now()).await;
+    let refused = stage.operator().prune_audit(stage.service.now()).await;
     assert!(matches!(broken(refused), AuditBreak::Rows { .. }));
     assert!(Service::open(stage.folder.path()).await.is_ok());
 }

@@ -9,7 +9,7 @@ use countersign_proto::push::v1 as push;
 use crate::stage::{Stage, USER, time};
 
 async fn issued(stage: &Stage) -> SecretText {
-    let code = stage.service.issue_helpdesk_code(USER, 15, "grace").await;
+    let code = stage.operator().issue_helpdesk_code(USER, 15).await;
     code.unwrap().code
 }
 
@@ -36,14 +36,14 @@ async fn a_code_is_good_once_for_its_time_and_until_the_next_one() {
     assert_eq!(typed(&stage, &code).await, PasscodeVerdict::NoToken);
 
     // Three in an hour, and another user's is another's.
-    let refused = stage.service.issue_helpdesk_code(USER, 15, "grace").await;
+    let refused = stage.operator().issue_helpdesk_code(USER, 15).await;
     let Err(HelpdeskError::TooMany { again }) = refused else {
         panic!("a fourth code");
     };
     assert_eq!(again, stage.service.now().plus_ms(45 * 60_000));
     stage.clock.advance_ms(46 * 60_000);
     let code = issued(&stage).await;
-    stage.service.add_user("bob", "x".into()).await.unwrap();
+    stage.operator().add_user("bob", "x".into()).await.unwrap();
     let other = stage
         .check(Subject::User("bob".to_owned()), code, None)
         .await;
@@ -51,11 +51,12 @@ async fn a_code_is_good_once_for_its_time_and_until_the_next_one() {
     for minutes in [0, 1441] {
         let refused = stage
             .service
-            .issue_helpdesk_code(USER, minutes, "grace")
+            .operator("grace")
+            .issue_helpdesk_code(USER, minutes)
             .await;
         assert!(matches!(refused, Err(HelpdeskError::Validity)));
     }
-    let refused = stage.service.issue_helpdesk_code("eve", 15, "grace").await;
+    let refused = stage.operator().issue_helpdesk_code("eve", 15).await;
     assert!(matches!(refused, Err(HelpdeskError::UnknownUser)));
 }
 

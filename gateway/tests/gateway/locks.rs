@@ -107,13 +107,17 @@ async fn a_lock_grows_up_to_an_hour_and_counts_over_all_tokens_of_a_user() {
 async fn an_administrator_unlocks_all_of_it() {
     let stage = Stage::new().await;
     let device = stage.device(event()).await;
-    let refused = stage.service.unlock_token(device.serial()).await;
+    let refused = stage.operator().unlock_token(device.serial()).await;
     assert!(matches!(refused, Err(TokenError::NotLocked)));
     guess(&stage, STRANGER, 10).await;
     let info = stage.service.token(device.serial()).await.unwrap().unwrap();
     let until = stage.service.now().plus_ms(600_000);
     assert_eq!(info.typing_locked_until_ms, Some(until.0));
-    stage.service.unlock_token(device.serial()).await.unwrap();
+    stage
+        .operator()
+        .unlock_token(device.serial())
+        .await
+        .unwrap();
     let good = check_from(&stage, STRANGER, user(), device.passcode(4)).await;
     assert!(matches!(good, PasscodeVerdict::Accepted { .. }));
     let info = stage.service.token(device.serial()).await.unwrap().unwrap();
@@ -149,10 +153,9 @@ async fn a_passcode_that_comes_again_is_an_alarm_and_no_wrong_one() {
 async fn pairs_for_a_resynchronisation_are_guesses_too() {
     let stage = Stage::new().await;
     let device = stage.device(event()).await;
+    let grace = stage.operator();
     let resync = |first: SecretText, second: SecretText| {
-        stage
-            .service
-            .resynchronise_token(device.serial(), first, second)
+        grace.resynchronise_token(device.serial(), first, second)
     };
     for _ in 0..10 {
         let wrong = resync("00000000".into(), "00000000".into()).await;
@@ -160,6 +163,10 @@ async fn pairs_for_a_resynchronisation_are_guesses_too() {
     }
     let good = || resync(device.passcode(200), device.passcode(201));
     assert!(matches!(good().await, Err(ResyncError::Locked { .. })));
-    stage.service.unlock_token(device.serial()).await.unwrap();
+    stage
+        .operator()
+        .unlock_token(device.serial())
+        .await
+        .unwrap();
     good().await.unwrap();
 }

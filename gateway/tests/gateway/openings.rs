@@ -106,7 +106,7 @@ async fn a_front_without_push_opens_nothing() {
     let stage = Stage::new().await;
     let device = stage.device(time()).await;
     let _channel = device.connect(&stage).await;
-    let key = stage.service.add_front("vpn", false).await.unwrap();
+    let key = stage.operator().add_front("vpn", false).await.unwrap();
     let front = FrontCredential::Name {
         name: "vpn".to_owned(),
         key: key.clone(),
@@ -121,7 +121,7 @@ async fn a_front_without_push_opens_nothing() {
         key: key.clone(),
     };
     assert!(stage.service.authenticate_front(wrong_name).await.is_err());
-    stage.service.remove_front("vpn").await.unwrap();
+    stage.operator().remove_front("vpn").await.unwrap();
     assert!(
         stage
             .service

@@ -220,12 +220,20 @@ async fn who_has_no_token_is_told_so() {
         PasscodeVerdict::NoToken
     );
     let device = stage.device(time()).await;
-    stage.service.suspend_token(device.serial()).await.unwrap();
+    stage
+        .operator()
+        .suspend_token(device.serial())
+        .await
+        .unwrap();
     let good = device.passcode(device.step(&stage));
     assert_eq!(
         check(&stage, good.clone()).await,
         PasscodeVerdict::Suspended
     );
-    stage.service.resume_token(device.serial()).await.unwrap();
+    stage
+        .operator()
+        .resume_token(device.serial())
+        .await
+        .unwrap();
     assert_eq!(check(&stage, good).await, accepted(device.serial()));
 }

@@ -9,7 +9,7 @@ use countersign_core::{
     token::{PushPolicy, VerificationLevel},
 };
 use countersign_gateway::service::{
-    LoginState, NewTokenError, NewTokenSpec, PasscodeVerdict, Subject, Way,
+    LoginState, NewTokenError, PasscodeVerdict, Subject, TokenRules, Way,
 };
 use countersign_proto::push::v1 as push;
 use prost::Message as _;
@@ -64,12 +64,9 @@ async fn every_pin_type_reaches_the_device_in_the_key_package() {
 #[tokio::test]
 async fn what_cannot_be_is_not_issued() {
     let stage = Stage::new().await;
-    let issue = |mode: OtpMode, pin| {
-        let push = PushPolicy::Off;
-        stage
-            .service
-            .issue_token(USER, NewTokenSpec { mode, pin, push })
-    };
+    let grace = stage.operator();
+    let issue =
+        |mode: OtpMode, pin| grace.issue_token(USER, TokenRules::new(mode, pin, PushPolicy::Off));
     let limits = |max_failed_attempts, min_length, max_length| {
         PinPolicy::Token(TokenPin {
             max_failed_attempts,

@@ -48,6 +48,7 @@ impl Listener {
     pub(crate) async fn serve(service: &Service, clients: Vec<NewRadiusClient>) -> Self {
         for client in clients {
             service
+                .operator("grace")
                 .add_radius_client(client, Some(SECRET.into()))
                 .await
                 .unwrap();

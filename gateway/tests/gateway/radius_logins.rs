@@ -156,6 +156,7 @@ async fn only_a_first_factor_has_the_desktop_asked() {
     // A client that has checked one itself is registered as such.
     stage
         .service
+        .operator("grace")
         .add_radius_client(
             NewRadiusClient {
                 push: false,
@@ -272,11 +273,13 @@ async fn a_state_is_good_once_and_for_its_client_its_user_and_its_time_only() {
     let stage = stage(true).await;
     stage
         .service
+        .operator("grace")
         .add_user("bob", "battery".into())
         .await
         .unwrap();
     stage
         .service
+        .operator("grace")
         .add_radius_client(
             registration("mail", ELSEWHERE),
             Some(crate::radius_client::SECRET.into()),
@@ -363,6 +366,7 @@ async fn who_cannot_be_asked_types_and_who_does_not_exist_looks_the_same() {
     let stage = stage(false).await;
     stage
         .service
+        .operator("grace")
         .add_user("bob", "battery".into())
         .await
         .unwrap();
@@ -428,6 +432,7 @@ async fn what_a_client_says_is_shown_safely_and_only_where_it_is_trusted() {
     };
     stage
         .service
+        .operator("grace")
         .add_radius_client(trusted, Some(crate::radius_client::SECRET.into()))
         .await
         .unwrap();
@@ -458,7 +463,7 @@ async fn a_client_that_is_removed_gets_no_answer_at_once() {
     let stage = stage(true).await;
     let (_device, _channel, _listener, mut peer) = scene(&stage, registration("vpn", HERE)).await;
     let given = peer.ask(USER, PASSWORD).await.state();
-    stage.service.remove_radius_client("vpn").await.unwrap();
+    stage.operator().remove_radius_client("vpn").await.unwrap();
     let typed = peer.pap(USER, PASSWORD, None);
     let answered = peer.request(&[(USER_NAME, USER.as_bytes()), (STATE, &given)]);
     for request in [typed, answered] {
@@ -498,6 +503,7 @@ async fn a_shared_secret_lies_sealed_in_the_database() {
     let secret = "a-secret-that-is-looked-for";
     stage
         .service
+        .operator("grace")
         .add_radius_client(registration("vpn", HERE), Some(secret.into()))
         .await
         .unwrap();

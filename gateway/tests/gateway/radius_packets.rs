@@ -259,6 +259,7 @@ async fn the_longest_prefix_says_whose_secret_counts() {
     let secret = "another-secret-of-sixteen";
     stage
         .service
+        .operator("grace")
         .add_radius_client(narrow, Some(secret.into()))
         .await
         .unwrap();

@@ -182,6 +182,7 @@ async fn a_token_without_a_server_pin_or_out_of_use_has_none_to_change() {
     let suspended = stage.device_with_pin(time(), POLICY, PIN).await;
     stage
         .service
+        .operator("grace")
         .suspend_token(suspended.serial())
         .await
         .unwrap();
@@ -190,7 +191,7 @@ async fn a_token_without_a_server_pin_or_out_of_use_has_none_to_change() {
         assert_eq!(result, ServerPinResult::Token);
     }
     for device in [&none, &token_pin] {
-        let refused = stage.service.reset_server_pin(device.serial()).await;
+        let refused = stage.operator().reset_server_pin(device.serial()).await;
         assert!(matches!(refused, Err(TokenError::NoServerPin)));
     }
 }
@@ -211,6 +212,7 @@ async fn after_a_reset_the_user_chooses_anew_and_nothing_counts_before() {
         assert_eq!(locked, ServerPinResult::Locked);
         stage
             .service
+            .operator("grace")
             .reset_server_pin(device.serial())
             .await
             .unwrap();
@@ -247,6 +249,7 @@ async fn typed_passcodes_do_not_count_after_a_reset() {
     let device = stage.device_with_pin(event(), POLICY, PIN).await;
     stage
         .service
+        .operator("grace")
         .reset_server_pin(device.serial())
         .await
         .unwrap();
@@ -266,7 +269,11 @@ async fn a_reset_by_a_command_reaches_the_gateway_that_serves() {
     let serving = tokio::spawn(control.serve(stage.service.clone()));
     let mut channel = device.connect(&stage).await;
     let command = Service::open(stage.folder.path()).await.unwrap();
-    let told = command.reset_server_pin(device.serial()).await.unwrap();
+    let told = command
+        .operator("grace")
+        .reset_server_pin(device.serial())
+        .await
+        .unwrap();
     control::announce(stage.folder.path(), &told).await;
     assert!(matches!(channel.next().await.unwrap(), Frame::Drain(_)));
     let (_channel, welcome) = device.connect_as(&stage, |_hello| {}).await.unwrap();

@@ -272,7 +272,11 @@ async fn wrong_pins_are_counted_across_restarts_and_an_administrator_unlocks() {
     }
     let locked = stage.service.token(device.serial()).await.unwrap().unwrap();
     assert!(locked.pin.locked_until_ms().is_some());
-    stage.service.resume_token(device.serial()).await.unwrap();
+    stage
+        .operator()
+        .resume_token(device.serial())
+        .await
+        .unwrap();
     let mut channel = device.connect(&stage).await;
     assert_eq!(
         push_with(&stage, &device, &mut channel, PIN).await,

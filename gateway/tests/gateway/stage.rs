@@ -13,8 +13,8 @@ use countersign_core::{
 use countersign_gateway::{
     clock::Clock,
     service::{
-        FrontCredential, FrontId, LoginState, NewTokenSpec, OpenLogin, OpenLoginError, OpenedLogin,
-        PasscodeAttempt, PasscodeVerdict, Service, Subject,
+        FrontCredential, FrontId, LoginState, OpenLogin, OpenLoginError, OpenedLogin, Operator,
+        PasscodeAttempt, PasscodeVerdict, Service, Subject, TokenRules,
     },
     settings::Config,
 };
@@ -74,10 +74,15 @@ impl Stage {
             .await
             .unwrap();
         service
+            .operator("grace")
             .add_user(USER, "correct horse".into())
             .await
             .unwrap();
-        let key = service.add_front("portal", true).await.unwrap();
+        let key = service
+            .operator("grace")
+            .add_front("portal", true)
+            .await
+            .unwrap();
         let front = service
             .authenticate_front(FrontCredential::Key(key))
             .await
@@ -108,6 +113,11 @@ impl Stage {
         }
     }
 
+    /// Grace, who administers the gateway.
+    pub(crate) fn operator(&self) -> Operator {
+        self.service.operator("grace")
+    }
+
     /// Issues a token and returns its activation string.
     pub(crate) async fn issue(&self, mode: OtpMode, push: PushPolicy) -> SecretText {
         self.issue_with_pin(mode, push, PinPolicy::None).await
@@ -119,12 +129,9 @@ impl Stage {
         push: PushPolicy,
         pin: PinPolicy,
     ) -> SecretText {
-        let spec = NewTokenSpec { mode, pin, push };
-        self.service
-            .issue_token(USER, spec)
-            .await
-            .unwrap()
-            .to_text()
+        let rules = TokenRules::new(mode, pin, push);
+        let issued = self.operator().issue_token(USER, rules).await.unwrap();
+        issued.activation.to_text()
     }
 
     /// A device with one token of the user, enrolled and registered.

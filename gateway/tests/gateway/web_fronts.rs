@@ -9,7 +9,11 @@ use crate::{
 };
 
 async fn front(service: &Service) -> String {
-    let key = service.add_front("vpn", true).await.unwrap();
+    let key = service
+        .operator("grace")
+        .add_front("vpn", true)
+        .await
+        .unwrap();
     key.expose().to_owned()
 }
 
@@ -137,13 +141,13 @@ async fn a_ticket_ends_with_its_hour_its_front_and_its_gateway() {
     let stage = stage.restarted().await;
     let mut later = Client::new(&stage).await.with("authorization", &second);
     assert_eq!(later.post("/validate/check", &CHECK).await.status, 200);
-    stage.service.remove_front("vpn").await.unwrap();
+    stage.operator().remove_front("vpn").await.unwrap();
     assert_eq!(
         later.post("/validate/check", &CHECK).await.code(),
         (401, 4304)
     );
     stage.clock.advance_ms(1);
-    stage.service.add_front("vpn", true).await.unwrap();
+    stage.operator().add_front("vpn", true).await.unwrap();
     assert_eq!(
         later.post("/validate/check", &CHECK).await.code(),
         (401, 4304)

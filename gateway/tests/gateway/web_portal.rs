@@ -430,7 +430,11 @@ async fn a_wrong_password_tells_nothing_and_guessing_is_slowed_down() {
 async fn names_that_are_markup_stay_text() {
     let hostile = "<img src=x onerror=\"alert('1')\">";
     let stage = Stage::with(|config| config.name = "<b>&\"'\u{202e}".to_owned()).await;
-    stage.service.add_user(hostile, "x".into()).await.unwrap();
+    stage
+        .operator()
+        .add_user(hostile, "x".into())
+        .await
+        .unwrap();
     let mut client = Client::new(&stage).await;
     let wrong = client
         .fill("password", &[("user", hostile), ("password", "wrong")])
@@ -499,7 +503,7 @@ async fn without_the_sample_resource_there_is_nothing() {
 #[tokio::test]
 async fn an_attempt_of_another_window_opens_nothing_for_this_one() {
     let stage = Stage::new().await;
-    stage.service.add_user("bob", "x".into()).await.unwrap();
+    stage.operator().add_user("bob", "x".into()).await.unwrap();
     let (device, mut channel, mut client) = with_device(&stage).await;
     half_way(&mut client).await;
     let attempt = [("push", "1"), ("attempt", "ABCDEFGH")];

@@ -17,7 +17,7 @@ use crate::{
 };
 
 async fn front(stage: &Stage) -> Client {
-    let key = stage.service.add_front("vpn", true).await.unwrap();
+    let key = stage.operator().add_front("vpn", true).await.unwrap();
     Client::new(stage).await.with("authorization", key.expose())
 }
 
@@ -130,7 +130,7 @@ async fn a_passcode_is_accepted_once() {
 async fn who_is_not_there_looks_like_who_mistypes() {
     let stage = Stage::new().await;
     let device = stage.device(event()).await;
-    stage.service.add_user("bob", "x".into()).await.unwrap();
+    stage.operator().add_user("bob", "x".into()).await.unwrap();
     let mut front = front(&stage).await;
     let mut answers = Vec::new();
     for user in [USER, "bob", "nobody"] {
@@ -162,7 +162,11 @@ async fn who_is_not_there_looks_like_who_mistypes() {
         locked.said(),
         ("REJECT".to_owned(), "Failcounter exceeded".to_owned())
     );
-    stage.service.suspend_token(device.serial()).await.unwrap();
+    stage
+        .operator()
+        .suspend_token(device.serial())
+        .await
+        .unwrap();
     let suspended = check(&mut front, device.passcode(0).expose(), None).await;
     assert_eq!(suspended.said().1, "Token is disabled");
 }
@@ -170,11 +174,11 @@ async fn who_is_not_there_looks_like_who_mistypes() {
 #[tokio::test]
 async fn an_approved_login_is_finished_once_by_its_own_front_for_its_own_user() {
     let stage = Stage::new().await;
-    stage.service.add_user("bob", "x".into()).await.unwrap();
+    stage.operator().add_user("bob", "x".into()).await.unwrap();
     let device = stage.device(time()).await;
     let mut channel = device.connect(&stage).await;
     let mut front = front(&stage).await;
-    let other_key = stage.service.add_front("mail", true).await.unwrap();
+    let other_key = stage.operator().add_front("mail", true).await.unwrap();
     let mut other = front.other().with("authorization", other_key.expose());
 
     let (id, reply) = triggered(&mut front).await;
@@ -355,7 +359,7 @@ async fn a_front_without_push_and_a_desktop_that_is_away_get_a_sentence() {
     assert_eq!(away.json()["result"]["value"], 0);
     assert_eq!(away.said().0, "REJECT");
     assert!(away.said().1.contains("not connected"));
-    let key = stage.service.add_front("typing", false).await.unwrap();
+    let key = stage.operator().add_front("typing", false).await.unwrap();
     let mut typing = front.other().with("authorization", key.expose());
     let refused = check(&mut typing, "", None).await;
     assert!(refused.said().1.contains("type a passcode"));
@@ -437,7 +441,7 @@ async fn a_code_of_the_helpdesk_is_typed_like_a_passcode() {
     let stage = Stage::new().await;
     let _device = stage.device(time()).await;
     let mut front = front(&stage).await;
-    let code = stage.service.issue_helpdesk_code(USER, 15, "grace").await;
+    let code = stage.operator().issue_helpdesk_code(USER, 15).await;
     let code = code.unwrap().code;
     let good = check(&mut front, code.expose(), None).await;
     assert_eq!(good.said().0, "ACCEPT");

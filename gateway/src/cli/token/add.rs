@@ -1,329 +1,56 @@
 //! `token add`.
 
-use clap::{Args, ValueEnum};
-use countersign_core::{
-    otp::{Digits, HashAlgorithm, OtpMode, Period, ocra::Suite},
-    pskc::{BiometricPin, PinEncoding, PinPlace, PinPolicy, TokenPin},
-    token::{PushPolicy, VerificationLevel},
-};
+use clap::Args;
+use countersign_core::token::{PushPolicy, VerificationLevel};
 
-use super::Switch;
+use super::Rules;
 use crate::{
-    cli::output,
-    service::{NewTokenSpec, Service},
+    cli::{enrollment, output},
+    service::Operator,
 };
-
-/// The suite of a challenge-response token where none is named.
-const SUITE_SHA1: &str = "OCRA-1:HOTP-SHA1-6:QN08";
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Mode {
-    /// A new passcode every period (TOTP)
-    Time,
-    /// A new passcode each time one is asked for (HOTP)
-    Event,
-    /// A passcode for a challenge (OCRA)
-    Challenge,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Pin {
-    /// No PIN
-    None,
-    /// Chosen by the user, checked by the agent
-    Token,
-    /// Chosen by the user, checked by the gateway; 4 to 64 letters and digits
-    Server,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Chars {
-    /// Digits
-    Decimal,
-    /// Digits and the letters a to f
-    Hexadecimal,
-    /// Letters and digits
-    Alphanumeric,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Biometric {
-    /// The user may switch it on
-    Allowed,
-    /// Only the PIN itself
-    Refused,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Place {
-    /// PIN, then passcode
-    Prepend,
-    /// Passcode, then PIN
-    Append,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Level {
-    /// A click alone
-    Click,
-    /// A PIN or passphrase, or more
-    Pin,
-    /// A finger, or more
-    Finger,
-}
 
 /// Issue a token.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Add {
     /// Whose
     user: String,
-    /// What it generates
-    #[arg(long, value_enum, default_value_t = Mode::Time)]
-    mode: Mode,
-    /// How its PIN is checked; none unless said. Where the OCRA suite takes a PIN in (P), leave it out: the user
-    /// chooses one as a server PIN, and a wrong one gives a wrong passcode
-    #[arg(long, value_enum)]
-    pin: Option<Pin>,
-    /// Token PIN: fewest characters, 1 to 64 [default: 6]
-    #[arg(long, value_name = "N")]
-    pin_min: Option<u8>,
-    /// Token PIN: most characters, up to 64 [default: 64]
-    #[arg(long, value_name = "N")]
-    pin_max: Option<u8>,
-    /// Token PIN: which characters [default: alphanumeric]
-    #[arg(long, value_enum)]
-    pin_chars: Option<Chars>,
-    /// Token PIN: wrong ones in a row after which the agent erases the token, 1 to 20 [default: 5]
-    #[arg(long, value_name = "N")]
-    pin_tries: Option<u8>,
-    /// Token PIN: may a finger stand for it? [default: refused]
-    #[arg(long, value_enum)]
-    biometric: Option<Biometric>,
-    /// Server PIN: where it stands in a typed passcode [default: prepend]
-    #[arg(long, value_enum)]
-    pin_place: Option<Place>,
-    /// Hash inside the HMAC: sha1, sha256 or sha512
+    /// By this policy, in place of the options below
+    #[arg(long, value_name = "NAME", conflicts_with = "Rules")]
+    policy: Option<String>,
+    /// Print a personal link to the enrollment page, in place of the activation string
     #[arg(long)]
-    hash: Option<HashAlgorithm>,
-    /// Digits of a passcode, 4 to 10
-    #[arg(long)]
-    digits: Option<u8>,
-    /// Seconds that a time-based passcode is good for
-    #[arg(long, value_name = "S")]
-    period: Option<u32>,
-    /// OCRA suite of a challenge-response token
-    #[arg(long, value_name = "OCRA")]
-    suite: Option<Suite>,
-    /// Does it answer login requests?
-    #[arg(long, value_enum, default_value_t = Switch::On)]
-    push: Switch,
-    /// How sure the agent must be of the user before an approval
-    #[arg(long, value_enum, default_value_t = Level::Pin)]
-    push_level: Level,
+    link: bool,
+    #[command(flatten)]
+    rules: Rules,
 }
 
 impl Add {
-    fn mode(&self) -> anyhow::Result<OtpMode> {
-        let hash = self.hash.unwrap_or(HashAlgorithm::Sha1);
-        let digits = self.digits.map(Digits::try_from).transpose()?;
-        if self.mode != Mode::Time && self.period.is_some() {
-            anyhow::bail!("--period is for --mode time only");
-        }
-        if self.mode != Mode::Challenge && self.suite.is_some() {
-            anyhow::bail!("--suite is for --mode challenge only");
-        }
-        Ok(match self.mode {
-            Mode::Time => OtpMode::Time {
-                hash,
-                digits: digits.unwrap_or(Digits::SIX),
-                period: self
-                    .period
-                    .map(Period::try_from)
-                    .transpose()?
-                    .unwrap_or(Period::THIRTY),
-            },
-            Mode::Event => OtpMode::Event {
-                hash,
-                digits: digits.unwrap_or(Digits::SIX),
-            },
-            Mode::Challenge => OtpMode::Challenge {
-                suite: self.suite(hash, digits)?,
-            },
-        })
-    }
-
-    fn suite(&self, hash: HashAlgorithm, digits: Option<Digits>) -> anyhow::Result<Suite> {
-        let named = self.hash.is_some() || digits.is_some();
-        match &self.suite {
-            Some(_) if named => {
-                anyhow::bail!("--suite says hash and digits already; leave out --hash and --digits")
-            }
-            Some(suite) => Ok(suite.clone()),
-            None if named => {
-                let digits = digits.unwrap_or(Digits::SIX).count();
-                Ok(format!("OCRA-1:HOTP-{hash}-{digits}:QN08").parse()?)
-            }
-            None => Ok(SUITE_SHA1.parse()?),
-        }
-    }
-
-    fn pin(&self, mode: &OtpMode) -> anyhow::Result<PinPolicy> {
-        let computed = match mode {
-            OtpMode::Challenge { suite } => suite.uses_pin().is_some(),
-            OtpMode::Time { .. } | OtpMode::Event { .. } => false,
-        };
-        let of_token_pins = [
-            ("--pin-min", self.pin_min.is_some()),
-            ("--pin-max", self.pin_max.is_some()),
-            ("--pin-chars", self.pin_chars.is_some()),
-            ("--pin-tries", self.pin_tries.is_some()),
-            ("--biometric", self.biometric.is_some()),
-        ];
-        if self.pin != Some(Pin::Token)
-            && let Some((option, _)) = of_token_pins.into_iter().find(|(_, given)| *given)
-        {
-            anyhow::bail!("{option} is for --pin token only");
-        }
-        if self.pin != Some(Pin::Server) && self.pin_place.is_some() {
-            anyhow::bail!("--pin-place is for --pin server only");
-        }
-        Ok(match self.pin {
-            None if computed => PinPolicy::InPasscode,
-            Some(_) if computed => anyhow::bail!(
-                "this OCRA suite takes the PIN into the passcode; leave out --pin and --pin-place"
-            ),
-            None | Some(Pin::None) => PinPolicy::None,
-            Some(Pin::Token) => PinPolicy::Token(self.token_pin()),
-            Some(Pin::Server) => PinPolicy::Server(match self.pin_place {
-                None | Some(Place::Prepend) => PinPlace::Prepend,
-                Some(Place::Append) => PinPlace::Append,
-            }),
-        })
-    }
-
-    fn token_pin(&self) -> TokenPin {
-        let default = TokenPin::default();
-        TokenPin {
-            max_failed_attempts: self.pin_tries.unwrap_or(default.max_failed_attempts),
-            min_length: self.pin_min.unwrap_or(default.min_length),
-            max_length: self.pin_max.unwrap_or(default.max_length),
-            encoding: match self.pin_chars {
-                None => default.encoding,
-                Some(Chars::Decimal) => PinEncoding::Decimal,
-                Some(Chars::Hexadecimal) => PinEncoding::Hexadecimal,
-                Some(Chars::Alphanumeric) => PinEncoding::Alphanumeric,
-            },
-            biometric: match self.biometric {
-                None => default.biometric,
-                Some(Biometric::Allowed) => BiometricPin::Allowed,
-                Some(Biometric::Refused) => BiometricPin::Refused,
-            },
-        }
-    }
-
-    pub(super) async fn run(self, service: &Service) -> anyhow::Result<()> {
-        let mode = self.mode()?;
-        let level = match self.push_level {
-            Level::Click => VerificationLevel::Click,
-            Level::Pin => VerificationLevel::Pin,
-            Level::Finger => VerificationLevel::Finger,
-        };
-        let push = match self.push {
-            Switch::On => PushPolicy::Allowed(level),
-            Switch::Off => PushPolicy::Off,
-        };
-        let pin = self.pin(&mode)?;
+    pub(super) async fn run(self, operator: &Operator) -> anyhow::Result<()> {
         let user = self.user;
-        let words = mode.to_string();
-        let activation = service
-            .issue_token(&user, NewTokenSpec { mode, pin, push })
-            .await?;
-        if push == PushPolicy::Allowed(VerificationLevel::Click) {
-            output::warn(
-                "note: with --push-level click anybody at the unlocked desktop can approve logins of this user",
-            );
+        let issued = if let Some(policy) = &self.policy {
+            operator.issue_token_by_policy(&user, policy).await?
+        } else {
+            let rules = self.rules.rules()?;
+            let click = rules.push == PushPolicy::Allowed(VerificationLevel::Click);
+            let issued = operator.issue_token(&user, rules).await?;
+            if click {
+                output::warn(
+                    "note: with --push-level click anybody at the unlocked desktop can approve logins of this user",
+                );
+            }
+            issued
+        };
+        if self.link {
+            let serial = Some(issued.serial.as_str());
+            let link = operator.make_enrollment_link(&user, serial).await?;
+            return enrollment::hand_over(&link);
         }
         output::explain(&format!(
-            "Activation string for {user} ({words}). Good for three days. Hand it over so that nobody else\n\
-             can read it; the user runs `countersign enroll` and pastes it:"
+            "Activation string of {}, for {user}. Good until {}. Hand it over so that nobody else\n\
+             can read it; the user runs `countersign enroll` and pastes it:",
+            issued.serial,
+            output::time(issued.expires.0)
         ));
-        output::answer(activation.to_text().expose())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::*;
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        add: Add,
-    }
-
-    fn policy(arguments: &str) -> Result<PinPolicy, String> {
-        let line = ["add", "ada"]
-            .into_iter()
-            .chain(arguments.split_whitespace());
-        let add = Line::try_parse_from(line)
-            .map_err(|error| error.to_string())?
-            .add;
-        add.mode()
-            .and_then(|mode| add.pin(&mode))
-            .map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn pin_types_come_from_the_command_line() {
-        let usual = TokenPin::default();
-        for (arguments, expected) in [
-            ("", PinPolicy::None),
-            ("--pin none", PinPolicy::None),
-            ("--pin token", PinPolicy::Token(usual)),
-            (
-                "--pin token --pin-min 4 --pin-max 8 --pin-chars decimal --pin-tries 3 --biometric allowed",
-                PinPolicy::Token(TokenPin {
-                    max_failed_attempts: 3,
-                    min_length: 4,
-                    max_length: 8,
-                    encoding: PinEncoding::Decimal,
-                    biometric: BiometricPin::Allowed,
-                }),
-            ),
-            ("--pin server", PinPolicy::Server(PinPlace::Prepend)),
-            (
-                "--mode event --pin server --pin-place append",
-                PinPolicy::Server(PinPlace::Append),
-            ),
-            (
-                "--mode challenge --suite OCRA-1:HOTP-SHA1-6:QN08-PSHA1",
-                PinPolicy::InPasscode,
-            ),
-        ] {
-            assert_eq!(policy(arguments), Ok(expected), "{arguments}");
-        }
-    }
-
-    #[test]
-    fn an_option_of_another_pin_type_is_refused() {
-        for (arguments, sentence) in [
-            ("--pin-min 4", "--pin-min is for --pin token only"),
-            (
-                "--pin server --biometric allowed",
-                "--biometric is for --pin token only",
-            ),
-            (
-                "--pin token --pin-place append",
-                "--pin-place is for --pin server only",
-            ),
-            (
-                "--mode challenge --suite OCRA-1:HOTP-SHA1-6:QN08-PSHA1 --pin server",
-                "this OCRA suite takes the PIN into the passcode; leave out --pin and --pin-place",
-            ),
-        ] {
-            assert_eq!(policy(arguments), Err(sentence.to_owned()), "{arguments}");
-        }
+        output::answer(issued.activation.to_text().expose())
     }
 }

@@ -30,6 +30,11 @@ impl Asking {
         self.front.id
     }
 
+    /// The front's name.
+    pub(super) fn name(&self) -> &str {
+        &self.front.name
+    }
+
     /// What the user logs in to: what the front says, else its name.
     pub(super) fn resource(&self, parameters: &Parameters) -> Result<String, ApiError> {
         Ok(parameters

@@ -13,7 +13,7 @@ use crate::service::{ResyncError, ServiceError, TokenError};
 /// `serial`, `otp1`, `otp2`; `result.value` says whether it was found. A pair that is wrong counts as a wrong passcode.
 pub(super) async fn resync(
     State(api): State<Api>,
-    _asking: Asking,
+    asking: Asking,
     parameters: Parameters,
 ) -> Result<Answer, ApiError> {
     let serial = parameters
@@ -21,7 +21,8 @@ pub(super) async fn resync(
         .ok_or(ApiError::Missing("serial"))?;
     let first = parameters.secret("otp1").ok_or(ApiError::Missing("otp1"))?;
     let second = parameters.secret("otp2").ok_or(ApiError::Missing("otp2"))?;
-    let found = match api.service.resynchronise_token(serial, first, second).await {
+    let operator = api.service.operator(&format!("front {}", asking.name()));
+    let found = match operator.resynchronise_token(serial, first, second).await {
         Ok(()) => true,
         Err(ResyncError::Token(TokenError::Service(ServiceError(error)))) => {
             return Err(error.into());

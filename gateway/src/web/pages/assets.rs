@@ -1,4 +1,4 @@
-//! The style sheet, the icon and the one script.
+//! The style sheet, the icon and the scripts.
 
 use axum::{
     Router,
@@ -9,7 +9,9 @@ use http::{HeaderValue, header};
 
 use super::frame::guard;
 
-/// Style sheet and icon; the script is the sample resource's.
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// What all pages share, and the script of the enrollment page; the sample resource brings its own.
 pub(super) fn router() -> Router {
     Router::new()
         .route(
@@ -20,14 +22,15 @@ pub(super) fn router() -> Router {
             "/assets/icon.svg",
             get(async || asset("image/svg+xml", include_str!("assets/icon.svg"))),
         )
+        .route(
+            "/assets/enrollment.js",
+            get(async || asset(SCRIPT, include_str!("assets/enrollment.js"))),
+        )
 }
 
 /// The script that follows a login.
 pub(super) async fn portal_script() -> Response {
-    asset(
-        "text/javascript; charset=utf-8",
-        include_str!("assets/portal.js"),
-    )
+    asset(SCRIPT, include_str!("assets/portal.js"))
 }
 
 fn asset(media: &'static str, text: &'static str) -> Response {

@@ -9,6 +9,8 @@ use super::html::{Escaped, Text, html};
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
                       connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
+const RELOAD: &str = "<noscript><meta http-equiv=\"refresh\" content=\"3\"></noscript>";
+
 /// Countersign's mark: a sign, given between question and answer.
 const MARK: &str = "<svg class=\"mark\" viewBox=\"0 0 32 32\" width=\"32\" height=\"32\" aria-hidden=\"true\">\
     <path d=\"M10.5 5H8a4 4 0 0 0-4 4v14a4 4 0 0 0 4 4h2.5\"/>\
@@ -42,10 +44,28 @@ pub(super) enum Site {
 pub(super) enum Refresh {
     /// No.
     Never,
-    /// With a script, at the change. Without one nothing happens: something is being typed.
-    Script,
-    /// With a script, at the change. Without one it is loaded again every few seconds.
-    ScriptOrReload,
+    /// With this script, at the change. Without one nothing happens: something is being typed or read.
+    Script(Script),
+    /// With this script, at the change. Without one it is loaded again every few seconds.
+    ScriptOrReload(Script),
+}
+
+/// The scripts that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Script {
+    /// Follows a login at the sample resource.
+    Portal,
+    /// Follows an enrollment, and copies its activation string.
+    Enrollment,
+}
+
+impl Script {
+    const fn tag(self) -> &'static str {
+        match self {
+            Self::Portal => "<script src=\"/example/portal.js\" defer></script>",
+            Self::Enrollment => "<script src=\"/assets/enrollment.js\" defer></script>",
+        }
+    }
 }
 
 impl Page {
@@ -110,10 +130,11 @@ impl Page {
                 ],
             ),
         };
-        let reload = (self.refresh == Refresh::ScriptOrReload)
-            .then_some("<noscript><meta http-equiv=\"refresh\" content=\"3\"></noscript>");
-        let script = (self.refresh != Refresh::Never)
-            .then_some("<script src=\"/example/portal.js\" defer></script>");
+        let (script, reload) = match self.refresh {
+            Refresh::Never => (None, None),
+            Refresh::Script(script) => (Some(script.tag()), None),
+            Refresh::ScriptOrReload(script) => (Some(script.tag()), Some(RELOAD)),
+        };
         html![
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\

@@ -15,6 +15,10 @@ pub(super) struct Escaped(String);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Text<T>(pub(super) T);
 
+/// A text of our own making that must not be clipped: a link, the path of a picture. No text of others is one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Whole<'t>(pub(super) &'t str);
+
 /// What markup is made of.
 pub(super) trait Part {
     /// Appends it.
@@ -63,6 +67,13 @@ impl<T: Display> Part for Text<T> {
     }
 }
 
+/// Escaped as well.
+impl Part for Whole<'_> {
+    fn write(self, to: &mut Escaped) {
+        to.0.push_str(&text::markup_escaped(self.0));
+    }
+}
+
 /// Puts parts together: `html!["<h1>", Text(name), "</h1>"]`.
 macro_rules! html {
     ($($part:expr),* $(,)?) => {{
@@ -88,12 +99,13 @@ mod tests {
             Text("a'b & \u{202e}c\nd"),
             html!["<b>", Text(7), "</b>"],
             None::<Escaped>,
+            Whole("<i>"),
             "</p>"
         ];
         assert_eq!(
             page.as_str(),
             "<p title=\"&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;\">\
-             a&#39;b &amp; \u{fffd}c d<b>7</b></p>"
+             a&#39;b &amp; \u{fffd}c d<b>7</b>&lt;i&gt;</p>"
         );
     }
 

@@ -1,13 +1,16 @@
-//! Pages for people: the gateway's own, and the sample protected resource.
+//! Pages for people: the gateway's own, self-enrollment, and the sample protected resource.
 //!
 //! Invariants: every text that comes from outside goes through [`html::Text`]; no page needs a script; no
 //! page loads anything from elsewhere.
 
 mod assets;
+mod enrollment;
 mod frame;
 mod html;
 mod landing;
+mod marks;
 mod portal;
+mod qr;
 
 use axum::{Router, response::Response, routing::get};
 use http::StatusCode;
@@ -20,6 +23,7 @@ pub(super) fn router(service: &Service) -> Router {
     let own = Router::new()
         .route("/", get(landing::landing))
         .with_state(service.clone())
+        .merge(enrollment::router(service))
         .merge(assets::router());
     if service.settings().config.sample_resource.enabled {
         own.merge(portal::router(service))

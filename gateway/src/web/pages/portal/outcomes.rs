@@ -13,12 +13,9 @@ use crate::{
     web::pages::{
         frame::Page,
         html::{Text, html},
+        marks::{CLOCK, CROSS, TICK},
     },
 };
-
-const TICK: &str = "<svg viewBox=\"0 0 24 24\"><path d=\"M5 12.5l4.5 4.5L19 7\"/></svg>";
-const CROSS: &str = "<svg viewBox=\"0 0 24 24\"><path d=\"M6.5 6.5l11 11M17.5 6.5l-11 11\"/></svg>";
-const CLOCK: &str = "<svg viewBox=\"0 0 24 24\"><circle cx=\"12\" cy=\"12\" r=\"8\"/><path d=\"M12 7.5V12l3 2\"/></svg>";
 
 /// The user is in.
 pub(super) fn logged_in(portal: &Portal, user: &str, proof: Proof, form_secret: &str) -> Page {

@@ -12,7 +12,7 @@ use crate::{
     random::SystemRandom,
     service::TypedPin,
     web::pages::{
-        frame::{Page, Refresh},
+        frame::{Page, Refresh, Script},
         html::{Escaped, Text, html},
     },
 };
@@ -284,7 +284,7 @@ pub(super) fn waiting(portal: &Portal, waiting: &Waiting, left_ms: u32, form_sec
     let number = waiting.push.as_ref().and_then(number);
     portal
         .page(title)
-        .refresh(Refresh::ScriptOrReload)
+        .refresh(Refresh::ScriptOrReload(Script::Portal))
         .body(html![
             "<div class=\"state waiting\" aria-hidden=\"true\">",
             DESKTOP,
@@ -370,19 +370,22 @@ pub(super) fn type_passcode(
         .push
         .is_some()
         .then_some("<p>Rather approve it? <a href=\"/example/\">Back to the login request</a></p>");
-    portal.page(title).refresh(Refresh::Script).body(html![
-        "<h1>",
-        title,
-        "</h1><p class=\"lead\">",
-        lead,
-        "</p>",
-        notice.map(|notice| notice_box(said(notice))),
-        challenge,
-        passcode_form(form_secret, Rank::First, pin, &hint),
-        time_left(left_ms),
-        "<div class=\"aside rows\">",
-        back,
-        cancel(form_secret),
-        "</div>"
-    ])
+    portal
+        .page(title)
+        .refresh(Refresh::Script(Script::Portal))
+        .body(html![
+            "<h1>",
+            title,
+            "</h1><p class=\"lead\">",
+            lead,
+            "</p>",
+            notice.map(|notice| notice_box(said(notice))),
+            challenge,
+            passcode_form(form_secret, Rank::First, pin, &hint),
+            time_left(left_ms),
+            "<div class=\"aside rows\">",
+            back,
+            cancel(form_secret),
+            "</div>"
+        ])
 }
