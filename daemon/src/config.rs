@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use core::{ops::Range, time::Duration};
+use core::{
+    ops::{Range, RangeInclusive},
+    time::Duration,
+};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
@@ -37,7 +40,7 @@ pub enum NotificationsWanted {
 }
 
 /// What config.toml says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// `[vault] key`.
     pub vault_key: VaultKey,
@@ -53,6 +56,19 @@ pub struct Config {
     pub pinentry: Option<PathBuf>,
     /// `[notifications] enabled`.
     pub notifications: NotificationsWanted,
+    /// `[push] keep_alive_seconds`: how often an idle connection to a gateway is probed.
+    pub keep_alive: Duration,
+}
+
+/// Below the idle limits of NAT and load balancers.
+const KEEP_ALIVE_SECONDS: u16 = 45;
+/// What `[push] keep_alive_seconds` may be.
+const KEEP_ALIVE_BOUNDS: RangeInclusive<u16> = 5..=600;
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::from(File::default())
+    }
 }
 
 /// Why the configuration cannot be used.
@@ -215,6 +231,7 @@ struct File {
     pinentry: PinentryTable,
     notifications: NotificationsTable,
     tpm: TpmTable,
+    push: PushTable,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -269,6 +286,30 @@ struct NotificationsTable {
 impl Default for NotificationsTable {
     fn default() -> Self {
         Self { enabled: true }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct PushTable {
+    #[serde(deserialize_with = "keep_alive")]
+    keep_alive_seconds: u16,
+}
+
+impl Default for PushTable {
+    fn default() -> Self {
+        Self {
+            keep_alive_seconds: KEEP_ALIVE_SECONDS,
+        }
+    }
+}
+
+fn keep_alive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    let seconds = u16::deserialize(deserializer)?;
+    if KEEP_ALIVE_BOUNDS.contains(&seconds) {
+        Ok(seconds)
+    } else {
+        Err(D::Error::custom("5 to 600 seconds are expected"))
     }
 }
 
@@ -348,7 +389,13 @@ impl Config {
                 message: error.message().lines().collect::<Vec<_>>().join(", "),
             }
         })?;
-        Ok(Self {
+        Ok(Self::from(file))
+    }
+}
+
+impl From<File> for Config {
+    fn from(file: File) -> Self {
+        Self {
             vault_key: file.vault.key,
             lock_idle: span(file.lock.idle_seconds),
             lock_max: span(file.lock.max_seconds),
@@ -364,7 +411,8 @@ impl Config {
             } else {
                 NotificationsWanted::No
             },
-        })
+            keep_alive: Duration::from_secs(file.push.keep_alive_seconds.into()),
+        }
     }
 }
 

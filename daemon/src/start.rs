@@ -208,7 +208,11 @@ async fn serve(
         tpm: tpm::at(config.tpm.as_deref()),
         pin_entry,
         fingerprint: Arc::new(FprintReader::new(SystemBus::Usual)),
-        push: Arc::new(GatewayChannels::new(inputs.clone(), hello)),
+        push: Arc::new(GatewayChannels::new(
+            inputs.clone(),
+            hello,
+            config.keep_alive,
+        )),
         polls: Arc::new(PrivacyIdeaPolls::new(inputs.clone(), poll_signer)),
         transport: Arc::new(HttpsEnrollment),
     };

@@ -8,9 +8,10 @@ use std::{
     sync::atomic::{AtomicU16, Ordering},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use data_encoding::HEXLOWER_PERMISSIVE;
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::{
@@ -88,6 +89,19 @@ impl GatewayProcess {
         )?)
     }
 
+    /// Before it serves: agents are told `address` as its own.
+    ///
+    /// # Errors
+    ///
+    /// Its config.toml does not name its own.
+    pub fn known_at(&self, address: SocketAddr) -> Result<()> {
+        let path = self.data.join("config.toml");
+        let text = fs::read_to_string(&path)?;
+        let told = text.replace(&self.origin(), &format!("https://{address}"));
+        ensure!(told != text, "{} does not stand in {text}", self.origin());
+        Ok(fs::write(&path, told)?)
+    }
+
     /// Starts `serve` and waits until it is ready.
     ///
     /// # Errors
@@ -137,6 +151,18 @@ impl GatewayProcess {
             .context("the gateway is not serving")?
             .kill()?;
         Ok(())
+    }
+
+    /// Sends `serve` a signal.
+    ///
+    /// # Errors
+    ///
+    /// It is not serving.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let process = self.process.as_ref();
+        process
+            .context("the gateway is not serving")?
+            .signal(signal)
     }
 
     /// Adds a user.

@@ -38,6 +38,7 @@ pub mod radius;
 pub mod requests;
 mod runtime;
 pub mod screen;
+pub mod slow_line;
 pub mod stage;
 pub mod standin_notifications;
 pub mod surroundings;

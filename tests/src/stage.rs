@@ -183,6 +183,15 @@ impl Stage {
     pub fn wait_until_connected(&self) -> Result<()> {
         wait_until_connected(&self.cli)
     }
+
+    /// Waits until the agent has seen that it is connected to no service.
+    ///
+    /// # Errors
+    ///
+    /// It does not see it.
+    pub fn wait_until_disconnected(&self) -> Result<()> {
+        wait_for_services(&self.cli, false)
+    }
 }
 
 /// Asks `countersign list` until it says `state` of the token: there is nothing that tells of it.
@@ -232,21 +241,25 @@ pub fn wait_for_status(cli: &Cli, field: &str, value: &str) -> Result<()> {
 ///
 /// One does not connect in time.
 pub fn wait_until_connected(cli: &Cli) -> Result<()> {
+    wait_for_services(cli, true)
+}
+
+fn wait_for_services(cli: &Cli, connected: bool) -> Result<()> {
     let begin = now();
     loop {
         let status = cli.json(&["status"])?;
         let services = status.get("services").and_then(Value::as_array);
-        let connected = services.is_some_and(|services| {
+        let all = services.is_some_and(|services| {
             !services.is_empty()
                 && services
                     .iter()
-                    .all(|service| service.get("connected") == Some(&Value::Bool(true)))
+                    .all(|service| service.get("connected") == Some(&Value::Bool(connected)))
         });
-        if connected {
+        if all {
             return Ok(());
         }
         if begin.elapsed() > PATIENCE {
-            bail!("not connected in time: {status}");
+            bail!("connected is not {connected} in time: {status}");
         }
     }
 }

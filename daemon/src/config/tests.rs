@@ -24,7 +24,8 @@ fn every_key_is_read() {
         "[vault]\nkey = \"passphrase\"\n[lock]\nidle_seconds = 600\nmax_seconds = 28800\n\
          with_screen = false\nwith_sleep = false\nwith_session_switch = false\n\
          [tpm]\ntcti = \"swtpm:path=/run/tpm\"\n\
-         [pinentry]\nprogram = \"/usr/bin/pinentry-gnome3\"\n[notifications]\nenabled = false\n",
+         [pinentry]\nprogram = \"/usr/bin/pinentry-gnome3\"\n[notifications]\nenabled = false\n\
+         [push]\nkeep_alive_seconds = 30\n",
     );
     let expected = Config {
         vault_key: VaultKey::Passphrase,
@@ -38,6 +39,7 @@ fn every_key_is_read() {
         tpm: Some("swtpm:path=/run/tpm".to_owned()),
         pinentry: Some(PathBuf::from("/usr/bin/pinentry-gnome3")),
         notifications: NotificationsWanted::No,
+        keep_alive: Duration::from_secs(30),
     };
     assert_eq!(config, Ok(expected));
 }
@@ -53,6 +55,12 @@ fn what_is_wrong_is_named_with_file_line_and_key() {
         "config.toml, line 2, [vault] key: \"keepass\" is no kind of vault key; \
          use \"secret-service\", \"passphrase\", \"credential\" or \"tpm\""
     );
+    for seconds in ["4", "601"] {
+        assert_eq!(
+            refusal(&format!("[push]\nkeep_alive_seconds = {seconds}\n")),
+            "config.toml, line 2, [push] keep_alive_seconds: 5 to 600 seconds are expected"
+        );
+    }
     let unknown = refusal("[lock]\nidle_secs = 5\n");
     assert!(
         unknown.starts_with("config.toml, line 2, [lock] idle_secs: unknown field"),

@@ -67,7 +67,7 @@ impl EnrollmentTransport for HttpsEnrollment {
         let url = parsed(url)?;
         let change = Box::pin(async {
             let connected = tls::connect(&url, pins, Alpn::H2).await?;
-            let mut client = http2::client(&url, connected.stream).await?;
+            let mut client = http2::client(&url, connected.stream, http2::BRIEF).await?;
             let reply = client.change_server_pin(request).await;
             reply
                 .map(tonic::Response::into_inner)
@@ -181,7 +181,7 @@ async fn registration(
     request: push::RegisterRequest,
 ) -> Result<push::RegisterReply, TransportError> {
     let connected = tls::connect(url, pins, Alpn::H2).await?;
-    let mut client = http2::client(url, connected.stream).await?;
+    let mut client = http2::client(url, connected.stream, http2::BRIEF).await?;
     let reply = client.register(request).await;
     reply
         .map(tonic::Response::into_inner)

@@ -30,6 +30,7 @@ const SEND: Duration = Duration::from_secs(10);
 pub struct GatewayChannels {
     inputs: mpsc::Sender<Input>,
     signer: Arc<dyn HelloSigner>,
+    keep_alive: Duration,
     streams: Mutex<HashMap<ServiceId, Stream>>,
 }
 
@@ -79,12 +80,17 @@ impl fmt::Debug for GatewayChannels {
 }
 
 impl GatewayChannels {
-    /// Streams that tell `inputs` what happens and let `signer` sign each hello.
+    /// Streams that tell `inputs` what happens and let `signer` sign each hello. Idle ones are probed every `keep_alive`.
     #[must_use]
-    pub fn new(inputs: mpsc::Sender<Input>, signer: Arc<dyn HelloSigner>) -> Self {
+    pub fn new(
+        inputs: mpsc::Sender<Input>,
+        signer: Arc<dyn HelloSigner>,
+        keep_alive: Duration,
+    ) -> Self {
         Self {
             inputs,
             signer,
+            keep_alive,
             streams: Mutex::default(),
         }
     }
@@ -115,6 +121,7 @@ impl PushChannels for GatewayChannels {
             signer: Arc::clone(&self.signer),
             outgoing: outgoing.clone(),
             reconnect: Arc::clone(&reconnect),
+            keep_alive: self.keep_alive,
         };
         let task = tokio::spawn(keeper.keep());
         let stream = Stream {

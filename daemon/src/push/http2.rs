@@ -13,9 +13,7 @@ use url::Url;
 use super::tls::host_port;
 use crate::agent::ports::TransportError;
 
-/// How often an idle connection is probed: below the idle limits of NAT and load balancers.
-const KEEP_ALIVE: Duration = Duration::from_secs(45);
-/// How long a probe may stay unanswered.
+/// How long a probe may stay unanswered; less where probes are closer together.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// What a gateway may send ahead of our reading, in bytes.
 const WINDOW: u32 = 65_536;
@@ -24,7 +22,11 @@ const HEADERS: u32 = 16_384;
 /// Calls that may wait for the connection; there is one at a time.
 const CALLS: usize = 4;
 
-/// A client of the service at `url` on `stream`, with both directions' messages bounded.
+/// How often a connection is probed that is used once and not left idle.
+pub(super) const BRIEF: Duration = KEEP_ALIVE_TIMEOUT;
+
+/// A client of the service at `url` on `stream`, with both directions' messages bounded. An idle connection is probed every
+/// `keep_alive`.
 ///
 /// # Errors
 ///
@@ -32,6 +34,7 @@ const CALLS: usize = 4;
 pub(super) async fn client(
     url: &Url,
     stream: TlsStream<TcpStream>,
+    keep_alive: Duration,
 ) -> Result<PushClient<Channel>, TransportError> {
     let host = host_port(url);
     let protocol = |why: &str| TransportError::Protocol {
@@ -47,8 +50,8 @@ pub(super) async fn client(
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(WINDOW)
         .http2_max_header_list_size(HEADERS)
-        .http2_keep_alive_interval(KEEP_ALIVE)
-        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+        .http2_keep_alive_interval(keep_alive)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT.min(keep_alive))
         .keep_alive_while_idle(true)
         .buffer_size(CALLS);
     let mut once = Some(TokioIo::new(stream));

@@ -61,7 +61,11 @@ impl Agent {
     async fn with(signer: Signer, url: &str, pin: [u8; 32]) -> Self {
         let (sender, inputs) = mpsc::channel(8);
         let signer = Arc::new(signer);
-        let channels = GatewayChannels::new(sender, Arc::<Signer>::clone(&signer));
+        let channels = GatewayChannels::new(
+            sender,
+            Arc::<Signer>::clone(&signer),
+            Duration::from_mins(1),
+        );
         let profile = ChannelProfile {
             service: SERVICE,
             device: DeviceId([6; 16]),

@@ -20,6 +20,7 @@ mod hardening;
 mod harness;
 mod keyring;
 mod kill;
+mod lines;
 mod main_job;
 mod memory;
 mod oathtool;

@@ -2,7 +2,7 @@
 //!
 //! A typed passcode is never accepted behind the last accepted counter (RFC 4226 section 7.2). An approval is: its signature
 //! and its request make it single, and several answers of one agent arrive in another order when a connection breaks. So the
-//! counters that were passed over are remembered, as IPsec does with sequence numbers (RFC 4303 section 3.4.3): the
+//! counters that were passed over are remembered, as ESP does with its sequence numbers (RFC 4303 section 3.4.3): the
 //! [`PassedOver::WIDTH`] ones behind the next.
 
 /// Which of the counters behind `next` have not been accepted. Bit `i` stands for the counter `next - 1 - i`.

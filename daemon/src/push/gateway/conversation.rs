@@ -34,6 +34,7 @@ pub(super) struct Conversation<'a> {
     pub(super) inputs: &'a mpsc::Sender<Input>,
     pub(super) signer: &'a dyn HelloSigner,
     pub(super) outgoing: &'a Frames,
+    pub(super) keep_alive: Duration,
 }
 
 impl Conversation<'_> {
@@ -73,7 +74,7 @@ impl Conversation<'_> {
             .map_err(|error| failed(&error))?;
         let exporter = connected.exporter;
         let local = connected.local;
-        let mut client = http2::client(&url, connected.stream)
+        let mut client = http2::client(&url, connected.stream, self.keep_alive)
             .await
             .map_err(|error| failed(&error))?;
         let (outgoing, frames) = mpsc::channel(WAITING);

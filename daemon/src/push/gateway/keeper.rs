@@ -26,6 +26,7 @@ pub(super) struct Keeper {
     pub(super) signer: Arc<dyn HelloSigner>,
     pub(super) outgoing: Frames,
     pub(super) reconnect: Arc<Notify>,
+    pub(super) keep_alive: Duration,
 }
 
 /// Why a stream ended.
@@ -100,6 +101,7 @@ impl Keeper {
             inputs: &self.inputs,
             signer: self.signer.as_ref(),
             outgoing: &self.outgoing,
+            keep_alive: self.keep_alive,
         };
         // Most of it is connecting, which a task that sleeps in a stream need not carry along.
         Box::pin(conversation.hold()).await
