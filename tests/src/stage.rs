@@ -184,6 +184,24 @@ impl Stage {
         wait_until_connected(&self.cli)
     }
 
+    /// Waits until so many login requests are pending.
+    ///
+    /// # Errors
+    ///
+    /// They are not in time.
+    pub fn wait_for_pending(&self, count: usize) -> Result<()> {
+        let begin = now();
+        loop {
+            let status = self.cli.json(&["status"])?;
+            if status.get("pending").and_then(Value::as_u64) == u64::try_from(count).ok() {
+                return Ok(());
+            }
+            if begin.elapsed() > PATIENCE {
+                bail!("not {count} pending in time: {status}");
+            }
+        }
+    }
+
     /// Waits until the agent has seen that it is connected to no service.
     ///
     /// # Errors

@@ -1,6 +1,5 @@
 //! Bad lines between the agent and its gateway, and more requests than anybody answers.
 
-use core::time::Duration;
 use std::{collections::HashSet, fs, sync::Arc};
 
 use countersign_proto::agent::v1::Reason;
@@ -9,7 +8,7 @@ use countersign_tests::{
     example_portal::ExamplePortal,
     gateway::GatewayProcess,
     http_connection::HttpConnection,
-    parts, patiently, pinned,
+    parts, pinned,
     slow_line::SlowLine,
     stage::{CLICK_TOKEN, PASSPHRASE_KEY, PASSWORD, Stage, USER},
 };
@@ -87,10 +86,18 @@ fn resident(id: u32) -> u64 {
     kib.unwrap().parse().unwrap()
 }
 
-/// Opens a login at each resource and returns the transactions.
-async fn open(gateway: &GatewayProcess, front: &str, resources: core::ops::Range<usize>) -> usize {
+/// Opens a login at each resource; so many there are then.
+fn open(gateway: &GatewayProcess, front: &str, resources: core::ops::Range<usize>) -> usize {
     let tls = Arc::new(pinned::client(gateway.pin().unwrap()));
-    let mut connection = HttpConnection::new(gateway.address(), Some(tls));
+    let connection = HttpConnection::new(gateway.address(), Some(tls));
+    block_on(open_all(connection, front, resources))
+}
+
+async fn open_all(
+    mut connection: HttpConnection,
+    front: &str,
+    resources: core::ops::Range<usize>,
+) -> usize {
     let mut opened = HashSet::new();
     for number in resources {
         let resource = format!("resource {number}");
@@ -122,19 +129,9 @@ fn a_thousand_requests_are_held_in_bounded_memory_and_answered() {
     let agent = stage.agent.id().unwrap();
     let before = resident(agent);
 
-    let opened = block_on(open(&gateway, &front, 0..MANY));
+    let opened = open(&gateway, &front, 0..MANY);
     assert_eq!(opened, MANY);
-    let pending = async {
-        let mut looks = tokio::time::interval(Duration::from_millis(100));
-        loop {
-            looks.tick().await;
-            let status = stage.cli.json(&["status"]).unwrap();
-            if status["pending"] == MANY {
-                return;
-            }
-        }
-    };
-    patiently("a thousand requests", pending).unwrap();
+    stage.wait_for_pending(MANY).unwrap();
     let grown = resident(agent).saturating_sub(before);
     parts::note(&format!(
         "lines: {MANY} pending requests take {grown} KiB of the agent"
@@ -142,7 +139,7 @@ fn a_thousand_requests_are_held_in_bounded_memory_and_answered() {
     assert!(grown < 32 * 1024, "{grown} KiB");
 
     // One more is one too many, and changes nothing.
-    block_on(open(&gateway, &front, MANY..MANY + 1));
+    open(&gateway, &front, MANY..MANY + 1);
     let listed = stage.cli.json(&["requests"]).unwrap();
     let listed = listed["requests"].as_array().unwrap();
     let resource = |at: usize| listed[at]["resource"].as_str().unwrap();
