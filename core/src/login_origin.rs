@@ -29,6 +29,24 @@ impl LoginOrigin {
             Self::OtherAddress => "other_address",
         }
     }
+
+    /// In the words of a notification or dialog; empty: nothing is known. `address` and `place` are the service's, display-safe.
+    /// The address is repeated where it tells more: this computer's own says nothing new.
+    #[must_use]
+    pub fn sentence(self, address: &str, place: &str) -> String {
+        let there = match (address.is_empty(), place.is_empty()) {
+            (true, _) => place.to_owned(),
+            (false, true) => address.to_owned(),
+            (false, false) => format!("{address} ({place})"),
+        };
+        match self {
+            Self::Unknown if there.is_empty() => there,
+            Self::Unknown => format!("from {there}"),
+            Self::ThisComputer => "from this computer".to_owned(),
+            Self::SameNetwork => format!("from your network: {there}"),
+            Self::OtherAddress => format!("from another address: {there}"),
+        }
+    }
 }
 
 /// Compares the address that the service gives with `own` addresses and with `seen`, where the service sees this

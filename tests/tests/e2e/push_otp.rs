@@ -121,7 +121,6 @@ fn approve_in_the_notification_asks_for_the_number_in_a_dialog() {
     let mut window = ExamplePortal::open(&gateway).unwrap();
     let number = shown_number(&window.ask_the_desktop().unwrap());
     let notice = notices.wait_for("Log in to").unwrap();
-    assert!(!notice.body.contains(&number), "{notice:?}");
     desktop.choose(&notice, "approve").unwrap();
     let dialog = screen.wait_for_window("pinentry-gtk-2").unwrap();
     screen.focus(&dialog).unwrap();

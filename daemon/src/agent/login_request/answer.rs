@@ -153,24 +153,13 @@ impl Agent {
         } else {
             format!("Log in to {} as {}?", request.resource, request.user)
         };
-        let from = [request.client_address.as_str(), request.place.as_str()]
-            .into_iter()
-            .filter(|part| !part.is_empty())
-            .collect::<Vec<_>>()
-            .join(", ");
-        let origin = self
-            .state
-            .facts()
+        let facts = self.state.facts();
+        let origin = facts
             .requests
             .get(&request.id)
             .map_or(LoginOrigin::Unknown, |tracked| tracked.origin);
-        let from = match origin {
-            LoginOrigin::Unknown if from.is_empty() => from,
-            LoginOrigin::Unknown => format!("from {from}"),
-            LoginOrigin::ThisComputer => "from this computer".to_owned(),
-            LoginOrigin::SameNetwork => format!("from your network: {from}"),
-            LoginOrigin::OtherAddress => format!("from another address: {from}"),
-        };
+        drop(facts);
+        let from = origin.sentence(&request.client_address, &request.place);
         About::new(&who)
             .and(&from)
             .within(self.time_left(request.id))

@@ -85,18 +85,9 @@ impl Agent {
             Some(service) => self.service(service).await.map(|record| record.name),
             None => None,
         };
-        let Some(notice) = self.notice(id, cost, extent) else {
+        let names = (service.unwrap_or_default(), token.name.clone());
+        let Some(notice) = self.notice(id, names, cost, extent) else {
             return;
-        };
-        // While it is held nothing of it is said.
-        let notice = if notice.approval == Approval::SessionLocked {
-            notice
-        } else {
-            LoginRequestNotice {
-                service: service.unwrap_or_default(),
-                token: token.name.clone(),
-                ..notice
-            }
         };
         if let Err(error) = self.ports.notifications.ask(&notice).await {
             info!(%error, token = %token.name, "the login request could not be shown as a notification");
@@ -122,6 +113,7 @@ impl Agent {
     fn notice(
         &self,
         id: LoginRequestId,
+        (service, token): (String, String),
         cost: Approval,
         extent: Extent,
     ) -> Option<LoginRequestNotice> {
@@ -135,8 +127,8 @@ impl Agent {
         let request = &tracked.request;
         let mut notice = LoginRequestNotice {
             id,
-            service: String::new(),
-            token: String::new(),
+            service,
+            token,
             question: request.question.clone(),
             resource: request.resource.clone(),
             user: request.user.clone(),
@@ -165,6 +157,8 @@ impl Agent {
             notice.approval = Approval::SessionLocked;
             notice.origin = LoginOrigin::Unknown;
             for text in [
+                &mut notice.service,
+                &mut notice.token,
                 &mut notice.question,
                 &mut notice.resource,
                 &mut notice.user,

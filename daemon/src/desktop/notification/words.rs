@@ -1,6 +1,6 @@
 //! What a notification says. Short and calm; enough to decide by; no passcode, no secret; safe for any server.
 
-use countersign_core::{ids::LoginRequestId, login_origin::LoginOrigin, text, time::UnixMillis};
+use countersign_core::{ids::LoginRequestId, text, time::UnixMillis};
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::screen::Features;
@@ -240,21 +240,8 @@ fn full(notice: &LoginRequestNotice, body: &mut Body) {
 /// "from another address: 203.0.113.7 (Vienna)". Where it comes from beside this computer is said first: it is what an
 /// attacker cannot choose.
 fn from(notice: &LoginRequestNotice) -> String {
-    let address = shown(&notice.client_address);
-    let place = shown(&notice.place);
-    let there = match (address.is_empty(), place.is_empty()) {
-        (true, true) => String::new(),
-        (true, false) => place,
-        (false, true) => address,
-        (false, false) => format!("{address} ({place})"),
-    };
-    match notice.origin {
-        LoginOrigin::Unknown if there.is_empty() => there,
-        LoginOrigin::Unknown => format!("from {there}"),
-        LoginOrigin::ThisComputer => "from this computer".to_owned(),
-        LoginOrigin::SameNetwork => format!("from your network: {there}"),
-        LoginOrigin::OtherAddress => format!("from another address: {there}"),
-    }
+    let (address, place) = (shown(&notice.client_address), shown(&notice.place));
+    notice.origin.sentence(&address, &place)
 }
 
 /// What is to be read off the page.

@@ -1,6 +1,6 @@
 use core::time::Duration;
 
-use countersign_core::ids::LoginRequestId;
+use countersign_core::{ids::LoginRequestId, login_origin::LoginOrigin};
 use proptest::prelude::*;
 
 use super::*;
