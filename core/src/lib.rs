@@ -22,6 +22,7 @@ pub mod privacyidea;
 pub mod pskc;
 pub mod radius;
 pub mod recovery_code;
+pub mod role;
 pub mod seal;
 pub mod secret;
 pub mod server_pin;

@@ -40,6 +40,9 @@ pub struct Config {
     /// The sample protected resource.
     #[serde(default)]
     pub sample_resource: SampleResource,
+    /// The administration pages.
+    #[serde(default)]
+    pub administration: AdministrationSettings,
     /// What the serving process counts, for Prometheus.
     #[serde(default)]
     pub metrics: MetricsSettings,
@@ -107,6 +110,25 @@ pub struct ServerPinSettings {
 impl Default for ServerPinSettings {
     fn default() -> Self {
         Self { tries: 10 }
+    }
+}
+
+/// The administration pages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdministrationSettings {
+    /// Are they served? Nobody can log in there before `administrator add`.
+    pub enabled: bool,
+    /// Served to these networks only; none: to all.
+    pub networks: Vec<IpNet>,
+}
+
+impl Default for AdministrationSettings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            networks: Vec::new(),
+        }
     }
 }
 
@@ -227,6 +249,7 @@ impl Config {
             server_pin: ServerPinSettings::default(),
             radius: RadiusSettings::default(),
             sample_resource: SampleResource::default(),
+            administration: AdministrationSettings::default(),
             metrics: MetricsSettings::default(),
             alarm: AlarmSettings::default(),
             places: BTreeMap::new(),

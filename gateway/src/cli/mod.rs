@@ -3,6 +3,7 @@
 //! Standard output carries the answer and nothing else; explanations go to standard error, and only on a
 //! terminal. Secrets come by standard input, never as arguments.
 
+mod administrator;
 mod audit;
 mod device;
 mod enrollment;
@@ -66,6 +67,9 @@ enum Command {
     /// Register the VPNs, firewalls and PAM modules that ask by RADIUS
     #[command(subcommand)]
     Radius(radius::Radius),
+    /// Say who may use the administration pages
+    #[command(subcommand)]
+    Administrator(administrator::Administrator),
     /// Read, check and prune the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -112,6 +116,7 @@ impl Cli {
             Command::Device(command) => command.run(&operator().await?).await,
             Command::Front(command) => command.run(&operator().await?).await,
             Command::Radius(command) => command.run(&operator().await?).await,
+            Command::Administrator(command) => command.run(&operator().await?).await,
             Command::Audit(command) => command.run(&operator().await?).await,
             Command::Status(command) => command.run(operator().await?.service()).await,
         }

@@ -59,6 +59,23 @@ impl Service {
         Ok(entries)
     }
 
+    /// Up to `limit` rows of the audit log that come before row `before`, newest first.
+    ///
+    /// # Errors
+    ///
+    /// The database failed.
+    pub async fn audit_before(
+        &self,
+        before: i64,
+        limit: u32,
+    ) -> Result<Vec<AuditEntry>, ServiceError> {
+        let entries = self
+            .store()
+            .read(move |rows| rows.audit_before(before, limit))
+            .await?;
+        Ok(entries)
+    }
+
     /// Checks that the audit log holds together, and that it holds what an exported head says.
     ///
     /// # Errors

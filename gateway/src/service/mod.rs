@@ -3,6 +3,7 @@
 //! Stories order steps and decide nothing that `countersign_core` can decide. Whatever one of them
 //! reports as done is durable.
 
+mod administrators;
 mod approval;
 mod audit;
 mod channel;
@@ -34,6 +35,7 @@ mod throttle;
 mod token_info;
 mod tokens;
 mod typing;
+mod user_list;
 mod users;
 mod watchers;
 
@@ -47,6 +49,7 @@ use std::{
 use countersign_core::time::UnixMillis;
 use tokio::sync::{Semaphore, watch};
 
+pub use administrators::{OperatorAttempt, OperatorLogin, RoleError};
 pub use audit::{AuditError, Pruned};
 pub(crate) use channel::HelloError;
 pub use devices::DeviceInfo;
@@ -62,6 +65,7 @@ pub use open_login::{OpenLogin, OpenLoginError, OpenedLogin, Way};
 pub use operator::Operator;
 pub use overview::Overview;
 pub use passcode::{PasscodeAttempt, PasscodeVerdict, Subject};
+pub(crate) use policies::level_word;
 pub use policies::{PolicyError, PolicyInfo};
 pub(crate) use radius_clients::KnownClient;
 pub use radius_clients::{NewRadiusClient, RadiusClientError};
@@ -71,6 +75,8 @@ pub use resync::ResyncError;
 pub(crate) use server_pin_change::ServerPinError;
 pub use token_info::{KeptPin, PinInfo, TokenInfo, TypedPin};
 pub use tokens::{Change, TokenError};
+pub(crate) use user_list::LONGEST as LONGEST_USER_LIST;
+pub use user_list::{LineError, ListEffect, ListError, ListedUser, UserList};
 pub use users::{NewUserError, PasswordVerdict};
 
 pub use crate::store::{AuditBreak, FrontId, Policy, TokenRules, Verified};
@@ -109,6 +115,7 @@ struct Inner {
     watchers: watchers::Watchers,
     deadlines: deadlines::Deadlines,
     passwords: throttle::Throttle,
+    operators: throttle::Throttle,
     hashing: Semaphore,
     enrollments: enrollment::Sessions,
     metrics: Arc<Metrics>,
@@ -279,6 +286,7 @@ impl Service {
             watchers: watchers::Watchers::default(),
             deadlines: deadlines::Deadlines::default(),
             passwords: throttle::Throttle::default(),
+            operators: throttle::Throttle::default(),
             hashing: Semaphore::new(HASHES),
             enrollments: enrollment::Sessions::default(),
             metrics,

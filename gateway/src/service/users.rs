@@ -55,6 +55,9 @@ pub enum NewUserError {
     /// The password is empty or too long.
     #[error("a password has 1 to 1024 bytes")]
     Password,
+    /// There is no such user.
+    #[error("there is no such user; `user add` makes one")]
+    Unknown,
     /// There is such a user.
     #[error("there is a user of this name already")]
     Taken,
@@ -70,24 +73,14 @@ impl Operator {
     ///
     /// Every variant of [`NewUserError`].
     pub async fn add_user(&self, name: &str, password: SecretText) -> Result<(), NewUserError> {
-        if name.is_empty()
-            || name.trim() != name
-            || name.chars().count() > NAME
-            || name.chars().any(char::is_control)
-        {
+        if !is_name(name) {
             return Err(NewUserError::Name);
         }
         let length = password.expose().len();
         if length == 0 || length > countersign_proto::limits::PASSPHRASE {
             return Err(NewUserError::Password);
         }
-        let hash = tokio::task::spawn_blocking(move || {
-            PasswordHash::new(&password, SystemRandom::bytes())
-        })
-        .await
-        .ok()
-        .and_then(Result::ok)
-        .ok_or(ServiceError(StoreError::Closed))?;
+        let hash = self.service().hashed(password).await?;
         let (now, operator) = (self.service().now(), self.name().to_owned());
         let name = name.to_owned();
         let added = self
@@ -106,7 +99,59 @@ impl Operator {
     }
 }
 
+impl Operator {
+    /// Gives a user another password.
+    ///
+    /// # Errors
+    ///
+    /// [`NewUserError::Password`], [`NewUserError::Unknown`], or the database or the hash failed.
+    pub async fn set_password(&self, name: &str, password: SecretText) -> Result<(), NewUserError> {
+        let length = password.expose().len();
+        if length == 0 || length > countersign_proto::limits::PASSPHRASE {
+            return Err(NewUserError::Password);
+        }
+        let hash = self.service().hashed(password).await?;
+        let (now, operator) = (self.service().now(), self.name().to_owned());
+        let name = name.to_owned();
+        self.service()
+            .store()
+            .write(move |rows| {
+                let Some(user) = rows.user_id(&name)? else {
+                    return Ok(Err(NewUserError::Unknown));
+                };
+                rows.put_password(user, &hash)?;
+                rows.audit_by(&operator, now, AuditEvent::UserChanged, &name, "password")?;
+                Ok(Ok(()))
+            })
+            .await
+            .map_err(ServiceError)?
+    }
+}
+
+/// Can a user be called that?
+pub(super) fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.trim() == name
+        && name.chars().count() <= NAME
+        && !name.chars().any(char::is_control)
+}
+
 impl Service {
+    /// The hash of a password. Each takes 19 MiB: a crowd waits here, and does not fill the memory.
+    pub(super) async fn hashed(&self, password: SecretText) -> Result<PasswordHash, ServiceError> {
+        let _place = self
+            .0
+            .hashing
+            .acquire()
+            .await
+            .map_err(|_closed| ServiceError(StoreError::Closed))?;
+        tokio::task::spawn_blocking(move || PasswordHash::new(&password, SystemRandom::bytes()))
+            .await
+            .ok()
+            .and_then(Result::ok)
+            .ok_or(ServiceError(StoreError::Closed))
+    }
+
     /// Every user.
     ///
     /// # Errors

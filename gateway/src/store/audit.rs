@@ -213,6 +213,19 @@ impl Rows<'_> {
         self.audit(at, event, subject, &detail)
     }
 
+    /// Up to `limit` rows that come before row `before`, newest first.
+    pub(crate) fn audit_before(
+        self,
+        before: i64,
+        limit: u32,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT seq, at_ms, event, subject, detail FROM audit WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2",
+        )?;
+        let rows = statement.query_map(params![before, limit], entry)?;
+        rows.map(|row| row.map_err(StoreError::from)).collect()
+    }
+
     /// Up to `limit` rows that follow row `after`, oldest first.
     pub(crate) fn audit_after(self, after: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
         let mut statement = self.connection.prepare_cached(

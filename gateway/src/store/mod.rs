@@ -6,6 +6,7 @@
 //! COMMIT: many logins share a flush to disk, and nobody is told of anything that is not durable.
 
 mod activations;
+mod administrators;
 mod audit;
 mod audit_chain;
 mod devices;
@@ -34,6 +35,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{Semaphore, mpsc};
 
 pub use activations::Activation;
+pub use administrators::Administrator;
 pub use audit::{AuditEntry, AuditEvent};
 pub use audit_chain::{AuditBreak, Verified};
 pub use devices::{Device, DeviceRow};
@@ -48,7 +50,7 @@ pub use radius_clients::{Caller, FirstFactor, MessageAuthenticatorPolicy, Radius
 pub use seal::{MasterKey, MasterKeyError};
 pub use sources::SourceRow;
 pub use tokens::{NewToken, PinStanding, TokenRow, TokenState};
-pub use users::{Typing, User, UserId};
+pub use users::{Details, Typing, User, UserId};
 
 use writer::{Operation, Pending};
 

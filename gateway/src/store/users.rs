@@ -19,6 +19,17 @@ pub struct Typing {
     pub locked_until: Option<UnixMillis>,
 }
 
+/// What a user is beside the name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Details {
+    /// The whole name; may be empty.
+    pub full_name: String,
+    /// Where mail goes; may be empty.
+    pub mail: String,
+    /// The entry in the directory that the user comes from; none: the user is the gateway's own.
+    pub directory_dn: Option<String>,
+}
+
 /// A user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct User {
@@ -31,6 +42,9 @@ pub struct User {
     pub created_ms: i64,
     /// How many tokens, in whatever state.
     pub tokens: u32,
+    /// What the user is beside the name.
+    #[serde(flatten)]
+    pub details: Details,
 }
 
 impl Rows<'_> {
@@ -86,6 +100,48 @@ impl Rows<'_> {
             .transpose()
     }
 
+    /// Sets another password.
+    pub(crate) fn put_password(
+        self,
+        user: UserId,
+        password: &PasswordHash,
+    ) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached("UPDATE user SET password = ?2 WHERE id = ?1")?
+            .execute(params![user.0, password.to_string()])?;
+        Ok(())
+    }
+
+    /// What a user is beside the name.
+    pub(crate) fn details(self, user: UserId) -> Result<Details, StoreError> {
+        let details = self
+            .connection
+            .prepare_cached("SELECT full_name, mail, directory_dn FROM user WHERE id = ?1")?
+            .query_row([user.0], |row| {
+                Ok(Details {
+                    full_name: row.get(0)?,
+                    mail: row.get(1)?,
+                    directory_dn: row.get(2)?,
+                })
+            })?;
+        Ok(details)
+    }
+
+    /// Sets what a user is beside the name.
+    pub(crate) fn put_details(self, user: UserId, details: &Details) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(
+                "UPDATE user SET full_name = ?2, mail = ?3, directory_dn = ?4 WHERE id = ?1",
+            )?
+            .execute(params![
+                user.0,
+                details.full_name,
+                details.mail,
+                details.directory_dn
+            ])?;
+        Ok(())
+    }
+
     /// How a user's typing stands.
     pub(crate) fn typing(self, user: UserId) -> Result<Typing, StoreError> {
         let typing = self
@@ -119,7 +175,8 @@ impl Rows<'_> {
     /// Every user, by name.
     pub(crate) fn users(&self) -> Result<Vec<User>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT id, name, created_ms, (SELECT count(*) FROM token WHERE user_id = user.id)
+            "SELECT id, name, created_ms, (SELECT count(*) FROM token WHERE user_id = user.id),
+               full_name, mail, directory_dn
              FROM user ORDER BY name",
         )?;
         let rows = statement.query_map([], |row| {
@@ -128,6 +185,11 @@ impl Rows<'_> {
                 name: row.get(1)?,
                 created_ms: row.get(2)?,
                 tokens: row.get(3)?,
+                details: Details {
+                    full_name: row.get(4)?,
+                    mail: row.get(5)?,
+                    directory_dn: row.get(6)?,
+                },
             })
         })?;
         rows.map(|row| row.map_err(StoreError::from)).collect()

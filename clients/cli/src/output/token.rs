@@ -131,10 +131,10 @@ impl Token {
         let number = |value: Option<u32>| value.map(|value| value.to_string()).unwrap_or_default();
         vec![
             ("Name", "name", self.name.clone()),
-            ("Serial", "serial", self.serial.clone()),
+            ("Serial Number", "serial", self.serial.clone()),
             ("Id", "id", self.id.clone()),
             ("State", "state", text(&self.state)),
-            ("Mode", "mode", text(&self.mode)),
+            ("OTP Mode", "mode", text(&self.mode)),
             ("Issuer", "issuer", text(&self.issuer)),
             ("User", "user", text(&self.user)),
             ("Service", "service", text(&self.service)),
@@ -142,7 +142,7 @@ impl Token {
             ("Digits", "digits", number(self.digits)),
             ("Period", "period", number(self.period)),
             ("Suite", "suite", text(&self.suite)),
-            ("PIN", "pin_type", text(&self.pin_type)),
+            ("PIN Type", "pin_type", text(&self.pin_type)),
             (
                 "Push",
                 "push",
@@ -154,8 +154,8 @@ impl Token {
                 text(&self.push_verification),
             ),
             ("Autosend", "autosend", words::on(self.autosend).to_owned()),
-            ("Policy", "policy_name", text(&self.policy_name)),
-            ("Level", "policy_level", text(&self.policy_level)),
+            ("Policy String", "policy_name", text(&self.policy_name)),
+            ("Policy Level", "policy_level", text(&self.policy_level)),
             (
                 "Exportable",
                 "exportable",

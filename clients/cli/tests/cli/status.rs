@@ -97,11 +97,11 @@ fn a_token_shows_its_pin() {
     let (_, screen) = start_plain(&stage, &["info", "Work"]).ends();
     assert!(
         screen.replace("\r\n", "\n").contains(concat!(
-            "PIN         token PIN, checked on this machine\n",
-            "Tries left  4\n",
-            "Finger      off\n",
-            "PIN asked   every time\n",
-            "PIN rules   6 to 64 letters and digits\n",
+            "PIN Type       token PIN, checked on this machine\n",
+            "Tries left     4\n",
+            "Finger         off\n",
+            "PIN asked      every time\n",
+            "PIN rules      6 to 64 letters and digits\n",
         )),
         "{screen}"
     );

@@ -1,9 +1,13 @@
 //! What every page has around its content: head, headers, mark.
 
 use axum::response::{IntoResponse, Response};
+use countersign_core::role::{Role, Task};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
-use super::html::{Escaped, Text, html};
+use super::{
+    form::hidden,
+    html::{Escaped, Text, html},
+};
 
 /// Nothing from elsewhere, no inline script or style, no frame around it.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
@@ -37,6 +41,30 @@ pub(super) enum Site {
         /// The gateway's name.
         gateway: String,
     },
+    /// The administration's, for somebody who is logged in.
+    Administration {
+        /// Who.
+        user: String,
+        /// As what.
+        role: Role,
+        /// The secret of the session's forms.
+        form_secret: String,
+    },
+}
+
+/// The ways through the administration.
+fn navigation(title: &str, role: Role) -> Escaped {
+    let ways = [
+        (Task::SeeUsers, "/admin/users", "Users"),
+        (Task::SeePolicies, "/admin/policies", "Policies"),
+        (Task::ReadAudit, "/admin/audit", "Audit log"),
+    ];
+    let mut links = Escaped::default();
+    for (_, path, words) in ways.into_iter().filter(|(task, ..)| role.may(*task)) {
+        let here = (words == title).then_some(" aria-current=\"page\"");
+        links = html![links, "<a href=\"", path, "\"", here, ">", words, "</a>"];
+    }
+    html!["<nav aria-label=\"Administration\">", links, "</nav>"]
 }
 
 /// Does the page change by itself?
@@ -129,7 +157,28 @@ impl Page {
                     "</a></span>"
                 ],
             ),
+            Site::Administration {
+                user,
+                role,
+                form_secret,
+            } => (
+                html!["Administration"],
+                html![
+                    "<a class=\"brand\" href=\"/admin/\">",
+                    MARK,
+                    "<span>Countersign</span></a>",
+                    navigation(self.title, *role),
+                    "<form class=\"who\" method=\"post\" action=\"/admin/log-out\">",
+                    hidden(form_secret),
+                    Text(user),
+                    " · ",
+                    Text(role),
+                    " <button class=\"link\">Log out</button></form>"
+                ],
+                html!["What you do here stands in the audit log under your name."],
+            ),
         };
+        let wide = matches!(self.site, Site::Administration { .. }).then_some(" class=\"wide\"");
         let (script, reload) = match self.refresh {
             Refresh::Never => (None, None),
             Refresh::Script(script) => (Some(script.tag()), None),
@@ -147,7 +196,9 @@ impl Page {
              <link rel=\"stylesheet\" href=\"/assets/style.css\">",
             reload,
             script,
-            "\n</head>\n<body>\n<header>",
+            "\n</head>\n<body",
+            wide,
+            ">\n<header>",
             header,
             "</header>\n<main>\n",
             &self.body,

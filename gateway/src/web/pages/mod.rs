@@ -1,10 +1,13 @@
-//! Pages for people: the gateway's own, self-enrollment, and the sample protected resource.
+//! Pages for people: the gateway's own, self-enrollment, administration, and the sample protected resource.
 //!
 //! Invariants: every text that comes from outside goes through [`html::Text`]; no page needs a script; no
 //! page loads anything from elsewhere.
 
+mod admin;
 mod assets;
+mod cookie;
 mod enrollment;
+mod form;
 mod frame;
 mod html;
 mod landing;
@@ -25,11 +28,15 @@ pub(super) fn router(service: &Service) -> Router {
         .with_state(service.clone())
         .merge(enrollment::router(service))
         .merge(assets::router());
-    if service.settings().config.sample_resource.enabled {
-        own.merge(portal::router(service))
-    } else {
-        own
-    }
+    let config = &service.settings().config;
+    let portal = config.sample_resource.enabled;
+    let portal = portal.then(|| portal::router(service));
+    let admin = config.administration.enabled;
+    let admin = admin.then(|| admin::router(service));
+    [portal, admin]
+        .into_iter()
+        .flatten()
+        .fold(own, Router::merge)
 }
 
 /// Nothing is here.

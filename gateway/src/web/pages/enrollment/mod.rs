@@ -14,7 +14,7 @@ use axum::{
 use countersign_core::secret::SecretText;
 use http::{HeaderMap, StatusCode};
 
-use super::frame::guard;
+use super::{form, frame::guard};
 use crate::service::{EnrollmentView, Service, ServiceError};
 
 /// The routes of the page.
@@ -55,10 +55,7 @@ async fn ask(
     Path(link): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    let from_elsewhere = headers
-        .get("sec-fetch-site")
-        .is_some_and(|site| site != "same-origin");
-    if from_elsewhere {
+    if form::from_elsewhere(&headers) {
         return views::foreign_form().into();
     }
     let link = SecretText::new(link);

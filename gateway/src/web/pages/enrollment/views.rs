@@ -56,7 +56,7 @@ fn open(
             Text(name),
             "</p><h1>Add your token to this computer</h1><p class=\"lead\">For <strong>",
             Text(user),
-            "</strong>. Looking at this page uses nothing up.</p>\
+            "</strong>. It takes a minute.</p>\
              <a class=\"button\" href=\"",
             Whole(link.expose()),
             "\">Open in Countersign</a>\
@@ -65,7 +65,7 @@ fn open(
              <div class=\"parts\"><section aria-labelledby=\"by-terminal\"><h2 id=\"by-terminal\">In a terminal</h2>\
              <p>Run <code>countersign enroll</code> and paste the activation string:</p>\
              <label class=\"sr\" for=\"activation\">Activation string</label>\
-             <textarea id=\"activation\" readonly rows=\"4\" spellcheck=\"false\" autocomplete=\"off\" \
+             <textarea id=\"activation\" readonly rows=\"7\" spellcheck=\"false\" autocomplete=\"off\" \
              data-gramm=\"false\">",
             Whole(text.expose()),
             "</textarea><button class=\"quiet\" type=\"button\" id=\"copy\" hidden>Copy</button>\

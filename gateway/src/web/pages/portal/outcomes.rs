@@ -2,15 +2,11 @@
 
 use http::StatusCode;
 
-use super::{
-    Portal,
-    ending::Ending,
-    session::Proof,
-    views::{hidden, start_over},
-};
+use super::{Portal, ending::Ending, session::Proof, views::start_over};
 use crate::{
     service::{DenyReason, FailReason},
     web::pages::{
+        form::hidden,
         frame::Page,
         html::{Text, html},
         marks::{CLOCK, CROSS, TICK},

@@ -10,7 +10,7 @@ use std::{
 use countersign_core::time::UnixMillis;
 
 use super::ending::Ending;
-use crate::push::Availability;
+use crate::{push::Availability, web::pages::cookie::SessionKey};
 
 /// Sessions at a time; a further one ends the one that would end first.
 const SESSIONS: usize = 10_000;
@@ -20,9 +20,6 @@ const SESSIONS_OF_USER: usize = 16;
 const UNFINISHED_MS: i64 = 10 * 60_000;
 /// A login lasts so long, in milliseconds.
 const LOGGED_IN_MS: i64 = 60 * 60_000;
-
-/// The SHA-256 of a session's cookie.
-pub(super) type SessionKey = [u8; 32];
 
 /// One user at one browser.
 #[derive(Clone, Debug, PartialEq, Eq)]

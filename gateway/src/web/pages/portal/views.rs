@@ -5,13 +5,13 @@ use http::StatusCode;
 use super::{
     Portal,
     session::{Notice, Push, Waiting},
-    visitor::FORM_SECRET,
 };
 use crate::{
     push::Availability,
     random::SystemRandom,
     service::TypedPin,
     web::pages::{
+        form::hidden,
         frame::{Page, Refresh, Script},
         html::{Escaped, Text, html},
     },
@@ -30,17 +30,6 @@ pub(super) enum LoginFormNotice {
 }
 
 const DESKTOP: &str = "<svg viewBox=\"0 0 24 24\"><rect x=\"3\" y=\"4\" width=\"18\" height=\"12\" rx=\"2\"/><path d=\"M8 20h8M12 16v4\"/></svg>";
-
-/// The form's secret.
-pub(super) fn hidden(form_secret: &str) -> Escaped {
-    html![
-        "<input type=\"hidden\" name=\"",
-        FORM_SECRET,
-        "\" value=\"",
-        Text(form_secret),
-        "\">"
-    ]
-}
 
 fn notice_box(text: Escaped) -> Escaped {
     html!["<p class=\"notice\" role=\"alert\">", text, "</p>"]
