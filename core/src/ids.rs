@@ -69,6 +69,10 @@ identifier! {
     /// A device at one service, made at its first enrollment there.
     DeviceId
 }
+identifier! {
+    /// A container of privacyIDEA that this device is registered for.
+    ContainerId
+}
 
 /// A token in one vault: stable, never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

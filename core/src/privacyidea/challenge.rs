@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    Answer, DeclineReason, PushUrl,
+    Answer, DeclineReason, ServerUrl,
     capabilities::{self, Capabilities},
 };
 use crate::text;
@@ -70,7 +70,7 @@ pub struct Challenge {
     /// Names it.
     pub nonce: String,
     /// Where the answer goes: of the origin of the enrollment.
-    pub url: PushUrl,
+    pub url: ServerUrl,
     /// The token's serial.
     pub serial: String,
     /// The server's question. Its text: show it through [`crate::text::display`].
@@ -146,13 +146,13 @@ impl ReceivedChallenge {
     pub fn believed(
         self,
         serial: &str,
-        enrolled: &PushUrl,
+        enrolled: &ServerUrl,
         verifies: impl Fn(&[u8], &[u8]) -> bool,
     ) -> Result<Challenge, Disbelief> {
         if self.serial != serial {
             return Err(Disbelief::OtherToken);
         }
-        let url = PushUrl::parse(&self.url).map_err(|_malformed| Disbelief::OtherOrigin)?;
+        let url = ServerUrl::parse(&self.url).map_err(|_malformed| Disbelief::OtherOrigin)?;
         if !url.same_origin(enrolled) {
             return Err(Disbelief::OtherOrigin);
         }

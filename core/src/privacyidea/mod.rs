@@ -1,4 +1,5 @@
-//! privacyIDEA's push protocol: links, signed strings, challenges and answers, as its server speaks them.
+//! privacyIDEA's protocols for devices: push (links, signed strings, challenges and answers) and containers, as its
+//! server speaks them.
 //!
 //! Formats and rules only: RSA and HTTP are the caller's. Invariant: nothing of a challenge can be read
 //! before [`ReceivedChallenge::believed`] has seen the server's signature over it.
@@ -6,25 +7,30 @@
 mod answer;
 mod capabilities;
 mod challenge;
+pub mod container;
 mod link;
+mod parameters;
 mod reply;
 #[cfg(test)]
 mod tests;
 mod two_step;
+mod url;
 
+use ::url::form_urlencoded;
 use data_encoding::BASE32;
 use sha2::{Digest as _, Sha256};
-use url::form_urlencoded;
 
 pub use self::{
     answer::{Answer, DeclineReason},
     challenge::{Challenge, Disbelief, PRESENCE_CHOICES, ReceivedChallenge},
-    link::{Demand, LinkError, LinkParameter, PushLink, PushUrl, Transport},
+    link::{Demand, PushLink},
+    parameters::{LinkError, LinkParameter},
     reply::{
         AnswerReply, Fault, MAX_REPLY, ReplyError, read_answer_reply, read_enrollment_reply,
         read_poll_reply,
     },
     two_step::{TwoStep, TwoStepError, TwoStepKey},
+    url::{ServerUrl, Transport},
 };
 use crate::{
     ids::{DeviceId, LoginRequestId, ServiceId},
@@ -45,7 +51,7 @@ pub fn encode_signature(signature: &[u8]) -> String {
 
 /// One push token is one service to the agent: the server keeps a key of its own for each.
 #[must_use]
-pub fn service_id(url: &PushUrl, serial: &str) -> ServiceId {
+pub fn service_id(url: &ServerUrl, serial: &str) -> ServiceId {
     ServiceId(digest(&[
         b"privacyidea service",
         url.as_str().as_bytes(),
@@ -92,7 +98,7 @@ pub fn poll_string(serial: &str, timestamp: &str) -> String {
 
 /// The address of a poll, with its signature.
 #[must_use]
-pub fn poll_address(url: &PushUrl, serial: &str, timestamp: &str, signature: &[u8]) -> String {
+pub fn poll_address(url: &ServerUrl, serial: &str, timestamp: &str, signature: &[u8]) -> String {
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("serial", serial)
         .append_pair("timestamp", timestamp)

@@ -1,7 +1,7 @@
 //! The server's JSON: `{"result":{"status":…,"value":…,"error":…},"detail":…}`.
 
 use data_encoding::BASE64;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{Disbelief, ReceivedChallenge};
@@ -90,6 +90,16 @@ fn read(body: &[u8]) -> Result<Reply, ReplyError> {
     }))
 }
 
+/// `result.value` of an answer that is no refusal.
+pub(super) fn value(body: &[u8]) -> Result<Value, ReplyError> {
+    Ok(read(body)?.result.value)
+}
+
+/// A value in its form.
+pub(super) fn whole<T: DeserializeOwned>(value: Value) -> Result<T, ReplyError> {
+    serde_json::from_value(value).map_err(|_content| ReplyError::Malformed)
+}
+
 /// The challenges of a poll, oldest first; what is none comes as its [`Disbelief`].
 ///
 /// # Errors
@@ -98,7 +108,7 @@ fn read(body: &[u8]) -> Result<Reply, ReplyError> {
 pub fn read_poll_reply(
     body: &[u8],
 ) -> Result<Vec<Result<ReceivedChallenge, Disbelief>>, ReplyError> {
-    let Value::Array(list) = read(body)?.result.value else {
+    let Value::Array(list) = value(body)? else {
         return Err(ReplyError::Malformed);
     };
     Ok(list

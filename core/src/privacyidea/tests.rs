@@ -162,8 +162,8 @@ fn sealed(text: &str) -> String {
 
 const URL: &str = "https://pi.example/ttype/push";
 
-fn enrolled() -> PushUrl {
-    PushUrl::parse(URL).unwrap()
+fn enrolled() -> ServerUrl {
+    ServerUrl::parse(URL).unwrap()
 }
 
 fn challenge() -> Value {
@@ -523,7 +523,7 @@ fn two_steps_give_one_seed() {
 #[test]
 fn identities_differ_with_each_part() {
     let url = enrolled();
-    let other = PushUrl::parse("https://pi.example/ttype/push2").unwrap();
+    let other = ServerUrl::parse("https://pi.example/ttype/push2").unwrap();
     let service = service_id(&url, "PIPU1");
     assert_ne!(service, service_id(&url, "PIPU2"));
     assert_ne!(service, service_id(&other, "PIPU1"));

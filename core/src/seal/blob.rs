@@ -7,7 +7,7 @@ use chacha20poly1305::{
 
 use super::{FORMAT, SealError, SealKey};
 use crate::{
-    ids::{LoginRequestId, ServiceId, TokenId},
+    ids::{ContainerId, LoginRequestId, ServiceId, TokenId},
     secret::SecretBytes,
 };
 
@@ -34,6 +34,8 @@ pub enum SealContext {
     TokenKeys(TokenId),
     /// The key that a token's PIN gives, for a finger in its place.
     FingerKey(TokenId),
+    /// The keys of a container's registration.
+    Container(ContainerId),
 }
 
 impl SealContext {
@@ -48,6 +50,7 @@ impl SealContext {
             Self::Report(service, request) => (b"report", [service.as_bytes(), request.as_bytes()]),
             Self::TokenKeys(id) => (b"token keys", [&id.0.to_be_bytes(), &[]]),
             Self::FingerKey(id) => (b"finger key", [&id.0.to_be_bytes(), &[]]),
+            Self::Container(id) => (b"container", [id.as_bytes(), &[]]),
         };
         data.extend_from_slice(b"countersign/vault sealed\0");
         data.extend_from_slice(&FORMAT.to_be_bytes());
@@ -163,6 +166,8 @@ mod tests {
             SealContext::Report(ServiceId(a), LoginRequestId(b)),
             SealContext::TokenKeys(TokenId(1)),
             SealContext::FingerKey(TokenId(1)),
+            SealContext::Container(ContainerId(a)),
+            SealContext::Container(ContainerId(b)),
         ]
     }
 

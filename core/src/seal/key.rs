@@ -77,15 +77,18 @@ pub enum SealPurpose {
     Outbox,
     /// What a finger opens in the place of a token's PIN. Decision tier.
     Finger,
+    /// The keys of a container's registration. Decision tier.
+    Container,
 }
 
 impl SealPurpose {
     /// Every purpose.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::TokenBlob,
         Self::ChannelKey,
         Self::Outbox,
         Self::Finger,
+        Self::Container,
     ];
 
     const fn label(self) -> &'static [u8] {
@@ -94,6 +97,7 @@ impl SealPurpose {
             Self::ChannelKey => b"countersign/vault/1 channel key",
             Self::Outbox => b"countersign/vault/1 outbox",
             Self::Finger => b"countersign/vault/1 finger",
+            Self::Container => b"countersign/vault/1 container",
         }
     }
 }

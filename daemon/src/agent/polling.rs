@@ -5,7 +5,7 @@ use core::time::Duration;
 use async_trait::async_trait;
 use countersign_core::{
     ids::ServiceId,
-    privacyidea::{self, CLOCK_TOLERANCE_MS, Demand, PushUrl, ReplyError, Transport},
+    privacyidea::{self, CLOCK_TOLERANCE_MS, Demand, ReplyError, ServerUrl, Transport},
     time::UnixMillis,
 };
 use tracing::{info, warn};
@@ -82,7 +82,7 @@ impl Agent {
                     .to_owned(),
             );
         }
-        let url = PushUrl::parse(&row.url).map_err(|error| error.to_string())?;
+        let url = ServerUrl::parse(&row.url).map_err(|error| error.to_string())?;
         let service = row.service;
         let key = self
             .vault

@@ -11,7 +11,7 @@ use aws_lc_rs::{
 use countersign_core::{
     ids::{LoginRequestId, ServiceId},
     login_request::{Closing, Verdict},
-    privacyidea::{self, PushUrl, Transport},
+    privacyidea::{self, ServerUrl, Transport},
     secret::SecretBytes,
 };
 use countersignd::agent::{
@@ -68,7 +68,7 @@ impl Server {
             })
             .await;
         assert_eq!(profile.trust, Trust::Authorities);
-        let service = privacyidea::service_id(&PushUrl::parse(URL).unwrap(), "PIPU1");
+        let service = privacyidea::service_id(&ServerUrl::parse(URL).unwrap(), "PIPU1");
         assert_eq!(profile.service, service);
         Self {
             stage,

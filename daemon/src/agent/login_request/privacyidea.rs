@@ -9,7 +9,7 @@ use countersign_core::{
     login_request::{Closing, LoginRequest, NumberMatching, Phase, Verdict},
     privacyidea::{
         self, Answer, AnswerReply, Challenge, DeclineReason, Demand, Disbelief as Unbelieved,
-        PushUrl, ReceivedChallenge, ReplyError,
+        ReceivedChallenge, ReplyError, ServerUrl,
     },
     secret::SecretText,
 };
@@ -44,7 +44,7 @@ impl Agent {
         token: &PushToken,
         received: Vec<Result<ReceivedChallenge, Unbelieved>>,
     ) {
-        let Ok(url) = PushUrl::parse(&row.url) else {
+        let Ok(url) = ServerUrl::parse(&row.url) else {
             return;
         };
         let service = row.service;
