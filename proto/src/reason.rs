@@ -75,6 +75,7 @@ impl Reason {
             | Self::NumberWrong
             | Self::BiometricRefused
             | Self::EnrollmentRefused
+            | Self::ForbiddenByService
             | Self::GatewayUntrusted
             | Self::LoginRequestRefused => Code::PermissionDenied,
             Self::Deadline | Self::OutcomeUnknown => Code::DeadlineExceeded,
@@ -95,6 +96,8 @@ impl Reason {
             | Self::LoginRequestAnswered
             | Self::LoginRequestAmbiguous
             | Self::TokenAmbiguous
+            | Self::ContainerAmbiguous
+            | Self::ContainerGone
             | Self::SessionLocked => Code::FailedPrecondition,
             Self::VaultDamaged => Code::DataLoss,
             Self::VaultExists | Self::TokenNameTaken | Self::TokenExists => Code::AlreadyExists,
@@ -102,6 +105,7 @@ impl Reason {
                 Code::ResourceExhausted
             }
             Self::TokenUnknown
+            | Self::ContainerUnknown
             | Self::LoginRequestUnknown
             | Self::BlockUnknown
             | Self::SlotUnknown => Code::NotFound,

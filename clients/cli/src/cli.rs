@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod container;
 mod pin;
 mod rules;
 mod vault;
@@ -13,6 +14,7 @@ use clap::{
 use countersign_proto::agent::v1::TokenPlace;
 
 pub(crate) use self::{
+    container::{Container, ContainerUnregister},
     pin::{Asking, Biometric, Pin, PinAsk, PinChange},
     rules::{Block, Mute, MuteSpan},
     vault::{
@@ -91,6 +93,10 @@ pub(crate) enum Command {
     Move(Move),
     /// Delete a token and its secrets
     Delete(Delete),
+
+    /// Show and synchronise the containers of privacyIDEA
+    #[command(subcommand)]
+    Container(Container),
 
     /// Change a PIN, or how often it is asked for
     #[command(subcommand)]
@@ -226,7 +232,7 @@ pub(crate) enum Switch {
 /// `enroll`.
 #[derive(Debug, Args)]
 pub(crate) struct Enroll {
-    /// Activation string, countersign:// link, otpauth:// URI or pia:// link; `-` reads standard input.
+    /// Activation string, countersign:// link, otpauth:// URI or pia:// link (also of a container); `-` reads standard input.
     /// Better left out: other users can see arguments
     #[arg(value_name = "STRING|-")]
     pub(crate) text: Option<String>,
@@ -239,7 +245,7 @@ pub(crate) struct Enroll {
     /// Accept a service without TLS, or one whose certificate nobody checks, where the link asks for that
     #[arg(long)]
     pub(crate) allow_insecure: bool,
-    /// Read the new token's PIN from standard input, its last line
+    /// Read the new token's PIN, or the passphrase of a container's link, from standard input, its last line
     #[arg(long)]
     pub(crate) pin_stdin: bool,
 }
@@ -388,6 +394,12 @@ mod tests {
             "countersign block resource Portal",
             "countersign block address 203.0.113.0/24",
             "countersign block remove 3",
+            "countersign container list --json",
+            "countersign container sync",
+            "countersign container sync Example",
+            "countersign container renew Example",
+            "countersign container unregister Example --delete-tokens --yes",
+            "countersign container unregister Example --only-here",
             "countersign rename Work Office",
             "countersign move Work --first",
             "countersign move Work --before Home",
@@ -428,6 +440,8 @@ mod tests {
             "countersign pin ask Work sometimes",
             "countersign biometric",
             "countersign biometric maybe",
+            "countersign container",
+            "countersign container unregister",
             "countersign vault",
             "countersign vault slot",
             "countersign vault slot add",

@@ -233,6 +233,66 @@ impl AgentClient {
         .await
     }
 
+    /// The containers that this device is registered for.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn list_containers(&mut self) -> Result<api::ListContainersReply, ClientError> {
+        let request = api::ListContainersRequest {};
+        within(self.deadlines.alone, self.stub.list_containers(request)).await
+    }
+
+    /// Makes the tokens of a container, or with an empty name of all, what their services say.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn sync_containers(
+        &mut self,
+        container: String,
+    ) -> Result<api::SyncContainersReply, ClientError> {
+        let request = api::SyncContainersRequest { container };
+        within(
+            self.deadlines.with_others,
+            self.stub.sync_containers(request),
+        )
+        .await
+    }
+
+    /// Asks a container's service for new keys and secrets.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn renew_container(
+        &mut self,
+        container: String,
+    ) -> Result<api::RenewContainerReply, ClientError> {
+        let request = api::RenewContainerRequest { container };
+        within(
+            self.deadlines.with_others,
+            self.stub.renew_container(request),
+        )
+        .await
+    }
+
+    /// Ends the registration for a container.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn unregister_container(
+        &mut self,
+        request: api::UnregisterContainerRequest,
+    ) -> Result<api::UnregisterContainerReply, ClientError> {
+        within(
+            self.deadlines.with_others,
+            self.stub.unregister_container(request),
+        )
+        .await
+    }
+
     /// Changes the PIN of a token, or with an empty name the agent's own; secrets that are left empty are
     /// asked for in a dialog.
     ///

@@ -14,7 +14,7 @@ use countersign_core::{
     ids::TokenId,
     otp::OtpMode,
     otpauth::{OtpauthError, OtpauthUri, UnlockDemand},
-    privacyidea::{LinkError, PushLink, Transport, TwoStepError},
+    privacyidea::{LinkError, PushLink, Transport, TwoStepError, container::ContainerLink},
     pskc::{BiometricPin, PinPolicy, TokenPin},
     secret::{SecretBytes, SecretText},
     text,
@@ -25,13 +25,16 @@ use countersign_proto::{agent::v1::Reason, limits};
 use super::{
     Agent,
     caller::{About, Caller},
+    containers::{ContainerError, ContainerSync, passphrase_question},
     explain::Explain,
     pin::PinError,
     ports::{RandomError, TransportError},
     session::SessionError,
     tokens::{NameError, SelectError, checked_name},
 };
-use crate::vault::{EventKind, TokenRow, Vault, VaultError, VaultState};
+use crate::vault::{EventKind, Membership, NewToken, TokenRow, Vault, VaultError, VaultState};
+
+pub(super) use self::privacyidea::first_trust;
 
 pub use self::confirmation::Consent;
 
@@ -44,6 +47,8 @@ pub enum EnrollmentKind {
     Otpauth,
     /// A privacyIDEA push link: leads to an exchange of keys with its server.
     PrivacyIdeaPush,
+    /// A privacyIDEA container link: leads to a registration with its server, which then says the tokens.
+    PrivacyIdeaContainer,
 }
 
 /// What would be done, for the user to confirm. Every text is display-safe.
@@ -63,6 +68,8 @@ pub struct EnrollmentPreview {
     pub pinned: bool,
     /// How well the service would be known; what is not verified has to be accepted beside the host.
     pub transport: Transport,
+    /// The service's question for a passphrase that belongs to the link; empty if there is none.
+    pub passphrase_question: String,
 }
 
 /// What the user has accepted of what was shown.
@@ -84,15 +91,35 @@ impl From<&str> for Accepted {
     }
 }
 
-/// A token that was added.
+/// What was added.
+#[derive(Debug)]
+pub enum Gained {
+    /// A token.
+    Token(Box<TokenRow>),
+    /// A container and its tokens.
+    Container(Box<ContainerSync>),
+}
+
+/// A token or container that was added.
 #[derive(Debug)]
 pub struct Enrolled {
-    /// The token.
-    pub token: TokenRow,
+    /// What it is.
+    pub gained: Gained,
     /// The vault was made by this enrollment.
     pub vault_created: bool,
     /// Two-step enrollment: this device's part, for the user to type at the server.
     pub device_part: Option<SecretText>,
+}
+
+impl Enrolled {
+    /// The token, where one was added by itself.
+    #[must_use]
+    pub fn token(&self) -> Option<&TokenRow> {
+        match &self.gained {
+            Gained::Token(row) => Some(row),
+            Gained::Container(_) => None,
+        }
+    }
 }
 
 /// Why nothing was enrolled.
@@ -152,6 +179,9 @@ pub enum EnrollmentError {
     /// Something that this version does not have.
     #[error("{0}")]
     Unsupported(String),
+    /// The container.
+    #[error(transparent)]
+    Container(Box<ContainerError>),
     /// The vault could not be made or opened.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -169,6 +199,12 @@ pub enum EnrollmentError {
 impl From<PinError> for EnrollmentError {
     fn from(error: PinError) -> Self {
         Self::Pin(Box::new(error))
+    }
+}
+
+impl From<ContainerError> for EnrollmentError {
+    fn from(error: ContainerError) -> Self {
+        Self::Container(Box::new(error))
     }
 }
 
@@ -201,6 +237,7 @@ impl Explain for EnrollmentError {
             | Self::Exchange(_) => Reason::GatewayFailed,
             Self::Refused | Self::LinkRefused => Reason::EnrollmentRefused,
             Self::Expired | Self::LinkUsed => Reason::EnrollmentExpired,
+            Self::Container(error) => error.reason(),
             Self::Session(error) => error.reason(),
             Self::Pin(error) => error.reason(),
             Self::Vault(error) => Explain::reason(error),
@@ -244,6 +281,7 @@ impl Explain for EnrollmentError {
             Self::Unsupported(_) => {
                 "Ask your administrator for a token of another kind.".to_owned()
             }
+            Self::Container(error) => error.hint(),
             Self::Session(error) => error.hint(),
             Self::Pin(error) => error.hint(),
             Self::Vault(error) => Explain::hint(error),
@@ -254,7 +292,10 @@ impl Explain for EnrollmentError {
 
 impl EnrollmentError {
     /// Did the exchange with the service fail? What the user or the text was wrong about is no event.
-    const fn is_of_the_service(&self) -> bool {
+    fn is_of_the_service(&self) -> bool {
+        if let Self::Container(error) = self {
+            return error.is_of_the_service();
+        }
         matches!(
             self,
             Self::Transport(_)
@@ -290,6 +331,7 @@ enum Brought {
     Activation(ActivationString),
     Otpauth(OtpauthUri),
     Push(PushLink),
+    Container(ContainerLink),
 }
 
 fn read(brought: &SecretBytes) -> Result<Brought, EnrollmentError> {
@@ -304,6 +346,9 @@ fn read(brought: &SecretBytes) -> Result<Brought, EnrollmentError> {
     };
     if PushLink::looks_like_one(start) {
         return Ok(Brought::Push(PushLink::parse(start)?));
+    }
+    if ContainerLink::looks_like_one(start) {
+        return Ok(Brought::Container(ContainerLink::parse(start)?));
     }
     if starts_with("otpauth:") || starts_with("pia:") || starts_with("otpauth-migration:") {
         return Ok(Brought::Otpauth(OtpauthUri::parse(start.trim_end())?));
@@ -346,10 +391,11 @@ impl Agent {
                 let host = activation.host_port();
                 EnrollmentPreview {
                     kind: EnrollmentKind::ActivationString,
-                    suggested_name: self.free_name(&user).await?,
+                    suggested_name: self.free_name(&user).await,
                     issuer: String::new(),
                     pinned: !activation.service_pins.is_empty(),
                     transport: Transport::Verified,
+                    passphrase_question: String::new(),
                     host,
                     user,
                 }
@@ -365,11 +411,12 @@ impl Agent {
                 EnrollmentPreview {
                     kind: EnrollmentKind::Otpauth,
                     host: String::new(),
-                    suggested_name: self.free_name(&wish).await?,
+                    suggested_name: self.free_name(&wish).await,
                     user,
                     issuer,
                     pinned: false,
                     transport: Transport::Verified,
+                    passphrase_question: String::new(),
                 }
             }
             Brought::Push(link) => {
@@ -384,11 +431,29 @@ impl Agent {
                 EnrollmentPreview {
                     kind: EnrollmentKind::PrivacyIdeaPush,
                     host: link.url.host_port(),
-                    suggested_name: self.free_name(wish.join(" ").trim()).await?,
+                    suggested_name: self.free_name(wish.join(" ").trim()).await,
                     user,
                     issuer,
                     pinned: false,
                     transport: link.transport,
+                    passphrase_question: String::new(),
+                }
+            }
+            Brought::Container(link) => {
+                let issuer = text::display(&link.issuer, SHOWN);
+                EnrollmentPreview {
+                    kind: EnrollmentKind::PrivacyIdeaContainer,
+                    host: link.url.host_port(),
+                    suggested_name: if issuer.is_empty() {
+                        link.serial.clone()
+                    } else {
+                        issuer.clone()
+                    },
+                    user: String::new(),
+                    issuer,
+                    pinned: false,
+                    transport: link.transport,
+                    passphrase_question: passphrase_question(&link),
                 }
             }
         })
@@ -447,12 +512,7 @@ impl Agent {
         } else {
             checked_name(name)?
         };
-        if self
-            .vault_tokens()
-            .await?
-            .iter()
-            .any(|token| token.name.eq_ignore_ascii_case(&name))
-        {
+        if !matches!(read, Brought::Container(_)) && self.is_taken(&name).await? {
             return Err(NameError::Taken(name).into());
         }
         let vault_created = self.vault_for_enrollment().await?;
@@ -460,16 +520,28 @@ impl Agent {
         let id = match read {
             Brought::Otpauth(mut uri) => {
                 device_part = self.second_step(&mut uri).await?;
-                self.keep_otpauth(&name, uri, caller).await?
+                self.keep_otpauth(&name, uri, None, caller).await?
             }
             Brought::Activation(activation) => self.provision(&name, &activation, caller).await?,
-            Brought::Push(link) => self.exchange_keys(&name, &link).await?,
+            Brought::Push(link) => {
+                let trust = first_trust(link.transport);
+                self.exchange_keys(&name, &link, trust, None).await?
+            }
+            Brought::Container(link) => {
+                let synced = self.register_container(&name, &link, caller).await?;
+                self.touch();
+                return Ok(Enrolled {
+                    gained: Gained::Container(Box::new(synced)),
+                    vault_created,
+                    device_part,
+                });
+            }
         };
         self.touch();
         let token = self.row(id).await?;
         self.remember_names(&self.vault_tokens().await?);
         Ok(Enrolled {
-            token,
+            gained: Gained::Token(Box::new(token)),
             vault_created,
             device_part,
         })
@@ -495,10 +567,13 @@ impl Agent {
         Ok(Some(key.device_part))
     }
 
-    async fn keep_otpauth(
+    /// Keeps a token that its link brings whole. One of a container goes with it: it does not leave this computer by
+    /// itself.
+    pub(super) async fn keep_otpauth(
         &self,
         name: &str,
         uri: OtpauthUri,
+        membership: Option<Membership>,
         caller: &Caller,
     ) -> Result<TokenId, EnrollmentError> {
         // The service wants a PIN or finger before each passcode: the token gets a PIN of its own.
@@ -521,7 +596,7 @@ impl Agent {
                 seed: uri.secret,
                 decision_key: None,
             }),
-            exportable: true,
+            exportable: membership.is_none(),
             policy_name: String::new(),
             policy_level: String::new(),
             created: self.ports.clock.wall(),
@@ -536,17 +611,50 @@ impl Agent {
         } else {
             0
         };
-        let event = self.event(EventKind::Enrolled, name, "from an otpauth link");
+        let source = if membership.is_some() {
+            "from a container"
+        } else {
+            "from an otpauth link"
+        };
+        let event = self.event(EventKind::Enrolled, name, source);
         let name = name.to_owned();
         let add = move |vault: &mut Vault| {
-            let mut add =
-                |pin: Option<&NewPin>| vault.add_token(&name, &secrets, pin, counter, None, &event);
+            let mut add = |pin: Option<&NewPin>| {
+                let token = NewToken {
+                    name: &name,
+                    secrets: &secrets,
+                    pin,
+                    counter,
+                    service: None,
+                    event: &event,
+                };
+                vault.insert_token(token, membership)
+            };
             match pin {
                 Some(pin) => pin.write(|pin| add(Some(pin))),
                 None => add(None),
             }
         };
-        Ok(self.vault.call(add).await?)
+        let renewed = membership.and_then(|membership| membership.replaces);
+        let lock = match renewed {
+            Some(renewed) => self.pin_lock(renewed).await,
+            None => None,
+        };
+        let id = self.vault.call(add).await?;
+        if let Some(renewed) = renewed {
+            self.state.facts().open_tokens.remove(&renewed);
+        }
+        if let Some(lock) = lock {
+            self.forget_tpm_guard(&lock).await;
+        }
+        Ok(id)
+    }
+
+    async fn is_taken(&self, name: &str) -> Result<bool, VaultError> {
+        let tokens = self.vault_tokens().await?;
+        Ok(tokens
+            .iter()
+            .any(|token| token.name.eq_ignore_ascii_case(name)))
     }
 
     /// The vault, open: made now if there is none yet and config.toml's key source allows it without a question.
@@ -570,7 +678,7 @@ impl Agent {
     }
 
     /// `wish`, or `wish 2`, `wish 3`, … when tokens have it.
-    async fn free_name(&self, wish: &str) -> Result<String, EnrollmentError> {
+    pub(super) async fn free_name(&self, wish: &str) -> String {
         const ROOM: usize = limits::TOKEN_NAME.saturating_sub(4);
         let wish = text::display(wish.trim(), ROOM);
         let wish = if wish.is_empty() {
@@ -585,12 +693,12 @@ impl Agent {
                 .any(|token| token.name.eq_ignore_ascii_case(name))
         };
         if !taken(&wish) {
-            return Ok(wish);
+            return wish;
         }
         let numbered = (2..=999).map(|number| format!("{wish} {number}"));
-        Ok(numbered
+        numbered
             .into_iter()
             .find(|name| !taken(name))
-            .unwrap_or(wish))
+            .unwrap_or(wish)
     }
 }

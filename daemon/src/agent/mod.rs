@@ -4,9 +4,11 @@
 //! facts are the vault's, passing facts are `state`'s; nothing is kept in a story. Whatever must not be
 //! lost is durable in the vault before it leaves the agent.
 
+mod agreement;
 mod asking;
 pub mod autosend;
 pub mod caller;
+pub mod containers;
 pub mod enrollment;
 pub mod event_log;
 pub mod explain;
@@ -142,6 +144,8 @@ pub struct Agent {
     exclusive: tokio::sync::Mutex<()>,
     /// The user is asked about one link at a time, and a second one is refused: a page cannot pile up dialogs.
     link: tokio::sync::Mutex<()>,
+    /// One exchange with the server of a container at a time.
+    container_exchange: tokio::sync::Mutex<()>,
 }
 
 impl Agent {
@@ -161,6 +165,7 @@ impl Agent {
             start: watch::Sender::new(Start::Opening),
             exclusive: tokio::sync::Mutex::new(()),
             link: tokio::sync::Mutex::new(()),
+            container_exchange: tokio::sync::Mutex::new(()),
         })
     }
 

@@ -29,6 +29,7 @@ impl Agent {
                     self.lock_when_due().await;
                     self.expire_fingers().await;
                     self.end_mute().await;
+                    Arc::clone(&self).sync_due_containers();
                 }
             }
         }

@@ -276,6 +276,7 @@ impl Agent {
         self.tell_watchers(Change::Vault);
         self.user_is_active();
         self.open_services().await;
+        self.containers_are_due();
         self.ask_again().await;
     }
 }

@@ -10,7 +10,7 @@ use core::{net::IpAddr, time::Duration};
 
 use countersign_core::{
     biometric::Armed,
-    ids::{LoginRequestId, ServiceId, TokenId},
+    ids::{ContainerId, LoginRequestId, ServiceId, TokenId},
     login_origin::LoginOrigin,
     login_request::{Closing, LoginRequest, Phase},
     privacyidea::{Challenge, Disbelief},
@@ -19,7 +19,8 @@ use countersign_core::{
 };
 
 use super::{
-    asking::FingerFor, enrollment::unfinished::UnfinishedRun, login_rules::Mute, session::LockedBy,
+    asking::FingerFor, containers::Aftermath, enrollment::unfinished::UnfinishedRun,
+    login_rules::Mute, session::LockedBy,
 };
 
 /// The owner.
@@ -71,6 +72,10 @@ pub(crate) struct Facts {
     pub(crate) ever_open: EverOpen,
     /// Until when login requests are muted.
     pub(crate) mute: Option<Mute>,
+    /// How the last synchronisation of each container ended.
+    pub(crate) containers: BTreeMap<ContainerId, Aftermath>,
+    /// When containers are synchronised next; `None`: not before the next unlock.
+    pub(crate) containers_due: Option<BootTime>,
     /// What locked it; `None` while it is open, and before it was.
     pub(crate) locked_by: Option<LockedBy>,
 }
@@ -288,7 +293,9 @@ impl Facts {
         let vault = self.open.and_then(|opened| opened.locks_at(lock));
         let fingers = self.armed.values().map(Armed::ends).min();
         let mute = self.mute.map(|mute| mute.ends);
-        [requests, vault, fingers, mute].into_iter().flatten().min()
+        let containers = self.open.and(self.containers_due);
+        let deadlines = [requests, vault, fingers, mute, containers];
+        deadlines.into_iter().flatten().min()
     }
 }
 

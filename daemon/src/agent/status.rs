@@ -187,7 +187,7 @@ impl Agent {
     }
 }
 
-pub(super) fn host_of(url: &str) -> String {
+pub(crate) fn host_of(url: &str) -> String {
     url::Url::parse(url).ok().map_or_else(String::new, |url| {
         let host = url.host_str().unwrap_or_default();
         url.port_or_known_default()

@@ -25,6 +25,9 @@ pub enum SelectError {
     /// Its secrets are gone after too many wrong PINs.
     #[error("the token {0} was erased after too many wrong PINs")]
     PinExhausted(String),
+    /// The server of its container keeps it here.
+    #[error("the service does not allow that {0} is deleted here: it belongs to a container")]
+    Kept(String),
     /// The vault failed.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -37,6 +40,7 @@ impl Explain for SelectError {
             Self::Ambiguous(_) => Reason::TokenAmbiguous,
             Self::Revoked(_) => Reason::TokenRevoked,
             Self::PinExhausted(_) => Reason::PinExhausted,
+            Self::Kept(_) => Reason::ForbiddenByService,
             Self::Vault(error) => error.reason(),
         }
     }
@@ -48,6 +52,7 @@ impl Explain for SelectError {
             Self::Revoked(_) | Self::PinExhausted(_) => {
                 "ask its service for a new activation string and enroll again".to_owned()
             }
+            Self::Kept(_) => "ask your administrator to take it out of the container".to_owned(),
             Self::Vault(error) => Explain::hint(error),
         }
     }
@@ -180,10 +185,19 @@ impl Agent {
     ///
     /// # Errors
     ///
-    /// Those of [`Agent::token`].
+    /// Those of [`Agent::token`]; [`SelectError::Kept`].
     pub async fn delete_token(&self, selector: &str) -> Result<String, SelectError> {
         let row = self.token(selector).await?;
-        let event = self.event(EventKind::Deleted, &row.name, &row.serial);
+        if !self.may_be_deleted(&row).await? {
+            return Err(SelectError::Kept(row.name));
+        }
+        self.erase_token(&row, &row.serial).await?;
+        Ok(row.name)
+    }
+
+    /// Erases a token and its secrets; `detail` says in the history why.
+    pub(super) async fn erase_token(&self, row: &TokenRow, detail: &str) -> Result<(), VaultError> {
+        let event = self.event(EventKind::Deleted, &row.name, detail);
         let id = row.id;
         let lock = self.pin_lock(id).await;
         self.vault
@@ -196,7 +210,7 @@ impl Agent {
         if let Some(service) = row.service {
             self.forget_polled(service).await;
         }
-        Ok(row.name)
+        Ok(())
     }
 
     /// The PIN before a token's keys, as far as it can be read now; for what has to be tidied up after the token.

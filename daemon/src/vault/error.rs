@@ -110,6 +110,9 @@ pub enum VaultError {
     /// Tokens still belong to it.
     #[error("tokens still belong to this service")]
     ServiceInUse,
+    /// No container has this id.
+    #[error("there is no such container")]
+    ContainerUnknown,
     /// No login request has this id.
     #[error("there is no such login request")]
     RequestUnknown,
@@ -150,6 +153,7 @@ impl VaultError {
             | Self::ServiceUnknown
             | Self::ServiceInUse => Reason::Internal,
             Self::TokenUnknown => Reason::TokenUnknown,
+            Self::ContainerUnknown => Reason::ContainerUnknown,
             Self::NameTaken => Reason::TokenNameTaken,
             Self::NameInvalid => Reason::TokenNameInvalid,
             Self::TokenExists => Reason::TokenExists,
@@ -199,6 +203,7 @@ impl VaultError {
                 "See the agent's log, then restart countersignd."
             }
             Self::TokenUnknown => "`countersign list` shows the tokens.",
+            Self::ContainerUnknown => "`countersign container list` shows the containers.",
             Self::NameTaken | Self::NameInvalid => "Choose another name.",
             Self::TokenExists => "Delete the older one first if it is to be replaced.",
             Self::NoCounter | Self::NoPin => "`countersign info` shows what this token does.",

@@ -73,6 +73,12 @@ words! {
         Moved = "moved",
         /// An enrollment brought no token; the detail says why.
         EnrollmentFailed = "enrollment_failed",
+        /// This device was registered for a container.
+        ContainerRegistered = "container_registered",
+        /// A container's tokens were changed by its server.
+        ContainerSynced = "container_synced",
+        /// The registration for a container was ended.
+        ContainerUnregistered = "container_unregistered",
     }
 }
 

@@ -8,8 +8,9 @@
 //! Nothing is used that its seal or MAC does not vouch for.
 //!
 //! The rows live in: header.rs, slots.rs (ways to open), tokens.rs on `token_columns.rs` with counters.rs
-//! and pin.rs, unlocking.rs, services.rs, requests.rs with outbox.rs, events.rs. The files' place and permissions: place.rs.
+//! and pin.rs, unlocking.rs, services.rs, containers.rs, requests.rs with outbox.rs, events.rs. The files' place and permissions: place.rs.
 
+mod containers;
 mod counters;
 mod database;
 mod error;
@@ -39,6 +40,7 @@ use countersign_core::{
 };
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+pub use containers::{ContainerFacts, ContainerKeys, ContainerRow};
 pub use error::VaultError;
 pub use events::{EVENT_DETAIL, Event, EventKind, KEPT_EVENTS, NewEvent};
 pub use handle::{VaultHandle, prepare_slot};
@@ -52,7 +54,7 @@ pub use services::{ServiceRegistration, ServiceRow};
 pub use slots::{
     KeyPlace, PreparedKey, PreparedSlot, Slot, SlotId, SlotKey, SlotSource, prepare_keys,
 };
-pub use tokens::{Integrity, TokenRow, TokenState};
+pub use tokens::{Integrity, Membership, NewToken, TokenRow, TokenState};
 pub use unlocking::{FingerHalf, FingerUnlock};
 pub use words::Autosend;
 

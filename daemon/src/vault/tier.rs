@@ -19,6 +19,7 @@ pub(super) struct ChannelTier {
 pub(super) struct DecisionTier {
     pub(super) token_blob: SealKey,
     pub(super) finger: SealKey,
+    pub(super) container: SealKey,
 }
 
 impl ChannelTier {
@@ -37,6 +38,7 @@ impl DecisionTier {
         Ok(Self {
             token_blob: data_key.seal_key(SealPurpose::TokenBlob)?,
             finger: data_key.seal_key(SealPurpose::Finger)?,
+            container: data_key.seal_key(SealPurpose::Container)?,
         })
     }
 }

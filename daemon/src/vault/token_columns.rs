@@ -1,7 +1,7 @@
 //! A token's row: its columns, the MAC over them, the blob inside.
 
 use countersign_core::{
-    ids::{ServiceId, TokenId},
+    ids::{ContainerId, ServiceId, TokenId},
     seal::{ColumnsMac, MacKey, SealContext},
     token::TokenSecrets,
 };
@@ -27,10 +27,11 @@ pub(super) struct Columns {
     pub(super) counter: Option<i64>,
     pub(super) tries_left: Option<i64>,
     pub(super) blob: Option<Vec<u8>>,
+    pub(super) container: Option<ContainerId>,
     pub(super) mac: Vec<u8>,
 }
 
-pub(super) const COLUMNS: &str = "id, name, position, serial, service_id, state, autosend, counter, tries_left, blob, columns_mac";
+pub(super) const COLUMNS: &str = "id, name, position, serial, service_id, state, autosend, counter, tries_left, blob, columns_mac, container_id";
 
 impl Columns {
     pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -46,6 +47,7 @@ impl Columns {
             tries_left: row.get(8)?,
             blob: row.get(9)?,
             mac: row.get(10)?,
+            container: row.get::<_, Option<[u8; 16]>>(11)?.map(ContainerId),
         })
     }
 
@@ -76,7 +78,7 @@ impl Columns {
     }
 
     fn columns_mac(&self, key: &MacKey) -> Result<ColumnsMac, VaultError> {
-        Ok(key
+        let mac = key
             .columns("tokens")?
             .number(self.id.0)
             .bytes(self.name.as_bytes())
@@ -87,7 +89,11 @@ impl Columns {
             .optional_number(self.counter)
             .optional_number(self.tries_left)
             // An older blob beside newer columns would bring back an older state of the token.
-            .optional_bytes(self.blob.as_deref()))
+            .optional_bytes(self.blob.as_deref());
+        Ok(match &self.container {
+            Some(container) => mac.bytes(container.as_bytes()),
+            None => mac,
+        })
     }
 
     /// Writes every column and a new MAC. Returns the counter as it now stands in the row.
@@ -100,7 +106,7 @@ impl Columns {
         transaction
             .query_row(
                 "UPDATE tokens SET name = ?2, state = ?3, autosend = ?4, counter = ?5,
-                    tries_left = ?6, blob = ?7, columns_mac = ?8
+                    tries_left = ?6, blob = ?7, columns_mac = ?8, container_id = ?9
                  WHERE id = ?1 RETURNING counter",
                 params![
                     self.id.0,
@@ -110,7 +116,8 @@ impl Columns {
                     self.counter,
                     self.tries_left,
                     self.blob,
-                    mac
+                    mac,
+                    self.container.as_ref().map(ContainerId::as_bytes)
                 ],
                 |row| row.get(0),
             )
@@ -152,6 +159,7 @@ impl Columns {
             position: self.position,
             serial: self.serial,
             service: self.service,
+            container: self.container,
             state: self.state,
             autosend: self.autosend,
             counter: self.counter.and_then(|counter| u64::try_from(counter).ok()),

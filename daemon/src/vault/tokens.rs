@@ -1,13 +1,13 @@
 //! Tokens: plain columns under a MAC, everything that decides inside one sealed blob.
 
 use countersign_core::{
-    ids::{ServiceId, TokenId},
+    ids::{ContainerId, ServiceId, TokenId},
     otp::OtpMode,
     seal::SealContext,
     token::{KeyHolder, NewPin, PinLock, TokenSecrets, TokenSummary},
 };
 use countersign_proto::{agent::v1 as wire, limits};
-use rusqlite::params;
+use rusqlite::{OptionalExtension as _, params};
 
 use super::{
     ServiceRegistration, Vault, VaultError, database,
@@ -53,6 +53,8 @@ pub struct TokenRow {
     pub serial: String,
     /// Its service, if it has one.
     pub service: Option<ServiceId>,
+    /// The container that it came with, if any.
+    pub container: Option<ContainerId>,
     /// What it can still do.
     pub state: TokenState,
     /// Its own switch; requests come only if the vault's ([`Vault::autosend`]) is on too.
@@ -65,6 +67,32 @@ pub struct TokenRow {
     pub integrity: Integrity,
     /// The sealed part without its secrets; only while unlocked and sound.
     pub secrets: Option<TokenSummary>,
+}
+
+/// A token to be added.
+#[derive(Clone, Copy, Debug)]
+pub struct NewToken<'a> {
+    /// The user's name for it.
+    pub name: &'a str,
+    /// Its content.
+    pub secrets: &'a TokenSecrets,
+    /// The PIN that was chosen, where the agent checks it.
+    pub pin: Option<&'a NewPin>,
+    /// The first counter; kept only for tokens that have one.
+    pub counter: u64,
+    /// Its service, if that is new or new about it.
+    pub service: Option<&'a ServiceRegistration>,
+    /// What the history says.
+    pub event: &'a NewEvent,
+}
+
+/// How a new token belongs to a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// The container.
+    pub container: ContainerId,
+    /// The token whose secret it renews: that one goes in the same moment, and its place in the order is taken.
+    pub replaces: Option<TokenId>,
 }
 
 impl Vault {
@@ -86,6 +114,35 @@ impl Vault {
         service: Option<&ServiceRegistration>,
         event: &NewEvent,
     ) -> Result<TokenId, VaultError> {
+        let token = NewToken {
+            name,
+            secrets,
+            pin,
+            counter,
+            service,
+            event,
+        };
+        self.insert_token(token, None)
+    }
+
+    /// Adds a token with all that goes with it, as [`Vault::add_token`]; also one of a container.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vault::add_token`]; [`VaultError::TokenUnknown`] when the one that it replaces is not there.
+    pub fn insert_token(
+        &mut self,
+        token: NewToken<'_>,
+        membership: Option<Membership>,
+    ) -> Result<TokenId, VaultError> {
+        let NewToken {
+            name,
+            secrets,
+            pin,
+            counter,
+            service,
+            event,
+        } = token;
         check_name(name)?;
         let opened = self.opened_mut()?;
         let (channel, decision) = (opened.channel()?, opened.decision()?);
@@ -98,14 +155,26 @@ impl Vault {
         if let Some(bound) = bound {
             services::load(&transaction, &channel.columns, bound)?;
         }
-        let mut columns = Columns {
-            id: TokenId(0),
-            name: name.to_owned(),
-            position: transaction.query_row(
+        let former = membership.and_then(|membership| membership.replaces);
+        let position = match former {
+            Some(former) => transaction
+                .query_row(
+                    "DELETE FROM tokens WHERE id = ?1 RETURNING position",
+                    params![former.0],
+                    |row| row.get(0),
+                )
+                .optional()?
+                .ok_or(VaultError::TokenUnknown)?,
+            None => transaction.query_row(
                 "SELECT coalesce(max(position), 0) + 1 FROM tokens",
                 (),
                 |row| row.get(0),
             )?,
+        };
+        let mut columns = Columns {
+            id: TokenId(0),
+            name: name.to_owned(),
+            position,
             serial: secrets.serial.clone(),
             service: bound,
             state: TokenState::Active,
@@ -117,6 +186,7 @@ impl Vault {
                 .then_some(counter),
             tries_left: secrets.tries_allowed().map(i64::from),
             blob: None,
+            container: membership.map(|membership| membership.container),
             mac: Vec::new(),
         };
         columns.id = insert(&transaction, &columns)?;
@@ -137,6 +207,9 @@ impl Vault {
         columns.store(&transaction, &channel.columns)?;
         events::append(&transaction, event)?;
         transaction.commit()?;
+        if former.is_some() {
+            database::checkpoint(&opened.database);
+        }
         Ok(columns.id)
     }
 

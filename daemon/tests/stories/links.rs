@@ -80,7 +80,7 @@ async fn an_otpauth_link_is_added_after_a_yes_and_not_after_a_no() {
         .enroll(&text, "", Consent::AskHere, &nobody())
         .await
         .unwrap();
-    assert_eq!(enrolled.token.name, "Forge alice");
+    assert_eq!(enrolled.token().unwrap().name, "Forge alice");
     assert!(questions(&stage)[1].contains("Issuer: Forge"));
 }
 

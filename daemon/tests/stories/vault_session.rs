@@ -33,7 +33,7 @@ async fn a_first_enrollment_makes_the_vault_with_the_keyring() {
     let text = SecretBytes::from(OTPAUTH.as_bytes());
     let enrolled = stage.agent.enroll(&text, "", "", &nobody()).await.unwrap();
     assert!(enrolled.vault_created);
-    assert_eq!(enrolled.token.name, "ev");
+    assert_eq!(enrolled.token().unwrap().name, "ev");
     assert_eq!(stage.outside.world.lock().unwrap().keys.len(), 1);
     let again = stage
         .agent

@@ -5,6 +5,7 @@
     reason = "tests stop at the first surprise, and say aloud what they skip"
 )]
 
+mod containers;
 mod disks;
 mod files;
 mod handle;

@@ -191,6 +191,9 @@ pub struct InspectEnrollmentReply {
     /// What has to be accepted beside the host, in words of its own.
     #[prost(enumeration = "InsecureTransport", tag = "7")]
     pub insecure: i32,
+    /// The service's question for a passphrase that belongs to the link, display-safe; empty: none is asked for.
+    #[prost(string, tag = "8")]
+    pub passphrase_question: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
@@ -203,7 +206,8 @@ pub struct EnrollRequest {
     /// Must equal InspectEnrollmentReply.host.
     #[prost(string, tag = "3")]
     pub confirmed_host: ::prost::alloc::string::String,
-    /// Secret. The PIN for the new token, if its policy wants one; empty: asked for in a dialog.
+    /// Secret. The PIN for the new token, if its policy wants one, or the passphrase of a container's link; empty: asked
+    /// for in a dialog.
     #[prost(bytes = "vec", tag = "4")]
     pub pin: ::prost::alloc::vec::Vec<u8>,
     /// Must equal InspectEnrollmentReply.insecure.
@@ -212,9 +216,10 @@ pub struct EnrollRequest {
     #[prost(enumeration = "EnrollmentConfirmation", tag = "6")]
     pub confirmation: i32,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct EnrollReply {
+    /// Absent after the registration of a container.
     #[prost(message, optional, tag = "1")]
     pub token: ::core::option::Option<Token>,
     /// Set when the vault was made by this enrollment.
@@ -223,6 +228,9 @@ pub struct EnrollReply {
     /// Two-step enrollment: this device's part, for the user to type at the server; else empty.
     #[prost(string, tag = "3")]
     pub device_part: ::prost::alloc::string::String,
+    /// What the first synchronisation of a container has brought.
+    #[prost(message, optional, tag = "4")]
+    pub container: ::core::option::Option<ContainerSync>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Token {
@@ -288,6 +296,9 @@ pub struct Token {
     /// The clock of its service minus ours, as it was last heard; absent: it has no service, or that was not heard yet.
     #[prost(int64, optional, tag = "26")]
     pub clock_offset_ms: ::core::option::Option<i64>,
+    /// The name of the container that it belongs to; empty: none.
+    #[prost(string, tag = "27")]
+    pub container: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListTokensRequest {}
@@ -343,6 +354,111 @@ pub struct DeleteTokenRequest {
 pub struct DeleteTokenReply {
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Container {
+    /// 32 hex digits.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub serial: ::prost::alloc::string::String,
+    /// host:port
+    #[prost(string, tag = "4")]
+    pub service: ::prost::alloc::string::String,
+    #[prost(enumeration = "ContainerState", tag = "5")]
+    pub state: i32,
+    #[prost(enumeration = "InsecureTransport", tag = "6")]
+    pub insecure: i32,
+    /// How many tokens here belong to it.
+    #[prost(uint32, tag = "7")]
+    pub tokens: u32,
+    /// Unix seconds of the last synchronisation; absent: there was none.
+    #[prost(int64, optional, tag = "8")]
+    pub synced: ::core::option::Option<i64>,
+    /// Why the last try failed, display-safe; empty: it did not.
+    #[prost(string, tag = "9")]
+    pub trouble: ::prost::alloc::string::String,
+    /// Tokens that could not be taken.
+    #[prost(message, repeated, tag = "10")]
+    pub left_out: ::prost::alloc::vec::Vec<LeftOutToken>,
+    /// What the server's policies allow here.
+    #[prost(bool, tag = "11")]
+    pub may_renew: bool,
+    #[prost(bool, tag = "12")]
+    pub may_delete_tokens: bool,
+    #[prost(bool, tag = "13")]
+    pub may_unregister: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeftOutToken {
+    /// Its serial, or what its link begins with; display-safe.
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+    /// Display-safe.
+    #[prost(string, tag = "2")]
+    pub why: ::prost::alloc::string::String,
+}
+/// What one synchronisation has done. Tokens by name.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ContainerSync {
+    #[prost(message, optional, tag = "1")]
+    pub container: ::core::option::Option<Container>,
+    #[prost(string, repeated, tag = "2")]
+    pub added: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// With a new secret.
+    #[prost(string, repeated, tag = "3")]
+    pub renewed: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "4")]
+    pub removed: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListContainersRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListContainersReply {
+    #[prost(message, repeated, tag = "1")]
+    pub containers: ::prost::alloc::vec::Vec<Container>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SyncContainersRequest {
+    /// Name, serial or id; empty: all.
+    #[prost(string, tag = "1")]
+    pub container: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SyncContainersReply {
+    #[prost(message, repeated, tag = "1")]
+    pub synced: ::prost::alloc::vec::Vec<ContainerSync>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenewContainerRequest {
+    #[prost(string, tag = "1")]
+    pub container: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RenewContainerReply {
+    #[prost(message, optional, tag = "1")]
+    pub synced: ::core::option::Option<ContainerSync>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnregisterContainerRequest {
+    #[prost(string, tag = "1")]
+    pub container: ::prost::alloc::string::String,
+    /// Delete its tokens as well; else they stay as tokens of their own.
+    #[prost(bool, tag = "2")]
+    pub delete_tokens: bool,
+    /// Do not tell the server: it is forgotten here only.
+    #[prost(bool, tag = "3")]
+    pub only_here: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnregisterContainerReply {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Tokens that were deleted, by name.
+    #[prost(string, repeated, tag = "2")]
+    pub deleted: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
@@ -728,6 +844,12 @@ pub enum Reason {
     GatewayFailed = 68,
     /// Several tokens were brought at once: several QR codes in one picture.
     EnrollmentAmbiguous = 69,
+    ContainerUnknown = 74,
+    ContainerAmbiguous = 75,
+    /// The server does not know this device as registered for the container any more.
+    ContainerGone = 76,
+    /// The server's policies forbid it.
+    ForbiddenByService = 77,
     LoginRequestUnknown = 80,
     LoginRequestExpired = 81,
     LoginRequestAnswered = 82,
@@ -797,6 +919,10 @@ impl Reason {
             Self::GatewayUntrusted => "REASON_GATEWAY_UNTRUSTED",
             Self::GatewayFailed => "REASON_GATEWAY_FAILED",
             Self::EnrollmentAmbiguous => "REASON_ENROLLMENT_AMBIGUOUS",
+            Self::ContainerUnknown => "REASON_CONTAINER_UNKNOWN",
+            Self::ContainerAmbiguous => "REASON_CONTAINER_AMBIGUOUS",
+            Self::ContainerGone => "REASON_CONTAINER_GONE",
+            Self::ForbiddenByService => "REASON_FORBIDDEN_BY_SERVICE",
             Self::LoginRequestUnknown => "REASON_LOGIN_REQUEST_UNKNOWN",
             Self::LoginRequestExpired => "REASON_LOGIN_REQUEST_EXPIRED",
             Self::LoginRequestAnswered => "REASON_LOGIN_REQUEST_ANSWERED",
@@ -863,6 +989,10 @@ impl Reason {
             "REASON_GATEWAY_UNTRUSTED" => Some(Self::GatewayUntrusted),
             "REASON_GATEWAY_FAILED" => Some(Self::GatewayFailed),
             "REASON_ENROLLMENT_AMBIGUOUS" => Some(Self::EnrollmentAmbiguous),
+            "REASON_CONTAINER_UNKNOWN" => Some(Self::ContainerUnknown),
+            "REASON_CONTAINER_AMBIGUOUS" => Some(Self::ContainerAmbiguous),
+            "REASON_CONTAINER_GONE" => Some(Self::ContainerGone),
+            "REASON_FORBIDDEN_BY_SERVICE" => Some(Self::ForbiddenByService),
             "REASON_LOGIN_REQUEST_UNKNOWN" => Some(Self::LoginRequestUnknown),
             "REASON_LOGIN_REQUEST_EXPIRED" => Some(Self::LoginRequestExpired),
             "REASON_LOGIN_REQUEST_ANSWERED" => Some(Self::LoginRequestAnswered),
@@ -1064,6 +1194,8 @@ pub enum EnrollmentKind {
     Otpauth = 2,
     /// A privacyIDEA push link: leads to an exchange of keys with its server.
     PrivacyideaPush = 3,
+    /// A privacyIDEA container link: registers this device for a container, and takes its tokens.
+    PrivacyideaContainer = 4,
 }
 impl EnrollmentKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1076,6 +1208,7 @@ impl EnrollmentKind {
             Self::ActivationString => "ENROLLMENT_KIND_ACTIVATION_STRING",
             Self::Otpauth => "ENROLLMENT_KIND_OTPAUTH",
             Self::PrivacyideaPush => "ENROLLMENT_KIND_PRIVACYIDEA_PUSH",
+            Self::PrivacyideaContainer => "ENROLLMENT_KIND_PRIVACYIDEA_CONTAINER",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1085,6 +1218,7 @@ impl EnrollmentKind {
             "ENROLLMENT_KIND_ACTIVATION_STRING" => Some(Self::ActivationString),
             "ENROLLMENT_KIND_OTPAUTH" => Some(Self::Otpauth),
             "ENROLLMENT_KIND_PRIVACYIDEA_PUSH" => Some(Self::PrivacyideaPush),
+            "ENROLLMENT_KIND_PRIVACYIDEA_CONTAINER" => Some(Self::PrivacyideaContainer),
             _ => None,
         }
     }
@@ -1350,6 +1484,40 @@ impl TokenPlace {
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
+pub enum ContainerState {
+    Unspecified = 0,
+    /// The registration was begun, and the server has not been heard since.
+    Registering = 1,
+    Registered = 2,
+    /// The server does not know this device for it any more.
+    Gone = 3,
+}
+impl ContainerState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CONTAINER_STATE_UNSPECIFIED",
+            Self::Registering => "CONTAINER_STATE_REGISTERING",
+            Self::Registered => "CONTAINER_STATE_REGISTERED",
+            Self::Gone => "CONTAINER_STATE_GONE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CONTAINER_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "CONTAINER_STATE_REGISTERING" => Some(Self::Registering),
+            "CONTAINER_STATE_REGISTERED" => Some(Self::Registered),
+            "CONTAINER_STATE_GONE" => Some(Self::Gone),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
 pub enum PasscodeRequestKind {
     /// Serves every mode.
     Unspecified = 0,
@@ -1562,6 +1730,9 @@ pub enum EventKind {
     BlockRemoved = 26,
     Moved = 27,
     EnrollmentFailed = 28,
+    ContainerRegistered = 31,
+    ContainerSynced = 32,
+    ContainerUnregistered = 33,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1599,6 +1770,9 @@ impl EventKind {
             Self::BlockRemoved => "EVENT_KIND_BLOCK_REMOVED",
             Self::Moved => "EVENT_KIND_MOVED",
             Self::EnrollmentFailed => "EVENT_KIND_ENROLLMENT_FAILED",
+            Self::ContainerRegistered => "EVENT_KIND_CONTAINER_REGISTERED",
+            Self::ContainerSynced => "EVENT_KIND_CONTAINER_SYNCED",
+            Self::ContainerUnregistered => "EVENT_KIND_CONTAINER_UNREGISTERED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1633,6 +1807,9 @@ impl EventKind {
             "EVENT_KIND_BLOCK_REMOVED" => Some(Self::BlockRemoved),
             "EVENT_KIND_MOVED" => Some(Self::Moved),
             "EVENT_KIND_ENROLLMENT_FAILED" => Some(Self::EnrollmentFailed),
+            "EVENT_KIND_CONTAINER_REGISTERED" => Some(Self::ContainerRegistered),
+            "EVENT_KIND_CONTAINER_SYNCED" => Some(Self::ContainerSynced),
+            "EVENT_KIND_CONTAINER_UNREGISTERED" => Some(Self::ContainerUnregistered),
             _ => None,
         }
     }
@@ -1994,6 +2171,108 @@ pub mod agent_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("countersign.agent.v1.Agent", "GeneratePasscode"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Containers of privacyIDEA that this device is registered for.
+        pub async fn list_containers(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListContainersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListContainersReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::LeanCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/countersign.agent.v1.Agent/ListContainers",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("countersign.agent.v1.Agent", "ListContainers"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes the tokens of containers what their servers say.
+        pub async fn sync_containers(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SyncContainersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SyncContainersReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::LeanCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/countersign.agent.v1.Agent/SyncContainers",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("countersign.agent.v1.Agent", "SyncContainers"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Asks a container's server for new keys and secrets.
+        pub async fn renew_container(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RenewContainerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RenewContainerReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::LeanCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/countersign.agent.v1.Agent/RenewContainer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("countersign.agent.v1.Agent", "RenewContainer"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends the registration, here and at the server.
+        pub async fn unregister_container(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UnregisterContainerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UnregisterContainerReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::LeanCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/countersign.agent.v1.Agent/UnregisterContainer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("countersign.agent.v1.Agent", "UnregisterContainer"),
                 );
             self.inner.unary(req, path, codec).await
         }
@@ -2445,6 +2724,38 @@ pub mod agent_server {
             request: tonic::Request<super::GeneratePasscodeRequest>,
         ) -> std::result::Result<
             tonic::Response<super::GeneratePasscodeReply>,
+            tonic::Status,
+        >;
+        /// Containers of privacyIDEA that this device is registered for.
+        async fn list_containers(
+            &self,
+            request: tonic::Request<super::ListContainersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListContainersReply>,
+            tonic::Status,
+        >;
+        /// Makes the tokens of containers what their servers say.
+        async fn sync_containers(
+            &self,
+            request: tonic::Request<super::SyncContainersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SyncContainersReply>,
+            tonic::Status,
+        >;
+        /// Asks a container's server for new keys and secrets.
+        async fn renew_container(
+            &self,
+            request: tonic::Request<super::RenewContainerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RenewContainerReply>,
+            tonic::Status,
+        >;
+        /// Ends the registration, here and at the server.
+        async fn unregister_container(
+            &self,
+            request: tonic::Request<super::UnregisterContainerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UnregisterContainerReply>,
             tonic::Status,
         >;
         /// Another PIN: of a token, or the agent's own, which unlocks the vault.
@@ -3131,6 +3442,186 @@ pub mod agent_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GeneratePasscodeSvc(inner);
+                        let codec = crate::codec::LeanCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/countersign.agent.v1.Agent/ListContainers" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListContainersSvc<T: Agent>(pub Arc<T>);
+                    impl<
+                        T: Agent,
+                    > tonic::server::UnaryService<super::ListContainersRequest>
+                    for ListContainersSvc<T> {
+                        type Response = super::ListContainersReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListContainersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::list_containers(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListContainersSvc(inner);
+                        let codec = crate::codec::LeanCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/countersign.agent.v1.Agent/SyncContainers" => {
+                    #[allow(non_camel_case_types)]
+                    struct SyncContainersSvc<T: Agent>(pub Arc<T>);
+                    impl<
+                        T: Agent,
+                    > tonic::server::UnaryService<super::SyncContainersRequest>
+                    for SyncContainersSvc<T> {
+                        type Response = super::SyncContainersReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SyncContainersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::sync_containers(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SyncContainersSvc(inner);
+                        let codec = crate::codec::LeanCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/countersign.agent.v1.Agent/RenewContainer" => {
+                    #[allow(non_camel_case_types)]
+                    struct RenewContainerSvc<T: Agent>(pub Arc<T>);
+                    impl<
+                        T: Agent,
+                    > tonic::server::UnaryService<super::RenewContainerRequest>
+                    for RenewContainerSvc<T> {
+                        type Response = super::RenewContainerReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RenewContainerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::renew_container(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RenewContainerSvc(inner);
+                        let codec = crate::codec::LeanCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/countersign.agent.v1.Agent/UnregisterContainer" => {
+                    #[allow(non_camel_case_types)]
+                    struct UnregisterContainerSvc<T: Agent>(pub Arc<T>);
+                    impl<
+                        T: Agent,
+                    > tonic::server::UnaryService<super::UnregisterContainerRequest>
+                    for UnregisterContainerSvc<T> {
+                        type Response = super::UnregisterContainerReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UnregisterContainerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::unregister_container(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UnregisterContainerSvc(inner);
                         let codec = crate::codec::LeanCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -16,7 +16,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::{
-    secrets::{Rules, Secrets, Wanted},
+    secrets::{Question, Rules, Secrets, Wanted},
     session::Session,
 };
 use crate::{
@@ -24,6 +24,7 @@ use crate::{
     exit::Failure,
     output::{
         self, Answer, Paint, Style,
+        container::ContainerSync,
         table::{Cell, pairs},
         token::Token,
         words,
@@ -39,13 +40,9 @@ const WHAT: &str = "activation string";
 /// Reads the text, shows the host, enrolls.
 pub(crate) async fn run(arguments: cli::Enroll, session: &Session) -> Result<(), Failure> {
     let (secret, mut secrets) = read(arguments.text, arguments.pin_stdin, session).await?;
-    let wanted = Wanted {
-        new: Some("PIN"),
-        rules: Rules::Said,
-        ..Wanted::default()
-    };
     let mut agent = session.agent().await?;
     let offer = agent.inspect_enrollment(secret.to_vec()).await?;
+    let wanted = wanted(&offer);
     let name = arguments
         .name
         .unwrap_or_else(|| offer.suggested_name.clone());
@@ -60,7 +57,11 @@ pub(crate) async fn run(arguments: cli::Enroll, session: &Session) -> Result<(),
             text: secret.to_vec(),
             name: name.clone(),
             confirmed_host: offer.host.clone(),
-            pin: secrets.new_one(),
+            pin: if secrets.current().is_empty() {
+                secrets.new_one()
+            } else {
+                secrets.current()
+            },
             accepted_insecure: offer.insecure,
             confirmation: EnrollmentConfirmation::Unspecified.into(),
         };
@@ -69,11 +70,33 @@ pub(crate) async fn run(arguments: cli::Enroll, session: &Session) -> Result<(),
             Err(refusal) => secrets.after(refusal, &wanted, session).await?,
         }
     };
+    if let Some(synced) = reply.container {
+        return session.output.answer(&Registered {
+            registered: synced.into(),
+            vault_created: reply.vault_created,
+        });
+    }
     session.output.answer(&Enrolled {
         token: reply.token.unwrap_or_default().into(),
         vault_created: reply.vault_created,
         device_part: reply.device_part,
     })
+}
+
+/// What may have to be typed: a new PIN for the token, or the passphrase that belongs to a container's link.
+fn wanted(offer: &api::InspectEnrollmentReply) -> Wanted {
+    if offer.passphrase_question.is_empty() {
+        return Wanted {
+            new: Some("PIN"),
+            rules: Rules::Said,
+            ..Wanted::default()
+        };
+    }
+    let question = text::sentence(&offer.passphrase_question);
+    Wanted {
+        current: Some(Question::new("passphrase", question)),
+        ..Wanted::default()
+    }
 }
 
 /// The text from where the user put it (the argument, standard input, or typed unseen), and the PIN that
@@ -229,6 +252,15 @@ fn card(offer: &api::InspectEnrollmentReply, name: &str, style: &Style) -> Strin
             "trusted by this system's certificate authorities"
         }
     };
+    let tokens = match offer.kind() {
+        EnrollmentKind::PrivacyideaContainer => {
+            "this service adds and deletes them from then on, by itself"
+        }
+        EnrollmentKind::Unspecified
+        | EnrollmentKind::ActivationString
+        | EnrollmentKind::Otpauth
+        | EnrollmentKind::PrivacyideaPush => "",
+    };
     let mut rows = Vec::new();
     for (label, words, paint) in [
         ("  Service", offer.host.as_str(), Paint::Name),
@@ -236,6 +268,7 @@ fn card(offer: &api::InspectEnrollmentReply, name: &str, style: &Style) -> Strin
         ("  Issuer", offer.issuer.as_str(), Paint::Plain),
         ("  User", offer.user.as_str(), Paint::Plain),
         ("  Name", name, Paint::Plain),
+        ("  Tokens", tokens, Paint::Plain),
     ] {
         if !words.is_empty() {
             rows.push((label, Cell::new(paint, words)));
@@ -243,6 +276,29 @@ fn card(offer: &api::InspectEnrollmentReply, name: &str, style: &Style) -> Strin
     }
     pairs(&rows, style)
 }
+
+/// The container, and the tokens that came with it.
+#[derive(Debug, Serialize)]
+struct Registered {
+    #[serde(flatten)]
+    registered: ContainerSync,
+    vault_created: bool,
+}
+
+impl Answer for Registered {
+    fn friendly(&self, style: &Style) -> String {
+        let done = style.paint(Paint::Good, "Registration Complete");
+        let vault = if self.vault_created { MADE } else { "" };
+        format!("{done}\n{}{vault}", self.registered.said(style))
+    }
+
+    fn bare(&self) -> String {
+        format!("{}\n", text::short(&self.registered.container.name))
+    }
+}
+
+/// The vault came with it.
+const MADE: &str = "The vault was made for it; `countersign status` shows what opens it.\n";
 
 /// The new token.
 #[derive(Debug, Serialize)]
@@ -280,11 +336,7 @@ impl Answer for Enrolled {
         .filter(|(_, words, _)| !words.is_empty())
         .map(|(label, words, paint)| (label, Cell::new(paint, words)))
         .collect();
-        let vault = if self.vault_created {
-            "The vault was made for it; `countersign status` shows what opens it.\n"
-        } else {
-            ""
-        };
+        let vault = if self.vault_created { MADE } else { "" };
         let next = match token.kind.mode {
             OtpMode::Time => {
                 let name = text::short(&token.name);

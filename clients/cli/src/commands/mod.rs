@@ -7,6 +7,7 @@ mod biometric;
 mod block;
 mod code;
 mod completions;
+mod container;
 mod delete;
 mod deny;
 mod enroll;
@@ -89,6 +90,7 @@ async fn dispatch(command: Command, session: &Session) -> Result<(), Failure> {
         Command::Rename(arguments) => rename::run(arguments, session).await,
         Command::Move(arguments) => move_token::run(arguments, session).await,
         Command::Delete(arguments) => delete::run(arguments, session).await,
+        Command::Container(arguments) => container::run(arguments, session).await,
         Command::Pin(Pin::Change(arguments)) => pin_change::run(arguments, session).await,
         Command::Pin(Pin::Ask(arguments)) => pin_asking::run(arguments, session).await,
         Command::Biometric(arguments) => biometric::run(arguments, session).await,

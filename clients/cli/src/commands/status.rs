@@ -284,15 +284,10 @@ impl Service {
     }
 
     /// What is wrong with how it is talked to, connected or not.
-    const fn warning(&self) -> &'static str {
-        match self.transport {
-            InsecureTransport::Unspecified => "",
-            InsecureTransport::PlainHttp => {
-                "; INSECURE: no TLS, anybody on the way can answer for it"
-            }
-            InsecureTransport::UnverifiedTls => {
-                "; INSECURE: its certificate was never checked, only its key of the first time is known"
-            }
+    fn warning(&self) -> String {
+        match words::insecure(self.transport) {
+            "" => String::new(),
+            warning => format!("; {warning}"),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! screen of `crate::tui`.
 
 pub(crate) mod colour;
+pub(crate) mod container;
 pub(crate) mod json;
 pub(crate) mod login_request;
 pub(crate) mod recovery_code;

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::clock;
 
-/// A token. While the vault is locked everything after `autosend` is sealed, and null.
+/// A token. While the vault is locked everything after `autosend` but the container is sealed, and null.
 #[derive(Debug, Serialize)]
 pub(crate) struct Token {
     pub(crate) id: String,
@@ -38,6 +38,8 @@ pub(crate) struct Token {
     pub(crate) pin_asking: Option<String>,
     pub(crate) pin_rules: Option<String>,
     pub(crate) server_pin_due: Option<bool>,
+    /// Not sealed.
+    pub(crate) container: Option<String>,
     #[serde(skip)]
     pub(crate) kind: Kind,
 }
@@ -90,6 +92,7 @@ impl From<api::Token> for Token {
             pin_asking: kind.asking.word(),
             pin_rules: text(token.pin_rules),
             server_pin_due: (kind.pin == api::PinType::Server).then_some(token.server_pin_due),
+            container: (!token.container.is_empty()).then_some(token.container),
             kind,
         }
     }
@@ -138,6 +141,7 @@ impl Token {
             ("Issuer", "issuer", text(&self.issuer)),
             ("User", "user", text(&self.user)),
             ("Service", "service", text(&self.service)),
+            ("Container", "container", text(&self.container)),
             ("Algorithm", "algorithm", text(&self.algorithm)),
             ("Digits", "digits", number(self.digits)),
             ("Period", "period", number(self.period)),

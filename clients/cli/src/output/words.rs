@@ -1,9 +1,9 @@
 //! The closed lists of the interface as words: one for scripts, some for people.
 
 use countersign_proto::agent::v1::{
-    BiometricState, BlockKind, EventKind, InsecureTransport, LoginOrigin, LoginRequestState,
-    OtpMode, PinAsking, PinType, Reason, SessionState, TokenState, UnlockMode, VaultKey,
-    VaultState, Verification,
+    BiometricState, BlockKind, ContainerState, EventKind, InsecureTransport, LoginOrigin,
+    LoginRequestState, OtpMode, PinAsking, PinType, Reason, SessionState, TokenState, UnlockMode,
+    VaultKey, VaultState, Verification,
 };
 
 use super::Paint;
@@ -38,6 +38,7 @@ macro_rules! words {
 words! {
     BiometricState = "BIOMETRIC_STATE_",
     BlockKind = "BLOCK_KIND_",
+    ContainerState = "CONTAINER_STATE_",
     LoginOrigin = "LOGIN_ORIGIN_",
     EventKind = "EVENT_KIND_",
     InsecureTransport = "INSECURE_TRANSPORT_",
@@ -128,6 +129,27 @@ pub(crate) const fn biometric(state: BiometricState) -> &'static str {
     }
 }
 
+/// What is wrong with how a service is talked to, to people; empty: nothing is.
+pub(crate) const fn insecure(transport: InsecureTransport) -> &'static str {
+    match transport {
+        InsecureTransport::Unspecified => "",
+        InsecureTransport::PlainHttp => "INSECURE: no TLS, anybody on the way can answer for it",
+        InsecureTransport::UnverifiedTls => {
+            "INSECURE: its certificate was never checked, only its key of the first time is known"
+        }
+    }
+}
+
+/// How a container stands, to people, and what its colour means.
+pub(crate) const fn container_state(state: ContainerState) -> (&'static str, Paint) {
+    match state {
+        ContainerState::Unspecified => ("unknown", Paint::Attention),
+        ContainerState::Registering => ("not finished: enroll the link again", Paint::Attention),
+        ContainerState::Registered => ("registered", Paint::Good),
+        ContainerState::Gone => ("not known to its service any more", Paint::Bad),
+    }
+}
+
 /// How the state of a login request is called to people, and what its colour means.
 pub(crate) const fn request_state(state: LoginRequestState) -> (&'static str, Paint) {
     match state {
@@ -175,6 +197,9 @@ pub(crate) const fn event(kind: EventKind) -> &'static str {
         EventKind::BlockRemoved => "no longer blocked",
         EventKind::Moved => "moved",
         EventKind::EnrollmentFailed => "enrollment failed",
+        EventKind::ContainerRegistered => "container registered",
+        EventKind::ContainerSynced => "container changed",
+        EventKind::ContainerUnregistered => "container unregistered",
     }
 }
 
@@ -182,7 +207,7 @@ pub(crate) const fn event(kind: EventKind) -> &'static str {
 pub(crate) const fn event_paint(kind: EventKind) -> Paint {
     use EventKind as Kind;
     match kind {
-        Kind::RequestApproved | Kind::Enrolled => Paint::Good,
+        Kind::RequestApproved | Kind::Enrolled | Kind::ContainerRegistered => Paint::Good,
         Kind::RequestDenied
         | Kind::RequestRefused
         | Kind::EnrollmentFailed
@@ -192,7 +217,9 @@ pub(crate) const fn event_paint(kind: EventKind) -> Paint {
         | Kind::SlotRemoved
         | Kind::Muted
         | Kind::BlockAdded
-        | Kind::BlockRemoved => Paint::Attention,
+        | Kind::BlockRemoved
+        | Kind::ContainerSynced
+        | Kind::ContainerUnregistered => Paint::Attention,
         Kind::RequestReported
         | Kind::UnlockFailed
         | Kind::Revoked

@@ -202,6 +202,7 @@ impl Agent for FakeAgent {
             suggested_name: "Example".to_owned(),
             pinned: true,
             insecure: api::InsecureTransport::Unspecified.into(),
+            passphrase_question: String::new(),
         }))
     }
 
@@ -225,6 +226,7 @@ impl Agent for FakeAgent {
             token: Some(token(&request.name)),
             vault_created: false,
             device_part: String::new(),
+            container: None,
         }))
     }
 
@@ -312,6 +314,63 @@ impl Agent for FakeAgent {
             valid_for_ms: time.then_some(17_500),
             period: if time { 30 } else { 0 },
             clock_offset_ms: None,
+        }))
+    }
+
+    async fn list_containers(
+        &self,
+        _request: Request<api::ListContainersRequest>,
+    ) -> Result<Response<api::ListContainersReply>, Status> {
+        self.begin("list containers".to_owned()).await?;
+        Ok(Response::new(api::ListContainersReply {
+            containers: vec![container()],
+        }))
+    }
+
+    async fn sync_containers(
+        &self,
+        request: Request<api::SyncContainersRequest>,
+    ) -> Result<Response<api::SyncContainersReply>, Status> {
+        self.ask(format!("sync {}", request.into_inner().container))
+            .await?;
+        let failed = api::Container {
+            trouble: "pi.example:443 cannot be reached".to_owned(),
+            ..container()
+        };
+        let synced = [container(), failed].map(|container| api::ContainerSync {
+            container: Some(container),
+            added: vec!["One".to_owned()],
+            ..api::ContainerSync::default()
+        });
+        Ok(Response::new(api::SyncContainersReply {
+            synced: synced.to_vec(),
+        }))
+    }
+
+    async fn renew_container(
+        &self,
+        request: Request<api::RenewContainerRequest>,
+    ) -> Result<Response<api::RenewContainerReply>, Status> {
+        self.ask(format!("renew {}", request.into_inner().container))
+            .await?;
+        Ok(Response::new(api::RenewContainerReply {
+            synced: Some(api::ContainerSync::default()),
+        }))
+    }
+
+    async fn unregister_container(
+        &self,
+        request: Request<api::UnregisterContainerRequest>,
+    ) -> Result<Response<api::UnregisterContainerReply>, Status> {
+        let request = request.into_inner();
+        self.ask(format!(
+            "unregister {} {} {}",
+            request.container, request.delete_tokens, request.only_here
+        ))
+        .await?;
+        Ok(Response::new(api::UnregisterContainerReply {
+            name: request.container,
+            deleted: Vec::new(),
         }))
     }
 
@@ -572,6 +631,17 @@ impl Agent for FakeAgent {
                 detail: "A passcode was generated.".to_owned(),
             }],
         }))
+    }
+}
+
+fn container() -> api::Container {
+    api::Container {
+        id: "0011".to_owned(),
+        name: "Example".to_owned(),
+        serial: "SMPH1".to_owned(),
+        service: "pi.example:443".to_owned(),
+        state: api::ContainerState::Registered.into(),
+        ..api::Container::default()
     }
 }
 

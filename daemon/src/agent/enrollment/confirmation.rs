@@ -67,11 +67,22 @@ fn question(preview: &EnrollmentPreview) -> Confirmation {
     let vouched = match (preview.kind, preview.pinned) {
         (EnrollmentKind::Otpauth, _) => "",
         (EnrollmentKind::ActivationString, true) => "known by a key in the link",
-        (EnrollmentKind::ActivationString | EnrollmentKind::PrivacyIdeaPush, _) => {
-            "known by its certificate"
-        }
+        (
+            EnrollmentKind::ActivationString
+            | EnrollmentKind::PrivacyIdeaPush
+            | EnrollmentKind::PrivacyIdeaContainer,
+            _,
+        ) => "known by its certificate",
     };
-    let mut about = About::new("A link wants to add a token to this computer.");
+    let wish = match preview.kind {
+        EnrollmentKind::PrivacyIdeaContainer => {
+            "A link wants a service to add and delete tokens on this computer."
+        }
+        EnrollmentKind::ActivationString
+        | EnrollmentKind::Otpauth
+        | EnrollmentKind::PrivacyIdeaPush => "A link wants to add a token to this computer.",
+    };
+    let mut about = About::new(wish);
     for (label, text) in [
         ("Service", preview.host.as_str()),
         ("User", &preview.user),

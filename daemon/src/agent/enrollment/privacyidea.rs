@@ -15,7 +15,10 @@ use countersign_core::{
 use super::{EnrollmentError, SHOWN};
 use crate::{
     agent::{Agent, polling::poll_profile, ports::Trust, rsa},
-    vault::{EventKind, PushToken, ServiceKind, ServiceRegistration, ServiceRow, Vault},
+    vault::{
+        EventKind, Membership, NewToken, PushToken, ServiceKind, ServiceRegistration, ServiceRow,
+        Vault,
+    },
 };
 
 /// The server knows no such token, or it was enrolled before.
@@ -26,28 +29,32 @@ const PARAMETER: i64 = 905;
 impl Agent {
     /// Exchanges keys with the server. The token is in the vault when this returns; until the server has answered,
     /// nothing is kept.
-    pub(super) async fn exchange_keys(
+    pub(in crate::agent) async fn exchange_keys(
         &self,
         name: &str,
         link: &PushLink,
+        trust: Trust,
+        membership: Option<Membership>,
     ) -> Result<TokenId, EnrollmentError> {
         // The link is good once: a vault that cannot be written is found out before.
         self.vault.call(Vault::check_writable).await?;
         let service = privacyidea::service_id(&link.url, &link.serial);
-        let known = self.vault.call(|vault| vault.services()).await?;
-        if known.iter().any(|row| row.service == service) {
-            return Err(EnrollmentError::Vault(
-                crate::vault::VaultError::TokenExists,
-            ));
-        }
+        let membership = match (self.tokens_of(service).await.first(), membership) {
+            (None, membership) => membership,
+            (Some(_), None) => {
+                return Err(EnrollmentError::Vault(
+                    crate::vault::VaultError::TokenExists,
+                ));
+            }
+            // The same server has renewed its token: the former key is good for nothing, wherever it came from.
+            (Some(former), Some(membership)) => Some(Membership {
+                replaces: Some(former.id),
+                ..membership
+            }),
+        };
         let made = tokio::task::spawn_blocking(rsa::new_key);
         let key = made.await.map_err(|_panicked| rsa::RsaError::Generate)??;
 
-        let trust = match link.transport {
-            Transport::Verified => Trust::Authorities,
-            Transport::UnverifiedTls => Trust::FirstUse,
-            Transport::PlainHttp => Trust::Nothing,
-        };
         let form = privacyidea::enrollment_form(link, &key.public);
         let posted = self
             .ports
@@ -60,9 +67,10 @@ impl Agent {
                 "the service's RSA key is unusable".to_owned(),
             ));
         }
-        let pins = match link.transport {
-            Transport::UnverifiedTls => posted.key.into_iter().collect(),
-            Transport::Verified | Transport::PlainHttp => Vec::new(),
+        let pins = match trust {
+            Trust::FirstUse => posted.key.into_iter().collect(),
+            Trust::Key(key) => vec![key],
+            Trust::Authorities | Trust::Nothing => Vec::new(),
         };
         let token = PushToken {
             serial: link.serial.clone(),
@@ -79,6 +87,7 @@ impl Agent {
             kind: ServiceKind::PrivacyIdea(token.clone()),
         };
         let secrets = self.push_token(link, &row);
+        let renewed = membership.and_then(|membership| membership.replaces);
         let profile = poll_profile(&row, &token);
         self.state
             .facts()
@@ -92,9 +101,24 @@ impl Agent {
         let event = self.event(EventKind::Enrolled, name, &link.serial);
         let name = name.to_owned();
         let add = move |vault: &mut Vault| {
-            vault.add_token(&name, &secrets, None, 0, Some(&registration), &event)
+            let token = NewToken {
+                name: &name,
+                secrets: &secrets,
+                pin: None,
+                counter: 0,
+                service: Some(&registration),
+                event: &event,
+            };
+            vault.insert_token(token, membership)
         };
         let id = self.vault.call(add).await?;
+        if renewed.is_some() {
+            // What the former key was asked is over.
+            self.state
+                .facts()
+                .challenges
+                .retain(|_, open| open.service != service);
+        }
         self.ports.polls.open(profile).await;
         Ok(id)
     }
@@ -135,6 +159,15 @@ impl Agent {
             policy_level: String::new(),
             created: self.ports.clock.wall(),
         }
+    }
+}
+
+/// What makes a server the right one at the first contact, as the user has accepted it.
+pub(in crate::agent) const fn first_trust(transport: Transport) -> Trust {
+    match transport {
+        Transport::Verified => Trust::Authorities,
+        Transport::UnverifiedTls => Trust::FirstUse,
+        Transport::PlainHttp => Trust::Nothing,
     }
 }
 

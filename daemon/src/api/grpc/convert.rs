@@ -6,7 +6,10 @@ use countersign_core::{
     login_rules::Block,
     otp::{OtpKind, OtpMode},
     pin::PinRules,
-    privacyidea::Transport,
+    privacyidea::{
+        Transport,
+        container::{self, Permission},
+    },
     pskc::PinPolicy,
     token::{PinAsking, PinType, PushPolicy, VerificationLevel},
 };
@@ -20,11 +23,12 @@ use crate::{
     agent::{
         Agent,
         autosend::Autosend,
+        containers::{ContainerStatus, ContainerSync},
         enrollment::{EnrollmentKind, EnrollmentPreview},
         explain::Explain,
         login_request::{RequestView, Standing},
         login_rules::{self, RuleError},
-        status::{SessionStanding, Status as AgentStatus},
+        status::{SessionStanding, Status as AgentStatus, host_of},
         verification::Biometric,
     },
     config::VaultKey,
@@ -205,6 +209,7 @@ pub(super) fn enrollment_preview(preview: EnrollmentPreview) -> wire::InspectEnr
             EnrollmentKind::ActivationString => wire::EnrollmentKind::ActivationString,
             EnrollmentKind::Otpauth => wire::EnrollmentKind::Otpauth,
             EnrollmentKind::PrivacyIdeaPush => wire::EnrollmentKind::PrivacyideaPush,
+            EnrollmentKind::PrivacyIdeaContainer => wire::EnrollmentKind::PrivacyideaContainer,
         }
         .into(),
         host: preview.host,
@@ -213,6 +218,46 @@ pub(super) fn enrollment_preview(preview: EnrollmentPreview) -> wire::InspectEnr
         suggested_name: preview.suggested_name,
         pinned: preview.pinned,
         insecure: insecure(preview.transport).into(),
+        passphrase_question: preview.passphrase_question,
+    }
+}
+
+pub(super) fn container(status: ContainerStatus) -> wire::Container {
+    let left_out = status.left_out().iter().map(|left| wire::LeftOutToken {
+        token: left.token.clone(),
+        why: left.why.clone(),
+    });
+    let left_out = left_out.collect();
+    let allowed = |permission| permission == Permission::Allowed;
+    let facts = status.row.facts;
+    wire::Container {
+        id: status.row.id.to_string(),
+        service: host_of(&status.row.url),
+        state: match facts.standing {
+            container::Standing::Registering => wire::ContainerState::Registering,
+            container::Standing::Registered => wire::ContainerState::Registered,
+            container::Standing::Gone => wire::ContainerState::Gone,
+        }
+        .into(),
+        insecure: insecure(facts.transport).into(),
+        tokens: count(status.tokens),
+        synced: status.row.synced.map(seconds),
+        trouble: status.trouble().to_owned(),
+        left_out,
+        may_renew: allowed(facts.policies.renewal),
+        may_delete_tokens: allowed(facts.policies.token_deletion),
+        may_unregister: allowed(facts.policies.unregistration),
+        name: status.row.name,
+        serial: status.row.serial,
+    }
+}
+
+pub(super) fn container_sync(synced: ContainerSync) -> wire::ContainerSync {
+    wire::ContainerSync {
+        container: Some(container(synced.status)),
+        added: synced.added,
+        renewed: synced.renewed,
+        removed: synced.removed,
     }
 }
 

@@ -17,16 +17,17 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Request, Response, Status};
 
 use super::convert::{
-    accepted_transport, block, block_id, enrollment_preview, event, login_request, otp_kind,
-    refusal, refusal_of_pin, requested_vault_key, seconds, slot, slot_id, token, unlock_mode,
-    vault_key, wanted_block, wanted_unlock,
+    accepted_transport, block, block_id, container, container_sync, enrollment_preview, event,
+    login_request, otp_kind, refusal, refusal_of_pin, requested_vault_key, seconds, slot, slot_id,
+    token, unlock_mode, vault_key, wanted_block, wanted_unlock,
 };
 use crate::{
     agent::{
         Agent, Change,
         autosend::Autosend,
         caller::Caller,
-        enrollment::{Accepted, Consent},
+        containers::{MembersFate, ServerTold},
+        enrollment::{Accepted, Consent, Gained},
         login_request::{AnswerWish, RequestSelector},
         passcode::PasscodeWish,
         ports::CallerScreen,
@@ -55,7 +56,11 @@ impl AgentService {
 
     async fn wire_token(&self, row: crate::vault::TokenRow) -> wire::Token {
         let service = self.service_host(&row).await;
-        token(&self.agent, row, service)
+        let container = self.agent.container_name(&row).await;
+        wire::Token {
+            container,
+            ..token(&self.agent, row, service)
+        }
     }
 }
 
@@ -211,8 +216,13 @@ impl agent_server::Agent for AgentService {
             .enroll(&text, &request.name, consent, &caller)
             .await
             .map_err(|error| refusal(&error))?;
+        let (token, container) = match enrolled.gained {
+            Gained::Token(row) => (Some(self.wire_token(*row).await), None),
+            Gained::Container(synced) => (None, Some(container_sync(*synced))),
+        };
         Ok(Response::new(wire::EnrollReply {
-            token: Some(self.wire_token(enrolled.token).await),
+            token,
+            container,
             vault_created: enrolled.vault_created,
             device_part: enrolled
                 .device_part
@@ -309,6 +319,73 @@ impl agent_server::Agent for AgentService {
                 .map(|(left, _)| u32::try_from(left.as_millis()).unwrap_or(u32::MAX)),
             period: generated.validity.map_or(0, |(_, period)| period.secs()),
             clock_offset_ms: generated.clock_offset_ms,
+        }))
+    }
+
+    async fn list_containers(
+        &self,
+        _request: Request<wire::ListContainersRequest>,
+    ) -> Result<Response<wire::ListContainersReply>, Status> {
+        let containers = self.agent.containers().await;
+        let containers = containers.map_err(|error| refusal(&error))?;
+        Ok(Response::new(wire::ListContainersReply {
+            containers: containers.into_iter().map(container).collect(),
+        }))
+    }
+
+    async fn sync_containers(
+        &self,
+        request: Request<wire::SyncContainersRequest>,
+    ) -> Result<Response<wire::SyncContainersReply>, Status> {
+        let (caller, _here, request) = caller(request);
+        let synced = self
+            .agent
+            .sync_containers(optional(&request.container), &caller)
+            .await
+            .map_err(|error| refusal(&error))?;
+        Ok(Response::new(wire::SyncContainersReply {
+            synced: synced.into_iter().map(container_sync).collect(),
+        }))
+    }
+
+    async fn renew_container(
+        &self,
+        request: Request<wire::RenewContainerRequest>,
+    ) -> Result<Response<wire::RenewContainerReply>, Status> {
+        let (caller, _here, request) = caller(request);
+        let synced = self
+            .agent
+            .renew_container(&request.container, &caller)
+            .await;
+        let synced = synced.map_err(|error| refusal(&error))?;
+        Ok(Response::new(wire::RenewContainerReply {
+            synced: Some(container_sync(synced)),
+        }))
+    }
+
+    async fn unregister_container(
+        &self,
+        request: Request<wire::UnregisterContainerRequest>,
+    ) -> Result<Response<wire::UnregisterContainerReply>, Status> {
+        let (caller, _here, request) = caller(request);
+        let members = if request.delete_tokens {
+            MembersFate::Deleted
+        } else {
+            MembersFate::Stay
+        };
+        let told = if request.only_here {
+            ServerTold::No
+        } else {
+            ServerTold::Yes
+        };
+        let done = self
+            .agent
+            .unregister_container(&request.container, members, told, &caller)
+            .await
+            .map_err(|error| refusal(&error))?;
+        Ok(Response::new(wire::UnregisterContainerReply {
+            name: done.name,
+            deleted: done.deleted,
         }))
     }
 
