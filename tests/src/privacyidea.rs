@@ -176,6 +176,11 @@ impl PrivacyIdea {
         Ok(())
     }
 
+    /// What time it is there after the next [`PrivacyIdea::serve`].
+    pub const fn set_clock(&mut self, clock: ServerClock) {
+        self.clock = clock;
+    }
+
     /// Ends it; what it knows stays.
     ///
     /// # Errors
@@ -231,6 +236,77 @@ impl PrivacyIdea {
     /// The server refuses.
     pub fn init_token(&self, fields: &[(&str, &str)]) -> Result<Value> {
         self.as_administrator(&Method::POST, "/token/init", fields)
+    }
+
+    /// A container of `user`, whose device is told to come to this server: its serial.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses.
+    pub fn container(&self, user: &str) -> Result<String> {
+        self.container_by(user, &format!("http://{}", self.address))
+    }
+
+    /// The same by another way to the server.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses.
+    pub fn container_by(&self, user: &str, url: &str) -> Result<String> {
+        let action = format!("privacyIDEA_server_url={url}");
+        self.policy("way", "container", user, &action)?;
+        let fields = [("type", "smartphone"), ("user", user), ("realm", "example")];
+        let made = self.as_administrator(&Method::POST, "/container/init", &fields)?;
+        text(&made, "/result/value/container_serial")
+    }
+
+    /// A link for the registration of a container; the one before it is good no more.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses.
+    pub fn container_link(&self, container: &str, more: &[(&str, &str)]) -> Result<String> {
+        let fields = [&[("container_serial", container)], more].concat();
+        let path = "/container/register/initialize";
+        let made = self.as_administrator(&Method::POST, path, &fields)?;
+        text(&made, "/result/value/container_url/value")
+    }
+
+    /// A token of `user` in a container: its serial.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses.
+    pub fn token_in(&self, container: &str, user: &str, kind: &str) -> Result<String> {
+        let made = self.init_token(&[
+            ("type", kind),
+            ("genkey", "1"),
+            ("user", user),
+            ("pin", PIN),
+            ("container_serial", container),
+        ])?;
+        text(&made, "/detail/serial")
+    }
+
+    /// Takes a token out of a container.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses.
+    pub fn take_out(&self, container: &str, serial: &str) -> Result<()> {
+        let path = format!("/container/{container}/remove");
+        self.as_administrator(&Method::POST, &path, &[("serial", serial)])
+            .map(drop)
+    }
+
+    /// Ends the registration of a container.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses.
+    pub fn end_registration(&self, container: &str) -> Result<()> {
+        let path = format!("/container/register/{container}/terminate");
+        self.as_administrator(&Method::POST, &path, &[]).map(drop)
     }
 
     /// Sets a policy for one user.
