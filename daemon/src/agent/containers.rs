@@ -79,6 +79,18 @@ pub struct ContainerSync {
     pub removed: Vec<String>,
 }
 
+impl ContainerSync {
+    /// Nothing was done.
+    const fn nothing(status: ContainerStatus) -> Self {
+        Self {
+            status,
+            added: Vec::new(),
+            renewed: Vec::new(),
+            removed: Vec::new(),
+        }
+    }
+}
+
 /// Why nothing came of a wish about a container.
 #[derive(Debug, thiserror::Error)]
 pub enum ContainerError {

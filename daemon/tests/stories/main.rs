@@ -9,6 +9,7 @@
 
 mod answers;
 mod arrivals;
+mod containers;
 mod fingers;
 mod links;
 mod locking;

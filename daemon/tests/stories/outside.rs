@@ -38,6 +38,7 @@ pub(crate) enum Done {
     NetworkChanged(BTreeSet<IpAddr>),
     PollsOpened(PollProfile),
     Answered(PushAnswer),
+    Posted(String, Trust),
 }
 
 /// One recorder behind every port.
@@ -332,10 +333,11 @@ impl Polls for Outside {
 
     async fn post(
         &self,
-        _url: &str,
-        _trust: &Trust,
+        url: &str,
+        trust: &Trust,
         _form: SecretText,
     ) -> Result<Posted, TransportError> {
+        self.record(Done::Posted(url.to_owned(), trust.clone()));
         let reply = self.world.lock().unwrap().posted.clone();
         reply.ok_or_else(|| TransportError::Unreachable {
             host: "pi.example:443".to_owned(),

@@ -316,6 +316,16 @@ fn what_breaks_off_is_taken_up_again() {
     assert_eq!(left["token"], push.as_str());
     assert!(left["why"].as_str().unwrap().contains("another server"));
 
+    // The registration stands even if the first list is lost: there is no second try with the link.
+    let second = Cast::with(|server, user| server.container_by(user, &way.url())).unwrap();
+    let first = second.token("totp").unwrap();
+    way.lose("/container/synchronize");
+    let alone = second.register().unwrap();
+    assert_eq!(alone["container"]["state"], "registered");
+    assert_eq!(alone["added"], json!([]));
+    second.sync().unwrap();
+    assert_eq!(second.serials().unwrap(), [first.as_str()]);
+
     // A list that is lost has renewed the secrets of what was new in it.
     let new = cast.token("hotp").unwrap();
     way.lose("/container/synchronize");

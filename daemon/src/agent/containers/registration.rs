@@ -49,8 +49,8 @@ impl Agent {
     ) -> Result<ContainerSync, ContainerError> {
         // The link is good once: a vault that cannot be written is found out before.
         self.vault.call(Vault::check_writable).await?;
-        let _alone = self.container_exchange.lock().await;
         let passphrase = self.passphrase_for(link, caller).await?;
+        let _alone = self.container_exchange.lock().await;
         // What came along was for the link.
         let caller = caller.clone().with(None);
         let (row, former) = self.begin_registration(name, link).await?;
@@ -64,6 +64,7 @@ impl Agent {
             }
             Err(error) => return Err(error),
         };
+        let id = row.id;
         match self.synchronise(row.clone(), Some(&caller)).await {
             Err(ContainerError::NotAccepted | ContainerError::Gone)
                 if former == Former::Unfinished =>
@@ -71,6 +72,13 @@ impl Agent {
                 self.give_up_registration(row, former).await?;
                 Err(ContainerError::RegistrationRefused)
             }
+            // The registration stands and its link is used up: the tokens come with the next try.
+            Err(error) if error.is_of_the_service() => match self.container_row(id).await? {
+                Some(row) if row.facts.standing == Standing::Registered => {
+                    Ok(ContainerSync::nothing(self.container_status(row).await?))
+                }
+                Some(_) | None => Err(error),
+            },
             synced => synced,
         }
     }
@@ -88,12 +96,13 @@ impl Agent {
         self.started().await;
         self.unlock_for(caller, About::new("Renew a container"))
             .await?;
-        let row = self.select_container(selector).await?;
-        let link = {
+        let (name, link) = {
             let _alone = self.container_exchange.lock().await;
-            self.renewal_link(&row).await?
+            let row = self.select_container(selector).await?;
+            let link = self.renewal_link(&row).await?;
+            (row.name, link)
         };
-        let synced = self.register_container(&row.name, &link, caller).await;
+        let synced = self.register_container(&name, &link, caller).await;
         self.touch();
         synced
     }

@@ -24,9 +24,7 @@ impl Agent {
 
     /// There is one more: the next synchronisation is due now and then, if it is not anyway.
     pub(super) fn schedule_containers(&self) {
-        let next = self.ports.clock.boot().plus(self.draw(&CALM));
-        self.state.facts().containers_due.get_or_insert(next);
-        self.deadlines.notify_one();
+        self.schedule_within(&CALM);
     }
 
     /// Begins the synchronisation that is due, beside everything else.
@@ -61,12 +59,17 @@ impl Agent {
         }
         let mut pause = CALM;
         for row in rows {
-            if let Err(ContainerError::Transport(_)) = self.sync_container(row, None).await {
+            if let Err(ContainerError::Transport(_)) = self.sync_container(row.id, None).await {
                 pause = AGAIN;
             }
         }
-        let next = self.ports.clock.boot().plus(self.draw(&pause));
-        self.state.facts().containers_due = Some(next);
+        self.schedule_within(&pause);
+    }
+
+    /// An earlier wish stands.
+    fn schedule_within(&self, pause: &RangeInclusive<u32>) {
+        let next = self.ports.clock.boot().plus(self.draw(pause));
+        self.state.facts().containers_due.get_or_insert(next);
         self.deadlines.notify_one();
     }
 

@@ -2,6 +2,7 @@
 //! does not have any more deleted. The history stays.
 
 use countersign_core::{
+    ids::ContainerId,
     otpauth::UnlockDemand,
     privacyidea::container::{
         self, Addition, ClientToken, ContainerCall, ContainerKey, ContainerPolicies, Held, LeftOut,
@@ -43,7 +44,7 @@ impl Agent {
         };
         let result = match rows.as_slice() {
             [only] => self
-                .sync_container(only.clone(), Some(caller))
+                .sync_container(only.id, Some(caller))
                 .await
                 .map(|synced| vec![synced]),
             _ => self.sync_each(rows, caller).await,
@@ -60,19 +61,14 @@ impl Agent {
         let mut synced = Vec::new();
         for row in rows {
             let id = row.id;
-            match self.sync_container(row, Some(caller)).await {
+            match self.sync_container(id, Some(caller)).await {
                 Ok(done) => synced.push(done),
                 Err(ContainerError::Vault(error)) => return Err(error.into()),
                 // Its trouble is in its status.
                 Err(_noted) => {
                     if let Some(row) = self.container_row(id).await? {
                         let status = self.container_status(row).await?;
-                        synced.push(ContainerSync {
-                            status,
-                            added: Vec::new(),
-                            renewed: Vec::new(),
-                            removed: Vec::new(),
-                        });
+                        synced.push(ContainerSync::nothing(status));
                     }
                 }
             }
@@ -83,10 +79,13 @@ impl Agent {
     /// One container; without a caller nobody is asked for anything.
     pub(super) async fn sync_container(
         &self,
-        row: ContainerRow,
+        id: ContainerId,
         caller: Option<&Caller>,
     ) -> Result<ContainerSync, ContainerError> {
         let _alone = self.container_exchange.lock().await;
+        // As it stands now: another exchange may have been waited for.
+        let row = self.container_row(id).await?;
+        let row = row.ok_or(VaultError::ContainerUnknown)?;
         self.synchronise(row, caller).await
     }
 
@@ -237,12 +236,7 @@ impl Agent {
         members: &[TokenRow],
         caller: Option<&Caller>,
     ) -> Result<ContainerSync, ContainerError> {
-        let mut sync = ContainerSync {
-            status: self.container_status(row.clone()).await?,
-            added: Vec::new(),
-            renewed: Vec::new(),
-            removed: Vec::new(),
-        };
+        let mut sync = ContainerSync::nothing(self.container_status(row.clone()).await?);
         let mut left_out = plan.left_out;
         for id in plan.remove {
             if let Some(token) = self.row_of_member(id).await? {

@@ -58,8 +58,8 @@ impl Agent {
         self.started().await;
         self.unlock_for(caller, About::new("Unregister a container"))
             .await?;
-        let row = self.select_container(selector).await?;
         let _alone = self.container_exchange.lock().await;
+        let row = self.select_container(selector).await?;
         match (told, row.facts.standing) {
             // The server has ended it already.
             (_, Standing::Gone) => {}
