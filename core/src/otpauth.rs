@@ -11,6 +11,7 @@ mod reading;
 mod tests;
 
 pub use error::{OtherLink, OtpauthError, Parameter};
+pub(crate) use reading::secret as base32_secret;
 
 use data_encoding::BASE32_NOPAD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};

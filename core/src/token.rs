@@ -1,6 +1,6 @@
 //! What a token is: its policy as the administrator carries it in the key package, and its sealed content.
 
-mod encoding;
+pub(crate) mod encoding;
 mod keys;
 
 use serde::{Deserialize, Serialize};

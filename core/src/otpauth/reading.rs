@@ -294,7 +294,7 @@ fn number(text: &str) -> Option<u64> {
 
 /// Base32 of either case, with or without padding, in groups or not. Bits left over in the last symbol
 /// do not matter: some issuers draw each symbol at random.
-fn secret(text: &str) -> Result<SecretBytes, OtpauthError> {
+pub(crate) fn secret(text: &str) -> Result<SecretBytes, OtpauthError> {
     let mut base32 = Specification::new();
     base32.symbols.push_str("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567");
     base32.check_trailing_bits = false;

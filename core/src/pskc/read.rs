@@ -27,19 +27,18 @@ impl KeyPackage {
 
     /// Reads the content of a container, whatever the container's own name is.
     pub(crate) fn from_container(container: &Element) -> Result<Self, PskcError> {
-        if container.attribute("Version").map(str::trim) != Some("1.0") {
-            return Err(PskcError::NotAContainer);
-        }
-        if container
-            .children
-            .iter()
-            .any(|child| child.name.local == "Signature")
-        {
+        check_version(container)?;
+        if is_signed(container) {
             return Err(PskcError::Unsupported("a signature"));
         }
         let Child::One(package) = container.child(NAMESPACE, "KeyPackage") else {
             return Err(PskcError::NotAContainer);
         };
+        Self::from_package(package, Secret::Refused)
+    }
+
+    /// Reads one package of a container.
+    pub(super) fn from_package(package: &Element, secret: Secret) -> Result<Self, PskcError> {
         let Child::One(key) = package.child(NAMESPACE, "Key") else {
             return Err(PskcError::NotAContainer);
         };
@@ -67,7 +66,7 @@ impl KeyPackage {
             .ok_or(PskcError::Missing("Algorithm"))?;
         let algorithm =
             KeyAlgorithm::from_str(algorithm.trim()).map_err(|_unknown| PskcError::Algorithm)?;
-        let data = Data::read(optional(key, "Data")?)?;
+        let data = Data::read(optional(key, "Data")?, secret)?;
         let mode = mode(algorithm, optional(key, "AlgorithmParameters")?, &data)?;
         let counter = match (mode.uses_counter(), data.counter) {
             (true, Some(counter)) => counter,
@@ -100,7 +99,34 @@ impl KeyPackage {
     }
 }
 
-fn optional<'a>(parent: &'a Element, name: &'static str) -> Result<Option<&'a Element>, PskcError> {
+/// May the package hold its secret?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Secret {
+    /// It stands in the file, and is read by itself ([`super::KeyContainer`]).
+    Beside,
+    /// None may travel in it.
+    Refused,
+}
+
+pub(super) fn check_version(container: &Element) -> Result<(), PskcError> {
+    if container.attribute("Version").map(str::trim) == Some("1.0") {
+        Ok(())
+    } else {
+        Err(PskcError::NotAContainer)
+    }
+}
+
+pub(super) fn is_signed(container: &Element) -> bool {
+    container
+        .children
+        .iter()
+        .any(|child| child.name.local == "Signature")
+}
+
+pub(super) fn optional<'a>(
+    parent: &'a Element,
+    name: &'static str,
+) -> Result<Option<&'a Element>, PskcError> {
     match parent.child(NAMESPACE, name) {
         Child::Absent => Ok(None),
         Child::One(child) => Ok(Some(child)),
@@ -109,7 +135,7 @@ fn optional<'a>(parent: &'a Element, name: &'static str) -> Result<Option<&'a El
 }
 
 /// The text of a child; empty if it is not there.
-fn text(parent: &Element, name: &'static str) -> Result<String, PskcError> {
+pub(super) fn text(parent: &Element, name: &'static str) -> Result<String, PskcError> {
     let child = optional(parent, name)?;
     if child.is_some_and(|child| !child.children.is_empty()) {
         return Err(PskcError::Invalid(name));
@@ -119,7 +145,7 @@ fn text(parent: &Element, name: &'static str) -> Result<String, PskcError> {
         .unwrap_or_default())
 }
 
-/// `Data` without a secret.
+/// `Data` without its secret.
 #[derive(Default)]
 struct Data {
     counter: Option<u64>,
@@ -127,11 +153,12 @@ struct Data {
 }
 
 impl Data {
-    fn read(data: Option<&Element>) -> Result<Self, PskcError> {
+    fn read(data: Option<&Element>, secret: Secret) -> Result<Self, PskcError> {
         let Some(data) = data else {
             return Ok(Self::default());
         };
-        if !matches!(data.child(NAMESPACE, "Secret"), Child::Absent) {
+        let inside = !matches!(data.child(NAMESPACE, "Secret"), Child::Absent);
+        if inside && secret == Secret::Refused {
             return Err(PskcError::SecretInside);
         }
         // T0 other than the epoch and a known drift are states of a server that we do not take over.

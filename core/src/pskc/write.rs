@@ -29,18 +29,23 @@ impl KeyPackage {
 
     /// The container under the name `element`; the prefixes `pskc` and `cs` are declared by the caller.
     pub(crate) fn container(&self, element: &'static str) -> Node {
+        Node::new(element)
+            .with("Version", "1.0")
+            .add(self.package(None))
+    }
+
+    /// The package, with its secret where it is for a file.
+    pub(super) fn package(&self, secret: Option<Node>) -> Node {
         let device = Node::new("pskc:DeviceInfo")
             .add_if(filled("pskc:Manufacturer", &self.manufacturer))
             .add(Node::text("pskc:SerialNo", self.serial.as_str()));
-        Node::new(element).with("Version", "1.0").add(
-            Node::new("pskc:KeyPackage")
-                .add(device)
-                .add(self.key())
-                .add(Node::new("pskc:Extensions").add(self.token_policy())),
-        )
+        Node::new("pskc:KeyPackage")
+            .add(device)
+            .add(self.key(secret))
+            .add(Node::new("pskc:Extensions").add(self.token_policy()))
     }
 
-    fn key(&self) -> Node {
+    fn key(&self, secret: Option<Node>) -> Node {
         let user = match self.user.as_str() {
             "" => None,
             user => Some(Node::text("pskc:UserId", user_id::to_name(user))),
@@ -51,7 +56,7 @@ impl KeyPackage {
             .add_if(filled("pskc:Issuer", &self.issuer))
             .add(self.parameters())
             .add_if(filled("pskc:FriendlyName", &self.friendly_name))
-            .add_if(self.data())
+            .add_if(self.data(secret))
             .add_if(user)
             .add(self.policy())
     }
@@ -83,18 +88,19 @@ impl KeyPackage {
         }
     }
 
-    fn data(&self) -> Option<Node> {
+    fn data(&self, secret: Option<Node>) -> Option<Node> {
         let plain = |name, value: String| Node::new(name).add(Node::text("pskc:PlainValue", value));
-        let node = Node::new("pskc:Data");
+        let is_there = secret.is_some();
+        let node = Node::new("pskc:Data").add_if(secret);
         match &self.mode {
             OtpMode::Time { period, .. } => Some(
                 node.add(plain("pskc:Time", "0".to_owned()))
                     .add(plain("pskc:TimeInterval", period.secs().to_string())),
             ),
-            OtpMode::Event { .. } | OtpMode::Challenge { .. } => self
-                .mode
-                .uses_counter()
-                .then(|| node.add(plain("pskc:Counter", self.counter.to_string()))),
+            OtpMode::Event { .. } | OtpMode::Challenge { .. } if self.mode.uses_counter() => {
+                Some(node.add(plain("pskc:Counter", self.counter.to_string())))
+            }
+            OtpMode::Event { .. } | OtpMode::Challenge { .. } => is_there.then_some(node),
         }
     }
 

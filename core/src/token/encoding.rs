@@ -1,7 +1,7 @@
 //! How the parts of a token's content are written: secrets that leave no copies behind, bytes, times.
 
 /// Secret bytes as base64 text; the text is wiped on the way out and borrowed on the way in.
-pub(super) mod base64_secret {
+pub(crate) mod base64_secret {
     use core::fmt;
 
     use data_encoding::BASE64;
@@ -10,14 +10,14 @@ pub(super) mod base64_secret {
 
     use crate::secret::SecretBytes;
 
-    pub(in crate::token) fn serialize<S: Serializer>(
+    pub(crate) fn serialize<S: Serializer>(
         secret: &SecretBytes,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&Zeroizing::new(BASE64.encode(secret.expose())))
     }
 
-    pub(in crate::token) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<SecretBytes, D::Error> {
         deserializer.deserialize_str(Base64Visitor)

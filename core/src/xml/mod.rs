@@ -10,9 +10,9 @@ mod read;
 mod tests;
 
 pub(crate) use node::Node;
-pub(crate) use read::read;
+pub(crate) use read::{read, read_file};
 
-/// Longest document, in bytes.
+/// Longest message, in bytes.
 pub(crate) const MAX_LEN: usize = 64 * 1024;
 /// The namespace of `xsi:type`.
 pub(crate) const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
@@ -20,8 +20,8 @@ pub(crate) const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
 /// Why a text is not a document that we read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum XmlError {
-    /// Longer than 64 KiB.
-    #[error("the message is longer than 64 KiB")]
+    /// Longer than 64 KiB; a file of the user's: longer than 8 MiB.
+    #[error("the document is too long")]
     TooLarge,
     /// Elements are nested too deep, or there are too many of them.
     #[error("the message has too many elements or nests them too deep")]

@@ -12,8 +12,12 @@ use super::{Attribute, Element, MAX_LEN, Name, XSI, XmlError, is_space};
 
 /// Deepest nesting of elements.
 const MAX_DEPTH: usize = 16;
-/// Most elements in one document.
+/// Most elements in one message.
 const MAX_ELEMENTS: usize = 512;
+/// Longest file of the user's, in bytes.
+const MAX_FILE_LEN: usize = 8 * 1024 * 1024;
+/// Most elements in one: a thousand keys.
+const MAX_FILE_ELEMENTS: usize = 50_000;
 /// Most attributes of one element, namespace declarations included.
 const MAX_ATTRIBUTES: usize = 32;
 /// Char of XML 1.0, section 2.2.
@@ -22,12 +26,24 @@ const fn is_allowed(letter: char) -> bool {
         '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
 }
 
-/// Reads one document.
+/// Reads one message.
 ///
 /// # Errors
 /// [`XmlError`] says which rule the document breaks.
 pub(crate) fn read(body: &[u8]) -> Result<Element, XmlError> {
-    if body.len() > MAX_LEN {
+    read_within(body, MAX_LEN, MAX_ELEMENTS)
+}
+
+/// Reads one file that the user brought: longer than a message, by the same rules.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_file(content: &[u8]) -> Result<Element, XmlError> {
+    read_within(content, MAX_FILE_LEN, MAX_FILE_ELEMENTS)
+}
+
+fn read_within(body: &[u8], max_len: usize, max_elements: usize) -> Result<Element, XmlError> {
+    if body.len() > max_len {
         return Err(XmlError::TooLarge);
     }
     let text = core::str::from_utf8(body).map_err(|_invalid| XmlError::NotUtf8)?;
@@ -49,7 +65,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Element, XmlError> {
         match event {
             Event::Start(start) => {
                 elements = elements.saturating_add(1);
-                if open.len() >= MAX_DEPTH || elements > MAX_ELEMENTS {
+                if open.len() >= MAX_DEPTH || elements > max_elements {
                     return Err(XmlError::TooComplex);
                 }
                 if root.is_some() {
