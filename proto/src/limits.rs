@@ -6,6 +6,12 @@ pub const AGENT_MESSAGE: usize = 256 * 1024;
 pub const PUSH_MESSAGE: usize = 64 * 1024;
 /// The longest text that can be brought for enrollment, in bytes.
 pub const ENROLLMENT_TEXT: usize = 4096;
+/// The most that the files of one import may hold together, in bytes.
+pub const IMPORT_FILES: usize = 8 * 1024 * 1024;
+/// The most files of one import.
+pub const IMPORT_FILE_COUNT: usize = 64;
+/// The longest piece of a file on its way to or from the agent, in bytes.
+pub const FILE_CHUNK: usize = 128 * 1024;
 /// The longest token name, in characters.
 pub const TOKEN_NAME: usize = 64;
 /// The longest passphrase or PIN, in bytes.

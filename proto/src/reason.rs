@@ -61,6 +61,7 @@ impl Reason {
             | Self::EnrollmentInvalid
             | Self::PinMalformed
             | Self::BlockInvalid
+            | Self::ImportInvalid
             | Self::NumberRequired => Code::InvalidArgument,
             Self::AgentNotRunning
             | Self::GatewayUnreachable
@@ -71,6 +72,8 @@ impl Reason {
             Self::AgentVersion | Self::EnrollmentUnsupported => Code::Unimplemented,
             Self::PermissionDenied
             | Self::WrongPassphrase
+            | Self::FilePassphraseWrong
+            | Self::ExportRefused
             | Self::PinWrong
             | Self::NumberWrong
             | Self::BiometricRefused
@@ -91,6 +94,8 @@ impl Reason {
             | Self::VerificationUnavailable
             | Self::EnrollmentExpired
             | Self::EnrollmentNotConfirmed
+            | Self::NotConfirmed
+            | Self::FilePassphraseRequired
             | Self::EnrollmentAmbiguous
             | Self::LoginRequestExpired
             | Self::LoginRequestAnswered
@@ -108,6 +113,7 @@ impl Reason {
             | Self::ContainerUnknown
             | Self::LoginRequestUnknown
             | Self::BlockUnknown
+            | Self::ImportGone
             | Self::SlotUnknown => Code::NotFound,
             Self::Cancelled => Code::Cancelled,
         }

@@ -12,13 +12,16 @@ const FILES: [&str; 2] = [
 ];
 
 /// Messages with a secret inside: their `Debug` is written by hand in `proto/src/redacted.rs`.
-const SECRET: [&str; 20] = [
+const SECRET: [&str; 23] = [
     ".countersign.agent.v1.SetupRequest",
     ".countersign.agent.v1.SetupReply",
     ".countersign.agent.v1.UnlockRequest",
     ".countersign.agent.v1.InspectEnrollmentRequest",
     ".countersign.agent.v1.EnrollRequest",
     ".countersign.agent.v1.EnrollReply",
+    ".countersign.agent.v1.ImportChunk",
+    ".countersign.agent.v1.ExportRequest",
+    ".countersign.agent.v1.ExportChunk",
     ".countersign.agent.v1.GeneratePasscodeRequest",
     ".countersign.agent.v1.GeneratePasscodeReply",
     ".countersign.agent.v1.AnswerLoginRequestRequest",

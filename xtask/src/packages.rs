@@ -65,6 +65,16 @@ const PAM_WRAPPER: &str = if cfg!(target_arch = "aarch64") {
 pub(crate) const TESTS: &[Part] = &[
     part("oathtool", "oathtool", "passcodes to compare ours with"),
     part(
+        "pskctool",
+        "pskctool",
+        "key containers to compare ours with",
+    ),
+    part(
+        "pskc2pskc",
+        "pskc-utils",
+        "encrypted key containers of a foreign hand",
+    ),
+    part(
         "systemd-analyze",
         "systemd",
         "checks of the unit files, busctl, socket activation",

@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod container;
+mod files;
 mod pin;
 mod rules;
 mod vault;
@@ -15,6 +16,7 @@ use countersign_proto::agent::v1::TokenPlace;
 
 pub(crate) use self::{
     container::{Container, ContainerUnregister},
+    files::{Export, FileFormat, Import},
     pin::{Asking, Biometric, Pin, PinAsk, PinChange},
     rules::{Block, Mute, MuteSpan},
     vault::{
@@ -87,6 +89,10 @@ pub(crate) enum Command {
 
     /// Add a token: activation string, enrollment link or otpauth URI
     Enroll(Enroll),
+    /// Add the tokens that another authenticator exported
+    Import(Import),
+    /// Write tokens as a file
+    Export(Export),
     /// Give a token another name
     Rename(Rename),
     /// Give a token another place in the list
@@ -405,6 +411,13 @@ mod tests {
             "countersign move Work --before Home",
             "countersign move Work --after Home --json",
             "countersign delete Work --yes",
+            "countersign import aegis.json --dry-run",
+            "countersign import one.txt two.txt --yes --passphrase-stdin --json",
+            "countersign import - --yes --keep-both",
+            "countersign export tokens.json",
+            "countersign export tokens.json Work Home --passphrase-stdin --pin-stdin",
+            "countersign export tokens.xml --format pskc --passphrase-stdin",
+            "countersign export links.txt --format uri-list --yes",
             "countersign completions bash",
         ] {
             let parsed = Cli::try_parse_from(line.split(' '));
@@ -442,6 +455,9 @@ mod tests {
             "countersign biometric maybe",
             "countersign container",
             "countersign container unregister",
+            "countersign import",
+            "countersign export",
+            "countersign export tokens.json --format plain",
             "countersign vault",
             "countersign vault slot",
             "countersign vault slot add",

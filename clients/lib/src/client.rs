@@ -1,5 +1,7 @@
 //! One method for each call of `countersign.agent.v1`.
 
+mod files;
+
 use core::{fmt, future::Future, time::Duration};
 
 use countersign_proto::{
@@ -11,6 +13,7 @@ use tonic::{
     Response, Status, Streaming, service::interceptor::InterceptedService, transport::Channel,
 };
 
+pub use self::files::{ExportedFile, Preview};
 use crate::{ClientError, SocketPath, connection, screen::ScreenMetadata};
 
 /// How long answers are waited for.

@@ -14,7 +14,7 @@ mod error;
 mod screen;
 mod socket;
 
-pub use client::{AgentClient, Deadlines, LoginRequestWatch};
+pub use client::{AgentClient, Deadlines, ExportedFile, LoginRequestWatch, Preview};
 pub use error::ClientError;
 pub use screen::SCREEN_METADATA;
 pub use socket::{SocketPath, SocketProblem};

@@ -13,7 +13,7 @@ use countersign_core::{
     dskpp::{DskppError, Status},
     ids::TokenId,
     otp::OtpMode,
-    otpauth::{OtpauthError, OtpauthUri, UnlockDemand},
+    otpauth::{OtherLink, OtpauthError, OtpauthUri, UnlockDemand},
     privacyidea::{LinkError, PushLink, Transport, TwoStepError, container::ContainerLink},
     pskc::{BiometricPin, PinPolicy, TokenPin},
     secret::{SecretBytes, SecretText},
@@ -249,6 +249,10 @@ impl Explain for EnrollmentError {
         match self {
             Self::TooLong | Self::Unknown | Self::ActivationString(_) => {
                 "Copy the activation string again, in full.".to_owned()
+            }
+            Self::Otpauth(OtpauthError::Other(OtherLink::GoogleExport)) => {
+                "Write the links of all its QR codes into a file, and run `countersign import FILE`."
+                    .to_owned()
             }
             Self::Otpauth(_) | Self::PushLink(_) | Self::TwoStep(_) => {
                 "Copy the link again, in full.".to_owned()
@@ -658,7 +662,7 @@ impl Agent {
     }
 
     /// The vault, open: made now if there is none yet and config.toml's key source allows it without a question.
-    async fn vault_for_enrollment(&self) -> Result<bool, EnrollmentError> {
+    pub(super) async fn vault_for_enrollment(&self) -> Result<bool, EnrollmentError> {
         match self.vault.state().await {
             VaultState::Unlocked => Ok(false),
             VaultState::Absent => {
@@ -670,7 +674,7 @@ impl Agent {
         }
     }
 
-    async fn vault_tokens(&self) -> Result<Vec<TokenRow>, VaultError> {
+    pub(super) async fn vault_tokens(&self) -> Result<Vec<TokenRow>, VaultError> {
         match self.rows().await {
             Err(VaultError::Absent) => Ok(Vec::new()),
             tokens => tokens,
@@ -679,26 +683,29 @@ impl Agent {
 
     /// `wish`, or `wish 2`, `wish 3`, … when tokens have it.
     pub(super) async fn free_name(&self, wish: &str) -> String {
-        const ROOM: usize = limits::TOKEN_NAME.saturating_sub(4);
-        let wish = text::display(wish.trim(), ROOM);
-        let wish = if wish.is_empty() {
-            "token".to_owned()
-        } else {
-            wish
-        };
         let tokens = self.vault_tokens().await.unwrap_or_default();
-        let taken = |name: &str| {
+        free_name_beside(wish, |name| {
             tokens
                 .iter()
                 .any(|token| token.name.eq_ignore_ascii_case(name))
-        };
-        if !taken(&wish) {
-            return wish;
-        }
-        let numbered = (2..=999).map(|number| format!("{wish} {number}"));
-        numbered
-            .into_iter()
-            .find(|name| !taken(name))
-            .unwrap_or(wish)
+        })
     }
+}
+
+/// `wish`, or `wish 2`, `wish 3`, … where names are taken. Display-safe.
+pub(super) fn free_name_beside(wish: &str, taken: impl Fn(&str) -> bool) -> String {
+    const ROOM: usize = limits::TOKEN_NAME.saturating_sub(5);
+    let wish = text::display(wish.trim(), ROOM);
+    let wish = if wish.is_empty() {
+        "token".to_owned()
+    } else {
+        wish
+    };
+    if !taken(&wish) {
+        return wish;
+    }
+    (2..=9_999)
+        .map(|number| format!("{wish} {number}"))
+        .find(|name| !taken(name))
+        .unwrap_or(wish)
 }

@@ -12,6 +12,8 @@ pub mod containers;
 pub mod enrollment;
 pub mod event_log;
 pub mod explain;
+pub mod export;
+pub mod import;
 pub mod login_request;
 pub mod login_rules;
 pub mod passcode;

@@ -45,6 +45,26 @@ impl PinDraft {
         }
         Ok(written)
     }
+
+    /// As [`PinDraft::write`] for several tokens at once: all are written, or none.
+    ///
+    /// # Errors
+    ///
+    /// Those of `write`; every count is freed then.
+    pub(super) fn write_all<T>(
+        drafts: Vec<Option<Self>>,
+        write: impl FnOnce(&[Option<&NewPin>]) -> Result<T, VaultError>,
+    ) -> Result<T, VaultError> {
+        let pins: Vec<_> = drafts
+            .iter()
+            .map(|draft| draft.as_ref().map(|draft| &draft.pin))
+            .collect();
+        let written = write(&pins)?;
+        for count in drafts.into_iter().flatten().filter_map(|draft| draft.count) {
+            count.keep();
+        }
+        Ok(written)
+    }
 }
 
 /// A count of the TPM that nothing names yet. Freed on drop.

@@ -30,6 +30,7 @@ impl Agent {
                     self.expire_fingers().await;
                     self.end_mute().await;
                     Arc::clone(&self).sync_due_containers();
+                    self.forget_import_when_due();
                 }
             }
         }

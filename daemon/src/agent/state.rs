@@ -20,6 +20,7 @@ use countersign_core::{
 
 use super::{
     asking::FingerFor, containers::Aftermath, enrollment::unfinished::UnfinishedRun,
+    import::WaitingImport,
     login_rules::Mute, session::LockedBy,
 };
 
@@ -66,6 +67,8 @@ pub(crate) struct Facts {
     pub(crate) server_pin_sequence: u64,
     /// An enrollment that waits for its token's PIN. Wiped with the lock.
     pub(crate) unfinished_run: Option<UnfinishedRun>,
+    /// What was read from files and waits for the user's choice. Wiped with the lock, and after some minutes.
+    pub(crate) waiting_import: Option<WaitingImport>,
     /// When the agent's PIN was last wrong.
     pub(crate) last_failed_unlock: Option<BootTime>,
     /// Has the vault been open since the start?
@@ -85,6 +88,7 @@ impl Facts {
     pub(crate) fn wipe_opened(&mut self) {
         self.open_tokens.clear();
         self.unfinished_run = None;
+        self.waiting_import = None;
     }
 }
 
@@ -294,7 +298,8 @@ impl Facts {
         let fingers = self.armed.values().map(Armed::ends).min();
         let mute = self.mute.map(|mute| mute.ends);
         let containers = self.open.and(self.containers_due);
-        let deadlines = [requests, vault, fingers, mute, containers];
+        let import = self.waiting_import.as_ref().map(WaitingImport::ends);
+        let deadlines = [requests, vault, fingers, mute, containers, import];
         deadlines.into_iter().flatten().min()
     }
 }

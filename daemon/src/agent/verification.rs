@@ -241,6 +241,50 @@ impl Agent {
         Ok(verified)
     }
 
+    /// Verifies the user before tokens leave the vault: its own PIN, or a finger; nothing where it has none.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`VerificationError`].
+    pub(super) async fn verify_for_export(
+        &self,
+        shown: JustShown,
+        about: &About,
+        caller: &Caller,
+    ) -> Result<(), VerificationError> {
+        if self.has_agent_pin().await {
+            self.agent_pin(shown, about, caller).await?;
+        }
+        Ok(())
+    }
+
+    /// The keys of a token that leaves the vault; its PIN is asked for each time.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`VerificationError`].
+    pub(super) async fn keys_for_export(
+        &self,
+        row: &TokenRow,
+        secrets: &TokenSecrets,
+        about: About,
+        caller: &Caller,
+    ) -> Result<TokenKeys, VerificationError> {
+        match verification::for_passcode(&secrets.pin) {
+            Factor::TokenPin => {
+                let least = VerificationLevel::Click;
+                let verified = self.token_pin(row, secrets, least, about, caller).await?;
+                Ok(verified.keys)
+            }
+            // The service checks these: nothing here is behind them.
+            Factor::Click
+            | Factor::AgentPin
+            | Factor::Finger
+            | Factor::ServerPin
+            | Factor::PasscodePin => Ok(secrets.keys.open().cloned().ok_or(VaultError::Damaged)?),
+        }
+    }
+
     async fn verify(
         &self,
         row: &TokenRow,

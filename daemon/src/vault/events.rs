@@ -79,6 +79,8 @@ words! {
         ContainerSynced = "container_synced",
         /// The registration for a container was ended.
         ContainerUnregistered = "container_unregistered",
+        /// Tokens were written as a file.
+        Exported = "exported",
     }
 }
 
@@ -120,6 +122,21 @@ impl Vault {
         let opened = self.opened_mut()?;
         let transaction = opened.begin()?;
         append(&transaction, event)?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Writes several events, all or none.
+    ///
+    /// # Errors
+    ///
+    /// Storage errors.
+    pub fn append_events(&mut self, events: &[NewEvent]) -> Result<(), VaultError> {
+        let opened = self.opened_mut()?;
+        let transaction = opened.begin()?;
+        for event in events {
+            append(&transaction, event)?;
+        }
         transaction.commit()?;
         Ok(())
     }

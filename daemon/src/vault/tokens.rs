@@ -7,12 +7,13 @@ use countersign_core::{
     token::{KeyHolder, NewPin, PinLock, TokenSecrets, TokenSummary},
 };
 use countersign_proto::{agent::v1 as wire, limits};
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::{
     ServiceRegistration, Vault, VaultError, database,
     events::{self, NewEvent},
     random, services,
+    tier::{ChannelTier, DecisionTier},
     token_columns::{COLUMNS, Columns, insert},
     words::{Autosend, words},
 };
@@ -135,82 +136,32 @@ impl Vault {
         token: NewToken<'_>,
         membership: Option<Membership>,
     ) -> Result<TokenId, VaultError> {
-        let NewToken {
-            name,
-            secrets,
-            pin,
-            counter,
-            service,
-            event,
-        } = token;
-        check_name(name)?;
         let opened = self.opened_mut()?;
-        let (channel, decision) = (opened.channel()?, opened.decision()?);
-        let counter = i64::try_from(counter).map_err(|_over| VaultError::CounterExhausted)?;
+        let keys = (opened.channel()?, opened.decision()?);
         let transaction = opened.begin()?;
-        if let Some(service) = service {
-            services::put(&transaction, channel, service)?;
-        }
-        let bound = secrets.service.as_ref().map(|binding| binding.service);
-        if let Some(bound) = bound {
-            services::load(&transaction, &channel.columns, bound)?;
-        }
-        let former = membership.and_then(|membership| membership.replaces);
-        let position = match former {
-            Some(former) => transaction
-                .query_row(
-                    "DELETE FROM tokens WHERE id = ?1 RETURNING position",
-                    params![former.0],
-                    |row| row.get(0),
-                )
-                .optional()?
-                .ok_or(VaultError::TokenUnknown)?,
-            None => transaction.query_row(
-                "SELECT coalesce(max(position), 0) + 1 FROM tokens",
-                (),
-                |row| row.get(0),
-            )?,
-        };
-        let mut columns = Columns {
-            id: TokenId(0),
-            name: name.to_owned(),
-            position,
-            serial: secrets.serial.clone(),
-            service: bound,
-            state: TokenState::Active,
-            autosend: Autosend::On,
-            counter: secrets
-                .mode
-                .as_ref()
-                .is_some_and(OtpMode::uses_counter)
-                .then_some(counter),
-            tries_left: secrets.tries_allowed().map(i64::from),
-            blob: None,
-            container: membership.map(|membership| membership.container),
-            mac: Vec::new(),
-        };
-        columns.id = insert(&transaction, &columns)?;
-        // The seals and the MAC are bound to the id, which is known only now.
-        let locked = match (pin, secrets.keys.open()) {
-            (Some(pin), Some(keys)) => Some(TokenSecrets {
-                keys: KeyHolder::Locked(PinLock::seal(columns.id, keys, pin, &random::array()?)?),
-                ..secrets.clone()
-            }),
-            (None, _) if secrets.tries_allowed().is_none() => None,
-            // A token with a PIN is never kept without it.
-            (None | Some(_), _) => return Err(VaultError::NoPin),
-        };
-        let plain = locked.as_ref().unwrap_or(secrets).to_bytes()?;
-        let nonce = random::array()?;
-        let context = SealContext::Token(columns.id);
-        columns.blob = Some(decision.token_blob.seal(context, &nonce, plain.expose())?);
-        columns.store(&transaction, &channel.columns)?;
-        events::append(&transaction, event)?;
+        let id = put(&transaction, keys, token, membership)?;
         transaction.commit()?;
-        if former.is_some() {
+        if membership.is_some_and(|membership| membership.replaces.is_some()) {
             database::checkpoint(&opened.database);
         }
-        Ok(columns.id)
+        Ok(id)
+    }
+
+    /// Adds tokens, each with all that goes with it, in one transaction: all of them or none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vault::add_token`].
+    pub fn add_tokens(&mut self, tokens: &[NewToken<'_>]) -> Result<Vec<TokenId>, VaultError> {
+        let opened = self.opened_mut()?;
+        let keys = (opened.channel()?, opened.decision()?);
+        let transaction = opened.begin()?;
+        let mut ids = Vec::with_capacity(tokens.len());
+        for token in tokens {
+            ids.push(put(&transaction, keys, *token, None)?);
+        }
+        transaction.commit()?;
+        Ok(ids)
     }
 
     /// Every token, in order. Also while locked, without the sealed part.
@@ -387,6 +338,84 @@ impl Vault {
         database::checkpoint(&opened.database);
         Ok(())
     }
+}
+
+/// Writes a token with all that goes with it.
+fn put(
+    transaction: &Transaction<'_>,
+    (channel, decision): (&ChannelTier, &DecisionTier),
+    token: NewToken<'_>,
+    membership: Option<Membership>,
+) -> Result<TokenId, VaultError> {
+    let NewToken {
+        name,
+        secrets,
+        pin,
+        counter,
+        service,
+        event,
+    } = token;
+    check_name(name)?;
+    let counter = i64::try_from(counter).map_err(|_over| VaultError::CounterExhausted)?;
+    if let Some(service) = service {
+        services::put(transaction, channel, service)?;
+    }
+    let bound = secrets.service.as_ref().map(|binding| binding.service);
+    if let Some(bound) = bound {
+        services::load(transaction, &channel.columns, bound)?;
+    }
+    let former = membership.and_then(|membership| membership.replaces);
+    let position = match former {
+        Some(former) => transaction
+            .query_row(
+                "DELETE FROM tokens WHERE id = ?1 RETURNING position",
+                params![former.0],
+                |row| row.get(0),
+            )
+            .optional()?
+            .ok_or(VaultError::TokenUnknown)?,
+        None => transaction.query_row(
+            "SELECT coalesce(max(position), 0) + 1 FROM tokens",
+            (),
+            |row| row.get(0),
+        )?,
+    };
+    let mut columns = Columns {
+        id: TokenId(0),
+        name: name.to_owned(),
+        position,
+        serial: secrets.serial.clone(),
+        service: bound,
+        state: TokenState::Active,
+        autosend: Autosend::On,
+        counter: secrets
+            .mode
+            .as_ref()
+            .is_some_and(OtpMode::uses_counter)
+            .then_some(counter),
+        tries_left: secrets.tries_allowed().map(i64::from),
+        blob: None,
+        container: membership.map(|membership| membership.container),
+        mac: Vec::new(),
+    };
+    columns.id = insert(transaction, &columns)?;
+    // The seals and the MAC are bound to the id, which is known only now.
+    let locked = match (pin, secrets.keys.open()) {
+        (Some(pin), Some(keys)) => Some(TokenSecrets {
+            keys: KeyHolder::Locked(PinLock::seal(columns.id, keys, pin, &random::array()?)?),
+            ..secrets.clone()
+        }),
+        (None, _) if secrets.tries_allowed().is_none() => None,
+        // A token with a PIN is never kept without it.
+        (None | Some(_), _) => return Err(VaultError::NoPin),
+    };
+    let plain = locked.as_ref().unwrap_or(secrets).to_bytes()?;
+    let nonce = random::array()?;
+    let context = SealContext::Token(columns.id);
+    columns.blob = Some(decision.token_blob.seal(context, &nonce, plain.expose())?);
+    columns.store(transaction, &channel.columns)?;
+    events::append(transaction, event)?;
+    Ok(columns.id)
 }
 
 fn check_name(name: &str) -> Result<(), VaultError> {

@@ -10,6 +10,7 @@
 mod answers;
 mod arrivals;
 mod containers;
+mod files;
 mod fingers;
 mod links;
 mod locking;

@@ -232,6 +232,113 @@ pub struct EnrollReply {
     #[prost(message, optional, tag = "4")]
     pub container: ::core::option::Option<ContainerSync>,
 }
+/// Files on their way to the agent, in pieces. They hold secrets.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ImportChunk {
+    /// Secret. What follows in a file.
+    #[prost(bytes = "vec", tag = "1")]
+    pub data: ::prost::alloc::vec::Vec<u8>,
+    /// Another file begins with it.
+    #[prost(bool, tag = "2")]
+    pub begins_file: bool,
+    /// Secret. What opens the files; only in the first message. For PSKC with a pre-shared key that key, in hex or base64.
+    #[prost(bytes = "vec", tag = "3")]
+    pub passphrase: ::prost::alloc::vec::Vec<u8>,
+}
+/// What would come of an import; entries follow in as many messages as it takes.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ImportPreview {
+    /// Only in the first message: what StoreImport is told.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// Only in the first message: what the files are, e.g. "Aegis".
+    #[prost(string, repeated, tag = "2")]
+    pub formats: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Only in the first message: what has to be known beside the entries. Display-safe sentences.
+    #[prost(string, repeated, tag = "3")]
+    pub notes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, repeated, tag = "4")]
+    pub entries: ::prost::alloc::vec::Vec<ImportEntry>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportEntry {
+    /// From 1 on, in the order of the files.
+    #[prost(uint32, tag = "1")]
+    pub place: u32,
+    #[prost(enumeration = "ImportStanding", tag = "2")]
+    pub standing: i32,
+    /// The name that a new token would get.
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub issuer: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub user: ::prost::alloc::string::String,
+    #[prost(enumeration = "OtpMode", tag = "6")]
+    pub mode: i32,
+    #[prost(string, tag = "7")]
+    pub algorithm: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "8")]
+    pub digits: u32,
+    /// Seconds; only time-based.
+    #[prost(uint32, tag = "9")]
+    pub period: u32,
+    /// OCRA suite; only challenge-response.
+    #[prost(string, tag = "10")]
+    pub suite: ::prost::alloc::string::String,
+    /// Why it is known, in conflict or refused; display-safe.
+    #[prost(string, tag = "11")]
+    pub why: ::prost::alloc::string::String,
+    /// A PIN has to be chosen for it.
+    #[prost(bool, tag = "12")]
+    pub pin: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StoreImportRequest {
+    /// ImportPreview.id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// ImportEntry.place of those that are to be stored: new ones, or in conflict.
+    #[prost(uint32, repeated, tag = "2")]
+    pub places: ::prost::alloc::vec::Vec<u32>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StoreImportReply {
+    #[prost(uint32, tag = "1")]
+    pub stored: u32,
+    /// Set when the vault was made by this import.
+    #[prost(bool, tag = "2")]
+    pub vault_created: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ExportRequest {
+    #[prost(enumeration = "ExportFormat", tag = "1")]
+    pub format: i32,
+    /// Names, serials or ids; empty: all that may leave.
+    #[prost(string, repeated, tag = "2")]
+    pub tokens: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Secret. Of the file; not for a list of links.
+    #[prost(bytes = "vec", tag = "3")]
+    pub passphrase: ::prost::alloc::vec::Vec<u8>,
+    /// Secret. The vault's PIN or passphrase, or that of the one token where the vault has none; empty: asked for in a dialog.
+    #[prost(bytes = "vec", tag = "4")]
+    pub pin: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ExportChunk {
+    /// Secret. What follows in the file.
+    #[prost(bytes = "vec", tag = "1")]
+    pub data: ::prost::alloc::vec::Vec<u8>,
+    /// Only in the first message: how many tokens it holds.
+    #[prost(uint32, tag = "2")]
+    pub tokens: u32,
+    /// Only in the first message: what stays, and why. Display-safe sentences.
+    #[prost(string, repeated, tag = "3")]
+    pub left_out: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Token {
     /// Stable, unique on this vault; a decimal number as text.
@@ -862,6 +969,15 @@ pub enum Reason {
     OutcomeUnknown = 89,
     BlockUnknown = 90,
     BlockInvalid = 91,
+    ImportInvalid = 100,
+    /// The file is encrypted, and nothing that opens it came along.
+    FilePassphraseRequired = 101,
+    FilePassphraseWrong = 102,
+    /// The preview is too old, or the vault was locked since.
+    ImportGone = 103,
+    /// Nothing may leave the vault, or not in this form.
+    ExportRefused = 104,
+    NotConfirmed = 105,
 }
 impl Reason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -935,6 +1051,12 @@ impl Reason {
             Self::OutcomeUnknown => "REASON_OUTCOME_UNKNOWN",
             Self::BlockUnknown => "REASON_BLOCK_UNKNOWN",
             Self::BlockInvalid => "REASON_BLOCK_INVALID",
+            Self::ImportInvalid => "REASON_IMPORT_INVALID",
+            Self::FilePassphraseRequired => "REASON_FILE_PASSPHRASE_REQUIRED",
+            Self::FilePassphraseWrong => "REASON_FILE_PASSPHRASE_WRONG",
+            Self::ImportGone => "REASON_IMPORT_GONE",
+            Self::ExportRefused => "REASON_EXPORT_REFUSED",
+            Self::NotConfirmed => "REASON_NOT_CONFIRMED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1005,6 +1127,12 @@ impl Reason {
             "REASON_OUTCOME_UNKNOWN" => Some(Self::OutcomeUnknown),
             "REASON_BLOCK_UNKNOWN" => Some(Self::BlockUnknown),
             "REASON_BLOCK_INVALID" => Some(Self::BlockInvalid),
+            "REASON_IMPORT_INVALID" => Some(Self::ImportInvalid),
+            "REASON_FILE_PASSPHRASE_REQUIRED" => Some(Self::FilePassphraseRequired),
+            "REASON_FILE_PASSPHRASE_WRONG" => Some(Self::FilePassphraseWrong),
+            "REASON_IMPORT_GONE" => Some(Self::ImportGone),
+            "REASON_EXPORT_REFUSED" => Some(Self::ExportRefused),
+            "REASON_NOT_CONFIRMED" => Some(Self::NotConfirmed),
             _ => None,
         }
     }
@@ -1280,6 +1408,80 @@ impl EnrollmentConfirmation {
         match value {
             "ENROLLMENT_CONFIRMATION_UNSPECIFIED" => Some(Self::Unspecified),
             "ENROLLMENT_CONFIRMATION_DIALOG" => Some(Self::Dialog),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ImportStanding {
+    Unspecified = 0,
+    /// A token could be made of it.
+    New = 1,
+    /// The vault holds it, or it stands twice in the files.
+    Known = 2,
+    /// A token looks the same and makes other passcodes. Stored beside it only if it is chosen.
+    Conflict = 3,
+    /// No token can be made of it.
+    Refused = 4,
+}
+impl ImportStanding {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "IMPORT_STANDING_UNSPECIFIED",
+            Self::New => "IMPORT_STANDING_NEW",
+            Self::Known => "IMPORT_STANDING_KNOWN",
+            Self::Conflict => "IMPORT_STANDING_CONFLICT",
+            Self::Refused => "IMPORT_STANDING_REFUSED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "IMPORT_STANDING_UNSPECIFIED" => Some(Self::Unspecified),
+            "IMPORT_STANDING_NEW" => Some(Self::New),
+            "IMPORT_STANDING_KNOWN" => Some(Self::Known),
+            "IMPORT_STANDING_CONFLICT" => Some(Self::Conflict),
+            "IMPORT_STANDING_REFUSED" => Some(Self::Refused),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ExportFormat {
+    Unspecified = 0,
+    /// Our own, encrypted: docs/export-format.md.
+    Encrypted = 1,
+    /// PSKC (RFC 6030), encrypted.
+    Pskc = 2,
+    /// otpauth links, one a line, in plain text.
+    UriList = 3,
+}
+impl ExportFormat {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "EXPORT_FORMAT_UNSPECIFIED",
+            Self::Encrypted => "EXPORT_FORMAT_ENCRYPTED",
+            Self::Pskc => "EXPORT_FORMAT_PSKC",
+            Self::UriList => "EXPORT_FORMAT_URI_LIST",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "EXPORT_FORMAT_UNSPECIFIED" => Some(Self::Unspecified),
+            "EXPORT_FORMAT_ENCRYPTED" => Some(Self::Encrypted),
+            "EXPORT_FORMAT_PSKC" => Some(Self::Pskc),
+            "EXPORT_FORMAT_URI_LIST" => Some(Self::UriList),
             _ => None,
         }
     }
@@ -1728,6 +1930,7 @@ pub enum EventKind {
     Muted = 24,
     BlockAdded = 25,
     BlockRemoved = 26,
+    Exported = 40,
     Moved = 27,
     EnrollmentFailed = 28,
     ContainerRegistered = 31,
@@ -1768,6 +1971,7 @@ impl EventKind {
             Self::Muted => "EVENT_KIND_MUTED",
             Self::BlockAdded => "EVENT_KIND_BLOCK_ADDED",
             Self::BlockRemoved => "EVENT_KIND_BLOCK_REMOVED",
+            Self::Exported => "EVENT_KIND_EXPORTED",
             Self::Moved => "EVENT_KIND_MOVED",
             Self::EnrollmentFailed => "EVENT_KIND_ENROLLMENT_FAILED",
             Self::ContainerRegistered => "EVENT_KIND_CONTAINER_REGISTERED",
@@ -1805,6 +2009,7 @@ impl EventKind {
             "EVENT_KIND_MUTED" => Some(Self::Muted),
             "EVENT_KIND_BLOCK_ADDED" => Some(Self::BlockAdded),
             "EVENT_KIND_BLOCK_REMOVED" => Some(Self::BlockRemoved),
+            "EVENT_KIND_EXPORTED" => Some(Self::Exported),
             "EVENT_KIND_MOVED" => Some(Self::Moved),
             "EVENT_KIND_ENROLLMENT_FAILED" => Some(Self::EnrollmentFailed),
             "EVENT_KIND_CONTAINER_REGISTERED" => Some(Self::ContainerRegistered),
@@ -2029,6 +2234,82 @@ pub mod agent_client {
             req.extensions_mut()
                 .insert(GrpcMethod::new("countersign.agent.v1.Agent", "Enroll"));
             self.inner.unary(req, path, codec).await
+        }
+        /// Reads what other authenticators exported and says what would come of it. Stores nothing: what was read waits some
+        /// minutes for StoreImport, and is wiped when the vault locks.
+        pub async fn preview_import(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::ImportChunk>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ImportPreview>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::LeanCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/countersign.agent.v1.Agent/PreviewImport",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("countersign.agent.v1.Agent", "PreviewImport"));
+            self.inner.streaming(req, path, codec).await
+        }
+        /// Stores chosen entries of a preview: all of them or none.
+        pub async fn store_import(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StoreImportRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StoreImportReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::LeanCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/countersign.agent.v1.Agent/StoreImport",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("countersign.agent.v1.Agent", "StoreImport"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Writes tokens as a file. Those of an organisation only where its policy allows it.
+        pub async fn export(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ExportChunk>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::LeanCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/countersign.agent.v1.Agent/Export",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("countersign.agent.v1.Agent", "Export"));
+            self.inner.server_streaming(req, path, codec).await
         }
         pub async fn list_tokens(
             &mut self,
@@ -2689,6 +2970,40 @@ pub mod agent_server {
             &self,
             request: tonic::Request<super::EnrollRequest>,
         ) -> std::result::Result<tonic::Response<super::EnrollReply>, tonic::Status>;
+        /// Server streaming response type for the PreviewImport method.
+        type PreviewImportStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ImportPreview, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Reads what other authenticators exported and says what would come of it. Stores nothing: what was read waits some
+        /// minutes for StoreImport, and is wiped when the vault locks.
+        async fn preview_import(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::ImportChunk>>,
+        ) -> std::result::Result<
+            tonic::Response<Self::PreviewImportStream>,
+            tonic::Status,
+        >;
+        /// Stores chosen entries of a preview: all of them or none.
+        async fn store_import(
+            &self,
+            request: tonic::Request<super::StoreImportRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StoreImportReply>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the Export method.
+        type ExportStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ExportChunk, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Writes tokens as a file. Those of an organisation only where its policy allows it.
+        async fn export(
+            &self,
+            request: tonic::Request<super::ExportRequest>,
+        ) -> std::result::Result<tonic::Response<Self::ExportStream>, tonic::Status>;
         async fn list_tokens(
             &self,
             request: tonic::Request<super::ListTokensRequest>,
@@ -3191,6 +3506,139 @@ pub mod agent_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/countersign.agent.v1.Agent/PreviewImport" => {
+                    #[allow(non_camel_case_types)]
+                    struct PreviewImportSvc<T: Agent>(pub Arc<T>);
+                    impl<T: Agent> tonic::server::StreamingService<super::ImportChunk>
+                    for PreviewImportSvc<T> {
+                        type Response = super::ImportPreview;
+                        type ResponseStream = T::PreviewImportStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<tonic::Streaming<super::ImportChunk>>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::preview_import(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PreviewImportSvc(inner);
+                        let codec = crate::codec::LeanCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/countersign.agent.v1.Agent/StoreImport" => {
+                    #[allow(non_camel_case_types)]
+                    struct StoreImportSvc<T: Agent>(pub Arc<T>);
+                    impl<T: Agent> tonic::server::UnaryService<super::StoreImportRequest>
+                    for StoreImportSvc<T> {
+                        type Response = super::StoreImportReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::StoreImportRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::store_import(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = StoreImportSvc(inner);
+                        let codec = crate::codec::LeanCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/countersign.agent.v1.Agent/Export" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExportSvc<T: Agent>(pub Arc<T>);
+                    impl<
+                        T: Agent,
+                    > tonic::server::ServerStreamingService<super::ExportRequest>
+                    for ExportSvc<T> {
+                        type Response = super::ExportChunk;
+                        type ResponseStream = T::ExportStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExportRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::export(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExportSvc(inner);
+                        let codec = crate::codec::LeanCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

@@ -15,6 +15,7 @@ mod dbus;
 mod dialogs;
 mod enrollment;
 mod faults;
+mod files;
 mod finger;
 mod hardening;
 mod harness;

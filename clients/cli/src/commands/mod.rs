@@ -11,6 +11,8 @@ mod container;
 mod delete;
 mod deny;
 mod enroll;
+mod export;
+mod import;
 mod info;
 mod list;
 mod lock;
@@ -87,6 +89,8 @@ async fn dispatch(command: Command, session: &Session) -> Result<(), Failure> {
         Command::Mute(arguments) => mute::run(&arguments, session).await,
         Command::Block(arguments) => block::run(arguments, session).await,
         Command::Enroll(arguments) => enroll::run(arguments, session).await,
+        Command::Import(arguments) => import::run(arguments, session).await,
+        Command::Export(arguments) => export::run(arguments, session).await,
         Command::Rename(arguments) => rename::run(arguments, session).await,
         Command::Move(arguments) => move_token::run(arguments, session).await,
         Command::Delete(arguments) => delete::run(arguments, session).await,

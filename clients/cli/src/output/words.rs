@@ -1,9 +1,9 @@
 //! The closed lists of the interface as words: one for scripts, some for people.
 
 use countersign_proto::agent::v1::{
-    BiometricState, BlockKind, ContainerState, EventKind, InsecureTransport, LoginOrigin,
-    LoginRequestState, OtpMode, PinAsking, PinType, Reason, SessionState, TokenState, UnlockMode,
-    VaultKey, VaultState, Verification,
+    BiometricState, BlockKind, ContainerState, EventKind, ExportFormat, ImportStanding,
+    InsecureTransport, LoginOrigin, LoginRequestState, OtpMode, PinAsking, PinType, Reason,
+    SessionState, TokenState, UnlockMode, VaultKey, VaultState, Verification,
 };
 
 use super::Paint;
@@ -41,6 +41,8 @@ words! {
     ContainerState = "CONTAINER_STATE_",
     LoginOrigin = "LOGIN_ORIGIN_",
     EventKind = "EVENT_KIND_",
+    ExportFormat = "EXPORT_FORMAT_",
+    ImportStanding = "IMPORT_STANDING_",
     InsecureTransport = "INSECURE_TRANSPORT_",
     LoginRequestState = "LOGIN_REQUEST_STATE_",
     OtpMode = "OTP_MODE_",
@@ -200,6 +202,7 @@ pub(crate) const fn event(kind: EventKind) -> &'static str {
         EventKind::ContainerRegistered => "container registered",
         EventKind::ContainerSynced => "container changed",
         EventKind::ContainerUnregistered => "container unregistered",
+        EventKind::Exported => "exported",
     }
 }
 
@@ -211,6 +214,7 @@ pub(crate) const fn event_paint(kind: EventKind) -> Paint {
         Kind::RequestDenied
         | Kind::RequestRefused
         | Kind::EnrollmentFailed
+        | Kind::Exported
         | Kind::Deleted
         | Kind::FingerWrong
         | Kind::SlotAdded

@@ -230,6 +230,100 @@ impl Agent for FakeAgent {
         }))
     }
 
+    type PreviewImportStream =
+        tokio_stream::Iter<std::vec::IntoIter<Result<api::ImportPreview, Status>>>;
+
+    async fn preview_import(
+        &self,
+        request: Request<tonic::Streaming<api::ImportChunk>>,
+    ) -> Result<Response<Self::PreviewImportStream>, Status> {
+        let mut chunks = request.into_inner();
+        let (mut files, mut passphrase, mut length) = (0, String::new(), 0);
+        while let Some(chunk) = chunks.message().await? {
+            files += usize::from(chunk.begins_file);
+            length += chunk.data.len();
+            passphrase.push_str(&text(&chunk.passphrase));
+        }
+        self.ask(
+            format!("preview {files} {length} {passphrase}")
+                .trim_end()
+                .to_owned(),
+        )
+        .await?;
+        let entry =
+            |place, standing: api::ImportStanding, name: &str, why: &str| api::ImportEntry {
+                place,
+                standing: standing.into(),
+                name: name.to_owned(),
+                user: "alice".to_owned(),
+                mode: api::OtpMode::Time.into(),
+                why: why.to_owned(),
+                ..api::ImportEntry::default()
+            };
+        let head = api::ImportPreview {
+            id: "00ff".to_owned(),
+            formats: vec!["Aegis".to_owned()],
+            ..api::ImportPreview::default()
+        };
+        let entries = api::ImportPreview {
+            entries: vec![
+                entry(1, api::ImportStanding::New, "Bank", ""),
+                entry(2, api::ImportStanding::Known, "", "it is the token Work"),
+                entry(
+                    3,
+                    api::ImportStanding::Conflict,
+                    "Mail 2",
+                    "beside the token Mail",
+                ),
+                entry(4, api::ImportStanding::Refused, "", "it has no secret"),
+            ],
+            ..api::ImportPreview::default()
+        };
+        let messages = vec![Ok(head), Ok(entries)];
+        Ok(Response::new(tokio_stream::iter(messages)))
+    }
+
+    async fn store_import(
+        &self,
+        request: Request<api::StoreImportRequest>,
+    ) -> Result<Response<api::StoreImportReply>, Status> {
+        let request = request.into_inner();
+        self.begin(format!("store {} {:?}", request.id, request.places))
+            .await?;
+        Ok(Response::new(api::StoreImportReply {
+            stored: u32::try_from(request.places.len()).unwrap(),
+            vault_created: false,
+        }))
+    }
+
+    type ExportStream = tokio_stream::Iter<std::vec::IntoIter<Result<api::ExportChunk, Status>>>;
+
+    async fn export(
+        &self,
+        request: Request<api::ExportRequest>,
+    ) -> Result<Response<Self::ExportStream>, Status> {
+        let request = request.into_inner();
+        let call = format!(
+            "export {} {:?} {}",
+            request.format().as_str_name(),
+            request.tokens,
+            text(&request.passphrase)
+        );
+        self.begin(call.trim_end().to_owned()).await?;
+        self.check_pin(&request.pin)?;
+        let head = api::ExportChunk {
+            tokens: 2,
+            left_out: vec!["The policy of Work does not let it leave.".to_owned()],
+            ..api::ExportChunk::default()
+        };
+        let piece = |data: &str| api::ExportChunk {
+            data: data.as_bytes().to_vec(),
+            ..api::ExportChunk::default()
+        };
+        let messages = vec![Ok(head), Ok(piece("the ")), Ok(piece("file"))];
+        Ok(Response::new(tokio_stream::iter(messages)))
+    }
+
     async fn list_tokens(
         &self,
         _: Request<api::ListTokensRequest>,

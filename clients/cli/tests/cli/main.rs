@@ -13,6 +13,7 @@ mod answers;
 mod connection;
 mod enrolling;
 mod fake_agent;
+mod files;
 mod pins;
 mod pins_typed;
 mod refusals;

@@ -1,6 +1,7 @@
 //! `countersign.agent.v1` on a unix socket: only the user's own programs are served.
 
 mod convert;
+mod files;
 mod peer;
 mod service;
 

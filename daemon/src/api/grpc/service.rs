@@ -14,13 +14,14 @@ use futures_util::{Stream, StreamExt as _, stream};
 use prost::Message as _;
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::convert::{
     accepted_transport, block, block_id, container, container_sync, enrollment_preview, event,
     login_request, otp_kind, refusal, refusal_of_pin, requested_vault_key, seconds, slot, slot_id,
     token, unlock_mode, vault_key, wanted_block, wanted_unlock,
 };
+use super::files::{self, Messages};
 use crate::{
     agent::{
         Agent, Change,
@@ -65,7 +66,7 @@ impl AgentService {
 }
 
 /// An optional secret of bounded length.
-fn secret(bytes: Vec<u8>) -> Result<Option<SecretBytes>, Status> {
+pub(super) fn secret(bytes: Vec<u8>) -> Result<Option<SecretBytes>, Status> {
     if bytes.len() > limits::PASSPHRASE {
         return Err(Reason::Usage.status("the passphrase or PIN is too long", ""));
     }
@@ -229,6 +230,57 @@ impl agent_server::Agent for AgentService {
                 .map(|part| part.expose().to_owned())
                 .unwrap_or_default(),
         }))
+    }
+
+    type PreviewImportStream = Messages<wire::ImportPreview>;
+
+    async fn preview_import(
+        &self,
+        request: Request<Streaming<wire::ImportChunk>>,
+    ) -> Result<Response<Self::PreviewImportStream>, Status> {
+        let (caller, _here, chunks) = caller(request);
+        let received = files::received(chunks).await?;
+        let preview = self
+            .agent
+            .preview_import(received.files, received.passphrase, &caller)
+            .await
+            .map_err(|error| refusal(&error))?;
+        Ok(Response::new(files::preview(preview)))
+    }
+
+    async fn store_import(
+        &self,
+        request: Request<wire::StoreImportRequest>,
+    ) -> Result<Response<wire::StoreImportReply>, Status> {
+        let (caller, _here, request) = caller(request);
+        let id = files::import_id(&request.id)?;
+        let stored = self
+            .agent
+            .store_import(id, &files::places(&request.places), &caller)
+            .await
+            .map_err(|error| refusal(&error))?;
+        Ok(Response::new(wire::StoreImportReply {
+            stored: u32::try_from(stored.count).unwrap_or(u32::MAX),
+            vault_created: stored.vault_created,
+        }))
+    }
+
+    type ExportStream = Messages<wire::ExportChunk>;
+
+    async fn export(
+        &self,
+        request: Request<wire::ExportRequest>,
+    ) -> Result<Response<Self::ExportStream>, Status> {
+        let (caller, _here, request) = caller(request);
+        let format = files::export_format(request.format())?;
+        let caller = caller.with(secret(request.pin)?);
+        let passphrase = secret(request.passphrase)?;
+        let exported = self
+            .agent
+            .export(format, &request.tokens, passphrase, &caller)
+            .await
+            .map_err(|error| refusal_of_pin(&error, error.tries_left()))?;
+        Ok(Response::new(files::exported(exported)))
     }
 
     async fn list_tokens(
