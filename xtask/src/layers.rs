@@ -101,6 +101,12 @@ const RULES: &[Rule] = &[
         never: &[],
     },
     Rule {
+        name: "countersign-fuzz",
+        uses: &["countersign-core"],
+        not_itself: &[],
+        never: &[],
+    },
+    Rule {
         name: "xtask",
         uses: &["countersign-core", "countersign-proto"],
         not_itself: &[],

@@ -20,8 +20,7 @@ use countersign_core::{
 
 use super::{
     asking::FingerFor, containers::Aftermath, enrollment::unfinished::UnfinishedRun,
-    import::WaitingImport,
-    login_rules::Mute, session::LockedBy,
+    import::WaitingImport, login_rules::Mute, session::LockedBy,
 };
 
 /// The owner.
