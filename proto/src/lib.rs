@@ -7,6 +7,7 @@
 #[cfg(any(feature = "client", feature = "server"))]
 pub mod codec;
 pub mod dbus;
+pub mod desktop;
 pub mod limits;
 pub mod reason;
 mod redacted;

@@ -34,3 +34,9 @@ pub const PENDING_REQUESTS: usize = 1_000;
 pub const PUSH_PROTOCOL: u32 = 1;
 /// The longest an approve or deny waits for the service's word before it answers `OUTCOME_UNKNOWN`, in milliseconds.
 pub const OUTCOME_WAIT_MS: u64 = 15_000;
+/// The largest picture that is looked at for QR codes, in bytes.
+pub const PICTURE_BYTES: usize = 32 * 1024 * 1024;
+/// The most dots of one: a screen of 8K has 33 million.
+pub const PICTURE_DOTS: u64 = 40_000_000;
+/// The most QR codes that are read from one picture.
+pub const QR_CODES: usize = 16;

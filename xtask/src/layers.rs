@@ -49,6 +49,17 @@ const NOT_FOR_CLIENTS: &[&str] = &[
     "zbus",
 ];
 
+/// The child that reads pictures talks to the desktop, and knows nothing of tokens and services.
+const NOT_FOR_PICTURES: &[&str] = &[
+    "aws-lc-rs",
+    "countersign-client",
+    "countersign-core",
+    "p256",
+    "rusqlite",
+    "rustls",
+    "tonic-prost-build",
+];
+
 const CORE_AND_PROTO: &[&str] = &["countersign-core", "countersign-proto"];
 
 /// The picture of ARCHITECTURE.md. A crate that is not listed here is refused.
@@ -88,6 +99,12 @@ const RULES: &[Rule] = &[
         uses: &["countersign-client", "countersign-proto"],
         not_itself: &[],
         never: NOT_FOR_CLIENTS,
+    },
+    Rule {
+        name: "countersign-desktop",
+        uses: &["countersign-proto"],
+        not_itself: &[],
+        never: NOT_FOR_PICTURES,
     },
     Rule {
         name: "countersign-tests",
