@@ -51,6 +51,15 @@ pub(crate) fn span(seconds: u64) -> String {
     }
 }
 
+/// How this computer's clock differs from a service's, in words, where the difference is more than half of `period`
+/// seconds: the service may then take a passcode for that of another time. `offset_ms` is the service's clock minus ours.
+pub(crate) fn spoils(offset_ms: i64, period: u32) -> Option<String> {
+    let half = u64::from(period).saturating_mul(500);
+    let off = offset_ms.unsigned_abs();
+    let way = if offset_ms > 0 { "behind" } else { "ahead" };
+    (off > half).then(|| format!("This computer's clock is {} {way}", span(off / 1_000)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,6 +9,7 @@
 
 mod answers;
 mod arrivals;
+mod clock;
 mod containers;
 mod files;
 mod fingers;

@@ -10,7 +10,7 @@ use super::{
     session::Session,
 };
 use crate::{
-    cli,
+    cli, clock,
     exit::Failure,
     output::{Answer, Paint, Style, words::Word as _},
     text,
@@ -46,7 +46,13 @@ pub(crate) async fn generate(
             Err(refusal) => secrets.after(refusal, &wanted, session).await?,
         }
     };
-    session.output.answer(&Passcode::from(reply))
+    let passcode = Passcode::from(reply);
+    if let Some(words) = passcode.spoilt() {
+        session.output.warn(&format!(
+            "{words}: this passcode may not be accepted. Set the clock, for instance with `timedatectl set-ntp true`."
+        ));
+    }
+    session.output.answer(&passcode)
 }
 
 /// A passcode as it is shown.
@@ -62,8 +68,16 @@ struct Passcode {
     mode: Option<String>,
     valid_for_ms: Option<u32>,
     period: Option<u32>,
+    clock_offset_ms: Option<i64>,
     #[serde(skip)]
     kind: OtpMode,
+}
+
+impl Passcode {
+    /// How the clock spoils it, if it does.
+    fn spoilt(&self) -> Option<String> {
+        clock::spoils(self.clock_offset_ms?, self.period?)
+    }
 }
 
 /// A passcode is the one secret that is there to be printed.
@@ -83,6 +97,7 @@ impl From<api::GeneratePasscodeReply> for Passcode {
             mode: kind.word(),
             valid_for_ms: reply.valid_for_ms,
             period: (kind == OtpMode::Time && reply.period > 0).then_some(reply.period),
+            clock_offset_ms: reply.clock_offset_ms,
             kind,
         }
     }
@@ -146,11 +161,11 @@ mod tests {
     fn the_json_shape_is_stable() {
         assert_eq!(
             json::line(&passcode(OtpMode::Time, Some(17_500), 30)),
-            "{\"passcode\":\"755224\",\"token\":\"Work\",\"mode\":\"time\",\"valid_for_ms\":17500,\"period\":30}\n"
+            "{\"passcode\":\"755224\",\"token\":\"Work\",\"mode\":\"time\",\"valid_for_ms\":17500,\"period\":30,\"clock_offset_ms\":null}\n"
         );
         assert_eq!(
             json::line(&passcode(OtpMode::Event, None, 0)),
-            "{\"passcode\":\"755224\",\"token\":\"Work\",\"mode\":\"event\",\"valid_for_ms\":null,\"period\":null}\n"
+            "{\"passcode\":\"755224\",\"token\":\"Work\",\"mode\":\"event\",\"valid_for_ms\":null,\"period\":null,\"clock_offset_ms\":null}\n"
         );
     }
 

@@ -1,11 +1,11 @@
-//! `countersign list`: all tokens.
+//! `countersign list [WORD]`: the tokens, all or those that fit a word.
 
-use countersign_proto::agent::v1::{OtpMode, TokenState};
+use countersign_proto::agent::v1::{self as api, OtpMode, TokenState};
 use serde::Serialize;
 
 use super::session::Session;
 use crate::{
-    clock,
+    cli, clock,
     exit::Failure,
     output::{
         Answer, Paint, Style,
@@ -13,30 +13,70 @@ use crate::{
         token::{self, Token},
         words,
     },
+    text,
 };
 
 /// Lists them as the agent orders them.
-pub(crate) async fn run(session: &Session) -> Result<(), Failure> {
+pub(crate) async fn run(arguments: &cli::List, session: &Session) -> Result<(), Failure> {
     let reply = session.agent().await?.list_tokens().await?;
-    let tokens = reply.tokens.into_iter().map(Token::from).collect();
-    session.output.answer(&TokenList {
-        tokens,
-        second: clock::now().as_second(),
-    })
+    let mut list = TokenList::from(reply);
+    if let Some(word) = &arguments.word {
+        list.keep(word);
+    }
+    session.output.answer(&list)
 }
 
 /// The list, and the second at which its bars were drawn.
 #[derive(Debug, Serialize)]
-struct TokenList {
+pub(super) struct TokenList {
     tokens: Vec<Token>,
     #[serde(skip)]
     second: i64,
+    /// What was searched for.
+    #[serde(skip)]
+    word: Option<String>,
+}
+
+impl From<api::ListTokensReply> for TokenList {
+    fn from(reply: api::ListTokensReply) -> Self {
+        Self {
+            tokens: reply.tokens.into_iter().map(Token::from).collect(),
+            second: clock::now().as_second(),
+            word: None,
+        }
+    }
 }
 
 /// Columns of the bar and the seconds behind it.
 const COUNTDOWN: usize = 17;
 
 impl TokenList {
+    /// Leaves out the tokens that `word` is not in, without regard to case.
+    fn keep(&mut self, word: &str) {
+        let wanted = word.to_lowercase();
+        self.tokens.retain(|token| {
+            let texts = [&token.user, &token.issuer, &token.service];
+            [&token.name, &token.serial]
+                .into_iter()
+                .chain(texts.into_iter().flatten())
+                .any(|text| text.to_lowercase().contains(&wanted))
+        });
+        self.word = Some(word.to_owned());
+    }
+
+    /// A line for each token whose passcodes the clock may spoil.
+    fn clocks(&self, style: &Style) -> String {
+        self.tokens
+            .iter()
+            .filter_map(|token| {
+                let words = clock::spoils(token.clock_offset_ms?, token.period?)?;
+                let name = text::short(&token.name);
+                let line = format!("{words}: passcodes of {name} may not be accepted.");
+                Some(format!("{}\n", style.paint(Paint::Attention, &line)))
+            })
+            .collect()
+    }
+
     /// How long a passcode that was asked for now would be good.
     fn countdown(&self, token: &Token, style: &Style) -> Cell {
         let period = token.period.filter(|period| *period > 0);
@@ -54,6 +94,9 @@ impl TokenList {
 
 impl Answer for TokenList {
     fn friendly(&self, style: &Style) -> String {
+        if let Some(word) = self.word.as_ref().filter(|_| self.tokens.is_empty()) {
+            return format!("No token has {} in it.\n", text::short(word));
+        }
         if self.tokens.is_empty() {
             return "There are no tokens yet. `countersign enroll` adds one.\n".to_owned();
         }
@@ -83,6 +126,7 @@ impl Answer for TokenList {
         if sealed {
             lines.push_str(&token::sealed(style));
         }
+        lines.push_str(&self.clocks(style));
         lines
     }
 
@@ -108,8 +152,6 @@ impl Answer for TokenList {
 
 #[cfg(test)]
 mod tests {
-    use countersign_proto::agent::v1 as api;
-
     use super::*;
     use crate::output::json;
 
@@ -144,6 +186,7 @@ mod tests {
         TokenList {
             tokens: tokens.into_iter().map(Token::from).collect(),
             second: 1_795_487_907,
+            word: None,
         }
     }
 
@@ -157,7 +200,7 @@ mod tests {
                 r#""period":30,"suite":null,"pin_type":"none","push":true,"push_verification":"click","#,
                 r#""policy_name":null,"policy_level":null,"exportable":false,"created":1795487907,"#,
                 r#""service":"gateway.example:8443","tries_left":null,"biometric":"refused","#,
-                r#""pin_asking":null,"pin_rules":null,"server_pin_due":null,"container":null}]}"#,
+                r#""pin_asking":null,"pin_rules":null,"server_pin_due":null,"container":null,"clock_offset_ms":null}]}"#,
                 "\n"
             )
         );
@@ -181,7 +224,7 @@ mod tests {
                 r#""mode":null,"issuer":null,"user":null,"algorithm":null,"digits":null,"period":null,"#,
                 r#""suite":null,"pin_type":null,"push":null,"push_verification":null,"policy_name":null,"#,
                 r#""policy_level":null,"exportable":null,"created":null,"service":null,"#,
-                r#""tries_left":null,"biometric":null,"pin_asking":null,"pin_rules":null,"server_pin_due":null,"container":null}]}"#,
+                r#""tries_left":null,"biometric":null,"pin_asking":null,"pin_rules":null,"server_pin_due":null,"container":null,"clock_offset_ms":null}]}"#,
                 "\n"
             )
         );
@@ -194,6 +237,48 @@ mod tests {
             "Work\ttime\tCS01\tactive\tyes\ton\tgateway.example:8443\t7\n"
         );
         assert_eq!(list(vec![]).bare(), "");
+    }
+
+    #[test]
+    fn a_word_keeps_the_tokens_that_have_it() {
+        let other = api::Token {
+            name: "Mail".to_owned(),
+            serial: "HOME7".to_owned(),
+            user: "bob".to_owned(),
+            service: String::new(),
+            ..token()
+        };
+        for (word, kept) in [
+            ("WORK", vec!["Work"]),
+            ("bob", vec!["Mail"]),
+            ("example", vec!["Work", "Mail"]),
+            ("gateway", vec!["Work"]),
+            ("home", vec!["Mail"]),
+            ("nothing", vec![]),
+        ] {
+            let mut list = list(vec![token(), other.clone()]);
+            list.keep(word);
+            let names: Vec<_> = list.tokens.iter().map(|token| &token.name).collect();
+            assert_eq!(names, kept, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_spoils_passcodes_is_warned_of() {
+        let style = Style::new(false, 120);
+        for (offset, words) in [
+            (14_000, ""),
+            (16_000, "This computer's clock is 16 s behind"),
+            (-90_000, "This computer's clock is 90 s ahead"),
+        ] {
+            let off = api::Token {
+                clock_offset_ms: Some(offset),
+                ..token()
+            };
+            let shown = list(vec![off]).clocks(&style);
+            assert!(shown.contains(words), "{shown}");
+            assert_eq!(shown.is_empty(), words.is_empty(), "{shown}");
+        }
     }
 
     #[test]

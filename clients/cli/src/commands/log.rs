@@ -1,5 +1,7 @@
 //! `countersign log`: what happened.
 
+mod share;
+
 use countersign_proto::agent::v1 as api;
 use serde::Serialize;
 
@@ -16,15 +18,24 @@ use crate::{
 
 /// Shows the newest events first.
 pub(crate) async fn run(arguments: &cli::Log, session: &Session) -> Result<(), Failure> {
+    if let Some(file) = &arguments.share {
+        return share::run(file, arguments.yes, session).await;
+    }
     let reply = session.agent().await?.list_events(arguments.limit).await?;
-    session.output.answer(&EventList {
-        events: reply.events.into_iter().map(Event::from).collect(),
-    })
+    session.output.answer(&EventList::from(reply))
 }
 
 #[derive(Debug, Serialize)]
 struct EventList {
     events: Vec<Event>,
+}
+
+impl From<api::ListEventsReply> for EventList {
+    fn from(reply: api::ListEventsReply) -> Self {
+        Self {
+            events: reply.events.into_iter().map(Event::from).collect(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]

@@ -51,7 +51,7 @@ async fn watch(session: &Session) -> Result<(), Failure> {
 
 /// Login requests, newest first.
 #[derive(Debug, Serialize)]
-struct RequestList {
+pub(super) struct RequestList {
     requests: Vec<LoginRequest>,
 }
 

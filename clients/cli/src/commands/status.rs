@@ -24,8 +24,11 @@ pub(crate) async fn run(session: &Session) -> Result<(), Failure> {
     session.output.answer(&Status::from(reply))
 }
 
+/// The period of most time-based tokens, in seconds.
+const USUAL_PERIOD: u32 = 30;
+
 #[derive(Debug, Serialize)]
-struct Status {
+pub(super) struct Status {
     version: String,
     vault: Option<String>,
     vault_reason: Option<String>,
@@ -271,11 +274,17 @@ impl Service {
             Some(if self.polled { "answers" } else { "connected" }.to_owned()),
             since.map(|at| format!(" since {}", clock::local(at, now))),
             contact.map(|at| format!(", last contact {}", clock::ago(at, now))),
-            self.clock_offset_ms
-                .map(|offset| format!(", clock {offset:+} ms")),
+            self.clock_offset_ms.map(|offset| {
+                clock::spoils(offset, USUAL_PERIOD).map_or_else(
+                    || format!(", clock {offset:+} ms"),
+                    |words| format!("; {words}: time-based passcodes may not be accepted"),
+                )
+            }),
         ];
         let words: String = words.into_iter().flatten().collect();
-        let paint = if self.warning().is_empty() {
+        let clock = self.clock_offset_ms;
+        let clock = clock.and_then(|offset| clock::spoils(offset, USUAL_PERIOD));
+        let paint = if self.warning().is_empty() && clock.is_none() {
             Paint::Good
         } else {
             Paint::Attention

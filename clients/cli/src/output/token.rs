@@ -40,6 +40,8 @@ pub(crate) struct Token {
     pub(crate) server_pin_due: Option<bool>,
     /// Not sealed.
     pub(crate) container: Option<String>,
+    /// The clock of its service minus ours.
+    pub(crate) clock_offset_ms: Option<i64>,
     #[serde(skip)]
     pub(crate) kind: Kind,
 }
@@ -91,6 +93,7 @@ impl From<api::Token> for Token {
             biometric: kind.biometric.word(),
             pin_asking: kind.asking.word(),
             pin_rules: text(token.pin_rules),
+            clock_offset_ms: token.clock_offset_ms.filter(|_| !sealed),
             server_pin_due: (kind.pin == api::PinType::Server).then_some(token.server_pin_due),
             container: (!token.container.is_empty()).then_some(token.container),
             kind,

@@ -144,7 +144,7 @@ fn denied_and_reported_requests_say_so() {
 fn json_is_one_object_with_the_documented_fields() {
     assert_eq!(
         object(&["code", "Work"], ""),
-        json!({"passcode": "755224", "token": "Work", "mode": "time", "valid_for_ms": 17500, "period": 30})
+        json!({"passcode": "755224", "token": "Work", "mode": "time", "valid_for_ms": 17500, "period": 30, "clock_offset_ms": null})
     );
     let listed = object(&["list"], "");
     assert_eq!(listed["tokens"][0]["id"], "7", "ids are strings");
@@ -186,7 +186,7 @@ fn json_of_other_modes_has_the_same_keys() {
     let said = stage.run(&["next", "Work", "--json"]);
     assert_eq!(
         serde_json::from_str::<Value>(&said.out).unwrap(),
-        json!({"passcode": "755224", "token": "Work", "mode": "event", "valid_for_ms": null, "period": null})
+        json!({"passcode": "755224", "token": "Work", "mode": "event", "valid_for_ms": null, "period": null, "clock_offset_ms": null})
     );
 }
 

@@ -14,6 +14,7 @@ mod connection;
 mod enrolling;
 mod fake_agent;
 mod files;
+mod log_share;
 mod pins;
 mod pins_typed;
 mod refusals;
