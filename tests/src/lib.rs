@@ -7,6 +7,7 @@
 
 pub mod agent;
 pub mod bus;
+pub mod chromium;
 pub mod cli;
 pub mod descriptors;
 pub mod desktop;
@@ -26,6 +27,7 @@ pub mod notices;
 pub mod notify_socket;
 pub mod page;
 pub mod parts;
+pub mod pictures;
 pub mod pinned;
 pub mod polkit;
 pub mod portal;
@@ -40,6 +42,7 @@ mod runtime;
 pub mod screen;
 pub mod slow_line;
 pub mod stage;
+pub mod standin_desktop_portal;
 pub mod standin_notifications;
 pub mod surroundings;
 pub mod system_bus;

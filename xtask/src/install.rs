@@ -8,10 +8,18 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::{packages, say, tree, tree::Tree};
+use crate::{links, packages, say, tree, tree::Tree};
 
 /// Where the units of systemd/ expect the programs: a distribution's package puts them there.
 const PACKAGED: &str = "/usr/bin/";
+
+/// The programs, of which one starts another beside itself.
+const PROGRAMS: [&str; 4] = [
+    "countersign",
+    "countersignd",
+    "countersign-desktop",
+    "countersign-gateway",
+];
 
 /// The files of one user that are put in place, from systemd/.
 const UNITS: [&str; 2] = ["countersignd.service", "countersignd.socket"];
@@ -22,12 +30,12 @@ const ACTIVATION: &str = "org.countersign.Agent1.service";
 /// # Errors
 ///
 /// A build failed or a file could not be written.
-pub(crate) fn run(tree: &Tree) -> Result<()> {
+pub(crate) fn run(tree: &Tree, otpauth_links: bool) -> Result<()> {
     packages::ensure(&[packages::BUILD])?;
     let folders = Folders::of_this_user()?;
     say::line("Building for use (this takes some minutes) ...")?;
     let built = build(tree)?;
-    for program in ["countersign", "countersignd", "countersign-gateway"] {
+    for program in PROGRAMS {
         replace(&built.join(program), &folders.programs.join(program))?;
     }
     for unit in UNITS {
@@ -39,6 +47,16 @@ pub(crate) fn run(tree: &Tree) -> Result<()> {
         &folders.activation.join(ACTIVATION),
         &folders.programs,
     )?;
+    let links = [links::ENROLL, links::OTPAUTH];
+    for name in links.into_iter().take(if otpauth_links { 2 } else { 1 }) {
+        place_text(
+            tree,
+            name,
+            &folders.applications.join(name),
+            &folders.programs,
+        )?;
+    }
+    links::announce(&folders.applications)?;
     say::line("\nNothing was switched on. To use it now and at every login:")?;
     say::line("  systemctl --user daemon-reload")?;
     say::line("  systemctl --user enable --now countersignd.socket countersignd.service")?;
@@ -49,6 +67,30 @@ pub(crate) fn run(tree: &Tree) -> Result<()> {
         folders.programs.display()
     ))?;
     Ok(())
+}
+
+/// Takes away what [`run`] put in place: programs, units, activation, handlers of links. The vault and config.toml stay.
+///
+/// # Errors
+///
+/// A file cannot be removed.
+pub(crate) fn remove() -> Result<()> {
+    let folders = Folders::of_this_user()?;
+    let files: Vec<PathBuf> = PROGRAMS
+        .iter()
+        .map(|name| folders.programs.join(name))
+        .chain(UNITS.iter().map(|name| folders.units.join(name)))
+        .chain([folders.activation.join(ACTIVATION)])
+        .chain([links::ENROLL, links::OTPAUTH].map(|name| folders.applications.join(name)))
+        .collect();
+    links::remove(&files)?;
+    if folders.applications.is_dir() {
+        links::announce(&folders.applications)?;
+    }
+    say::line("\nYour tokens and settings are where they were. What still runs ends with:")?;
+    Ok(say::line(
+        "  systemctl --user disable --now countersignd.socket countersignd.service",
+    )?)
 }
 
 /// Builds the programs as they are used and gathers them in one folder: the agent and the gateway, and the
@@ -67,6 +109,8 @@ pub(crate) fn build(tree: &Tree) -> Result<PathBuf> {
         "--locked",
         "--package",
         "countersignd",
+        "--package",
+        "countersign-desktop",
         "--package",
         "countersign-gateway",
     ]))?;
@@ -94,6 +138,10 @@ pub(crate) fn build(tree: &Tree) -> Result<PathBuf> {
     replace(
         &release.join("countersign-gateway"),
         &gathered.join("countersign-gateway"),
+    )?;
+    replace(
+        &release.join("countersign-desktop"),
+        &gathered.join("countersign-desktop"),
     )?;
     replace(&r#static.join("countersign"), &gathered.join("countersign"))?;
     Ok(gathered)
@@ -134,6 +182,7 @@ struct Folders {
     programs: PathBuf,
     units: PathBuf,
     activation: PathBuf,
+    applications: PathBuf,
 }
 
 impl Folders {
@@ -153,6 +202,7 @@ impl Folders {
             programs: home.join(".local/bin"),
             units: base("XDG_CONFIG_HOME", ".config").join("systemd/user"),
             activation: base("XDG_DATA_HOME", ".local/share").join("dbus-1/services"),
+            applications: base("XDG_DATA_HOME", ".local/share").join("applications"),
         })
     }
 }

@@ -7,6 +7,7 @@ mod demo;
 mod install;
 mod layers;
 mod licences;
+mod links;
 mod packages;
 mod privacyidea;
 mod say;
@@ -68,6 +69,15 @@ enum Chore {
         /// For this user, below ~/.local and ~/.config
         #[arg(long)]
         user: bool,
+        /// Open otpauth:// links as well, which other programs may do too
+        #[arg(long, requires = "user")]
+        otpauth_links: bool,
+    },
+    /// Take away what `install` put in place; tokens and settings stay
+    Uninstall {
+        /// Of this user
+        #[arg(long)]
+        user: bool,
     },
 }
 
@@ -92,11 +102,13 @@ fn run(arguments: &Arguments) -> Result<()> {
         Chore::Layers => layers::run(&tree),
         Chore::Codegen { check: true } => codegen::run(&tree.root, codegen::Mode::Check),
         Chore::Codegen { check: false } => codegen::run(&tree.root, codegen::Mode::Write),
-        Chore::Install { user: true } => install::run(&tree),
-        Chore::Install { user: false } => {
-            bail!(
-                "only `cargo xtask install --user` exists; distributions package the files of systemd/"
-            )
+        Chore::Install {
+            user: true,
+            otpauth_links,
+        } => install::run(&tree, otpauth_links),
+        Chore::Uninstall { user: true } => install::remove(),
+        Chore::Install { user: false, .. } | Chore::Uninstall { user: false } => {
+            bail!("only `--user` exists; distributions package the files of systemd/")
         }
     }
 }

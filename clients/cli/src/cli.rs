@@ -6,7 +6,7 @@ mod pin;
 mod rules;
 mod vault;
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{
     Args, Parser, Subcommand, ValueEnum,
@@ -69,7 +69,7 @@ pub(crate) enum Command {
     /// Generate the next passcode of an event-based token
     Next(Next),
     /// List the tokens
-    List,
+    List(List),
     /// Show all there is to know about a token
     Info(TokenName),
 
@@ -235,13 +235,31 @@ pub(crate) enum Switch {
     Off,
 }
 
+/// `list`.
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Only those with this in their name, user, issuer, service or serial
+    #[arg(value_name = "WORD")]
+    pub(crate) word: Option<String>,
+}
+
 /// `enroll`.
 #[derive(Debug, Args)]
 pub(crate) struct Enroll {
     /// Activation string, countersign:// link, otpauth:// URI or pia:// link (also of a container); `-` reads standard input.
     /// Better left out: other users can see arguments
-    #[arg(value_name = "STRING|-")]
+    #[arg(value_name = "STRING|-", group = "brought")]
     pub(crate) text: Option<String>,
+    #[command(flatten)]
+    pub(crate) code: QrCode,
+    /// A link that was clicked: asks in dialogs, tells the end in a notification, needs no terminal
+    #[arg(
+        long,
+        value_name = "URL|-",
+        group = "brought",
+        conflicts_with_all = ["name", "yes", "allow_insecure", "pin_stdin"]
+    )]
+    pub(crate) link: Option<String>,
     /// Name of the token; without it the one that the service offers
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
@@ -254,6 +272,23 @@ pub(crate) struct Enroll {
     /// Read the new token's PIN, or the passphrase of a container's link, from standard input, its last line
     #[arg(long)]
     pub(crate) pin_stdin: bool,
+}
+
+/// Where a QR code is looked for.
+#[derive(Debug, Args)]
+pub(crate) struct QrCode {
+    /// Read the QR code of a PNG or JPEG picture; `-` reads the picture from standard input
+    #[arg(long, value_name = "FILE|-", group = "brought")]
+    pub(crate) image: Option<PathBuf>,
+    /// Take the string, or the picture of a QR code, from the clipboard
+    #[arg(long, group = "brought")]
+    pub(crate) clipboard: bool,
+    /// Read a QR code from the screen; the desktop asks which part
+    #[arg(long, group = "brought")]
+    pub(crate) screen: bool,
+    /// Read a QR code that is held before the camera
+    #[arg(long, group = "brought")]
+    pub(crate) camera: bool,
 }
 
 /// `rename`.
@@ -314,6 +349,12 @@ pub(crate) struct Log {
     /// How many events, the newest first
     #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) limit: u32,
+    /// Write events, tokens, requests and status into a ZIP file for whoever helps, after a look at them; nothing secret
+    #[arg(long, value_name = "FILE.zip", conflicts_with = "limit")]
+    pub(crate) share: Option<PathBuf>,
+    /// Write it without a look
+    #[arg(long, requires = "share")]
+    pub(crate) yes: bool,
 }
 
 /// `completions`.
@@ -356,10 +397,18 @@ mod tests {
     fn the_lines_that_scripts_rely_on_parse() {
         for line in [
             "countersign enroll --yes --name Work -",
+            "countersign enroll --image code.png --yes",
+            "countersign enroll --image - --name Work",
+            "countersign enroll --clipboard",
+            "countersign enroll --screen --json",
+            "countersign enroll --camera",
+            "countersign enroll --link countersign://enroll",
             "countersign list --json",
             "countersign --json status",
             "countersign requests --check",
             "countersign log",
+            "countersign log --share log.zip --yes",
+            "countersign list work",
             "countersign info Work --json",
             "countersign code Work --challenge 123456 --pin-stdin",
             "countersign next Work --pin-stdin",
@@ -433,6 +482,12 @@ mod tests {
             "countersign approve xyz",
             "countersign approve 123",
             "countersign move Work",
+            "countersign log --yes",
+            "countersign enroll --image code.png --clipboard",
+            "countersign enroll --screen string",
+            "countersign enroll --link countersign://x --yes",
+            "countersign enroll --link countersign://x --allow-insecure",
+            "countersign enroll --link --yes",
             "countersign move Work --first --last",
             "countersign autosend maybe",
             "countersign mute",

@@ -9,6 +9,7 @@
 mod cli;
 mod clock;
 mod commands;
+mod desktop;
 mod environment;
 mod exit;
 mod interrupts;

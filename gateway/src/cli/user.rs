@@ -34,7 +34,7 @@ pub(super) enum User {
     },
     /// Add and change users by a list in CSV: all of it, or nothing
     Import {
-        /// The list; `-` reads standard input. Its first line names the columns: user, full_name, mail, password
+        /// The list; `-` reads standard input. Its first line names the columns: `user`, `full_name`, `mail`, `password`
         file: PathBuf,
         /// Only say what it would do
         #[arg(long)]

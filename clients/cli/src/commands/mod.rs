@@ -80,7 +80,7 @@ async fn dispatch(command: Command, session: &Session) -> Result<(), Failure> {
     match command {
         Command::Code(arguments) => code::run(arguments, session).await,
         Command::Next(arguments) => next::run(arguments, session).await,
-        Command::List => list::run(session).await,
+        Command::List(arguments) => list::run(&arguments, session).await,
         Command::Info(arguments) => info::run(arguments, session).await,
         Command::Requests(arguments) => requests::run(&arguments, session).await,
         Command::Approve(arguments) => approve::run(arguments, session).await,

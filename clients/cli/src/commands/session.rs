@@ -17,6 +17,9 @@ use crate::{
 /// How long a person is left without a word while the agent is busy.
 const SILENCE: Duration = Duration::from_secs(1);
 
+/// How long several dialogs may take.
+const DIALOGS: Duration = Duration::from_mins(10);
+
 /// One run of one command.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -47,6 +50,15 @@ impl Session {
     pub(crate) async fn agent(&self) -> Result<AgentClient, Failure> {
         let agent = self.dialer()?.dial(&self.environment.screen).await?;
         Ok(agent)
+    }
+
+    /// As [`Session::agent`], for a call in which the agent may show several dialogs, one after the other.
+    pub(crate) async fn agent_for_dialogs(&self) -> Result<AgentClient, Failure> {
+        let mut dialer = self.dialer()?;
+        if self.timeout.is_none() {
+            dialer.deadlines.with_others = DIALOGS;
+        }
+        Ok(dialer.dial(&self.environment.screen).await?)
     }
 
     /// What dials the agent.
