@@ -11,7 +11,7 @@
 use core::convert::Infallible;
 
 use countersign_core::{
-    dskpp::{AuthenticationCode, DskppError, NonceEncryption, Status, client, server},
+    dskpp::{AuthenticationCode, DskppError, NonceEncryption, Prf, Status, client, server},
     otp::{Digits, HashAlgorithm, OtpMode, Period},
     pskc::{
         BiometricPin, Exportable, KeyPackage, NumberMatching, PinEncoding, PinPolicy, TokenPin,
@@ -161,6 +161,7 @@ struct Run<'a> {
     client_code: AuthenticationCode,
     server_code: Option<AuthenticationCode>,
     client_url: &'a str,
+    prfs: &'a [Prf],
     meddle: &'a dyn Fn(usize, Vec<u8>) -> Vec<u8>,
 }
 
@@ -171,6 +172,7 @@ impl Default for Run<'_> {
             client_code: right_code(),
             server_code: Some(right_code()),
             client_url: URL,
+            prfs: &[Prf::Sha256],
             meddle: &|_step, body| body,
         }
     }
@@ -179,7 +181,7 @@ impl Default for Run<'_> {
 impl Run<'_> {
     fn go(&self) -> End {
         let mut rng = TestRng::new(1);
-        let (client, body) = client::start(self.client_url);
+        let (client, body) = client::start_with(self.client_url, self.prfs);
         let hello = match server::read(&(self.meddle)(0, body)) {
             Ok(server::ClientMessage::Hello(hello)) => hello,
             Ok(server::ClientMessage::Nonce(_)) => panic!("a hello was sent"),
@@ -214,7 +216,8 @@ impl Run<'_> {
             Ok(client) => client,
             Err(error) => return End::ClientRefused(error),
         };
-        assert_eq!(client.nonce().len(), 32);
+        let nonce_len = if self.prfs[0] == Prf::Aes128 { 16 } else { 32 };
+        assert_eq!(client.nonce().len(), nonce_len);
         let encrypted = encrypt(client.nonce().expose());
         let (client, body) = client.client_nonce(&encrypted, &self.client_code);
         let nonce = match server::read(&(self.meddle)(2, body)) {
@@ -260,13 +263,17 @@ impl Run<'_> {
 
 #[test]
 fn both_sides_get_the_same_keys_for_every_mode_and_hash() {
-    for mode in modes() {
+    let with_both = modes()
+        .into_iter()
+        .flat_map(|mode| Prf::ALL.map(|prf| (prf, mode.clone())));
+    for (prf, mode) in with_both {
         let run = Run {
             package: package(mode.clone()),
+            prfs: &[prf],
             ..Run::default()
         };
         let End::Provisioned { client, server } = run.go() else {
-            panic!("{mode:?}")
+            panic!("{prf:?} {mode:?}")
         };
         assert_eq!(client.k_token, server.k_token);
         assert_eq!(client.k_mac, server.k_mac);

@@ -7,7 +7,7 @@ use pbkdf2::pbkdf2_hmac;
 use sha1::Sha1;
 use zeroize::Zeroizing;
 
-use super::keys::prf;
+use super::Prf;
 use crate::secret::{SecretBytes, SecretText};
 
 /// Rounds of PBKDF2 that we use: the least that the RFC allows.
@@ -115,10 +115,10 @@ impl AuthenticationCode {
     }
 
     /// The MAC of authentication data: key `K_AC` = PBKDF2-HMAC-SHA-1(password, `R_C || K`, rounds, 16), over
-    /// `ClientID || URL_S || R_C || R_S`.
-    pub(super) fn mac(&self, rounds: u32, proof: &ProofInput<'_>) -> SecretBytes {
+    /// `ClientID || URL_S || R_C || R_S`; no `R_S` in two passes.
+    pub(super) fn mac(&self, prf: Prf, rounds: u32, proof: &ProofInput<'_>) -> SecretBytes {
         let key = authentication_key(self.password.expose().as_bytes(), rounds, proof);
-        prf(
+        prf.compute(
             key.as_slice(),
             &[
                 self.client_id.as_bytes(),
@@ -138,7 +138,7 @@ pub(super) struct ProofInput<'a> {
     pub(super) url: &'a str,
     pub(super) r_c: &'a SecretBytes,
     pub(super) r_s: &'a [u8],
-    /// K: DER `SubjectPublicKeyInfo` of the server.
+    /// K: DER `SubjectPublicKeyInfo` of the server; in two passes the key that both sides have.
     pub(super) k: &'a [u8],
 }
 

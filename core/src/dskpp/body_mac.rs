@@ -9,8 +9,8 @@ use data_encoding::BASE64;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    DskppError,
-    keys::{MAC_LEN, mac_is, prf},
+    DskppError, Prf,
+    keys::{MAC_LEN, mac_is},
     message,
 };
 use crate::{secret::SecretBytes, xml::Node};
@@ -29,8 +29,8 @@ pub(super) fn unsealed() -> Node {
 }
 
 /// Puts the MAC in its place.
-pub(super) fn seal(k_mac: &SecretBytes, body: &str) -> String {
-    let mac = BASE64.encode(compute(k_mac, body.as_bytes()).expose());
+pub(super) fn seal(prf: Prf, k_mac: &SecretBytes, body: &str) -> String {
+    let mac = BASE64.encode(compute(prf, k_mac, body.as_bytes()).expose());
     // The extension comes after the key package: the last placeholder is ours, whatever a name in the package is.
     match body.rsplit_once(PLACEHOLDER) {
         Some((before, after)) => [before, mac.as_str(), after].concat(),
@@ -42,7 +42,12 @@ pub(super) fn seal(k_mac: &SecretBytes, body: &str) -> String {
 ///
 /// # Errors
 /// [`DskppError::Mac`] for everything that is wrong with it.
-pub(super) fn check(k_mac: &SecretBytes, body: &[u8], text: &str) -> Result<(), DskppError> {
+pub(super) fn check(
+    prf: Prf,
+    k_mac: &SecretBytes,
+    body: &[u8],
+    text: &str,
+) -> Result<(), DskppError> {
     let received = BASE64
         .decode(text.as_bytes())
         .map_err(|_not_base64| DskppError::Mac)?;
@@ -52,15 +57,15 @@ pub(super) fn check(k_mac: &SecretBytes, body: &[u8], text: &str) -> Result<(), 
     }
     let (before, after) = body.rsplit_once(text).ok_or(DskppError::Mac)?;
     let unsealed = [before, PLACEHOLDER, after].concat();
-    if mac_is(&compute(k_mac, unsealed.as_bytes()), &received) {
+    if mac_is(&compute(prf, k_mac, unsealed.as_bytes()), &received) {
         Ok(())
     } else {
         Err(DskppError::Mac)
     }
 }
 
-fn compute(k_mac: &SecretBytes, body: &[u8]) -> SecretBytes {
-    prf(
+fn compute(prf: Prf, k_mac: &SecretBytes, body: &[u8]) -> SecretBytes {
+    prf.compute(
         k_mac.expose(),
         &[b"Countersign body MAC", &Sha256::digest(body)],
         MAC_LEN,

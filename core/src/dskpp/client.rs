@@ -8,14 +8,14 @@ use data_encoding::BASE64;
 use rand_core::CryptoRng;
 
 use super::{
-    AuthenticationCode, DskppError, NAMESPACE, NonceEncryption, Status,
+    AuthenticationCode, DskppError, NAMESPACE, NonceEncryption, Prf, Status,
     authentication::{ITERATIONS, ProofInput},
     body_mac,
     keys::{
-        MAX_NONCE_LEN, MIN_NONCE_LEN, NONCE_LEN, PROVISIONED_LENGTHS, ProvisionedKeys, Transcript,
-        final_mac, mac_is,
+        MAX_NONCE_LEN, MIN_NONCE_LEN, PROVISIONED_LENGTHS, ProvisionedKeys, Transcript, final_mac,
+        mac_is, provisioned_len,
     },
-    message::{self, BodyMac, Extensions, PRF_SHA256, PSKC_FORMAT, VERSION},
+    message::{self, BodyMac, Extensions, PSKC_FORMAT, VERSION},
     public_key,
 };
 use crate::{
@@ -40,6 +40,12 @@ pub struct Provisioned {
 /// `url` is the enrollment URL exactly as it was given to the user; it becomes part of the proof.
 #[must_use]
 pub fn start(url: &str) -> (AwaitingServerHello, Vec<u8>) {
+    start_with(url, &Prf::ALL)
+}
+
+/// As [`start`], with the pseudorandom functions that the client can, the preferred one first.
+#[must_use]
+pub fn start_with(url: &str, prfs: &[Prf]) -> (AwaitingServerHello, Vec<u8>) {
     let body = message::root("dskpp:KeyProvClientHello")
         .add(message::algorithms(
             "dskpp:SupportedKeyTypes",
@@ -51,7 +57,7 @@ pub fn start(url: &str) -> (AwaitingServerHello, Vec<u8>) {
         ))
         .add(message::algorithms(
             "dskpp:SupportedMacAlgorithms",
-            [PRF_SHA256],
+            prfs.iter().map(|prf| prf.uri()),
         ))
         .add(Node::new("dskpp:SupportedProtocolVariants").add(Node::new("dskpp:FourPass")))
         .add(
@@ -65,6 +71,7 @@ pub fn start(url: &str) -> (AwaitingServerHello, Vec<u8>) {
     (
         AwaitingServerHello {
             url: url.to_owned(),
+            prfs: prfs.to_vec(),
             transcript,
         },
         body,
@@ -75,6 +82,7 @@ pub fn start(url: &str) -> (AwaitingServerHello, Vec<u8>) {
 #[derive(Debug)]
 pub struct AwaitingServerHello {
     url: String,
+    prfs: Vec<Prf>,
     transcript: Transcript,
 }
 
@@ -90,6 +98,7 @@ impl AwaitingServerHello {
     ) -> Result<NeedsEncryption, DskppError> {
         let Self {
             url,
+            prfs,
             mut transcript,
         } = self;
         let hello = response(body, "KeyProvServerHello", Status::Continue)?;
@@ -101,7 +110,10 @@ impl AwaitingServerHello {
         let encryption = message::required(&hello, "EncryptionAlgorithm")?
             .trimmed()
             .parse()?;
-        if message::required(&hello, "MacAlgorithm")?.trimmed() != PRF_SHA256 {
+        let prf: Prf = message::required(&hello, "MacAlgorithm")?
+            .trimmed()
+            .parse()?;
+        if !prfs.contains(&prf) {
             return Err(DskppError::NotOffered("MAC algorithm"));
         }
         if message::required(&hello, "KeyPackageFormat")?.trimmed() != PSKC_FORMAT {
@@ -116,12 +128,13 @@ impl AwaitingServerHello {
         let extensions = Extensions::read(&hello)?;
         transcript.add(body);
 
-        let mut r_c = vec![0; NONCE_LEN];
+        let mut r_c = vec![0; prf.key_len()];
         rng.fill_bytes(&mut r_c);
         Ok(NeedsEncryption {
             run: Run {
                 session_id,
                 key_type,
+                prf,
                 public_key,
                 r_s,
                 r_c: SecretBytes::new(r_c),
@@ -140,6 +153,7 @@ impl AwaitingServerHello {
 struct Run {
     session_id: String,
     key_type: KeyAlgorithm,
+    prf: Prf,
     public_key: Vec<u8>,
     r_s: Vec<u8>,
     r_c: SecretBytes,
@@ -170,7 +184,7 @@ impl NeedsEncryption {
         &self.run.public_key
     }
 
-    /// `R_C`, the nonce to encrypt: 32 bytes.
+    /// `R_C`, the nonce to encrypt: 32 bytes, or 16 where AES is the pseudorandom function.
     #[must_use]
     pub const fn nonce(&self) -> &SecretBytes {
         &self.run.r_c
@@ -197,7 +211,7 @@ impl NeedsEncryption {
             r_s: &run.r_s,
             k: &run.public_key,
         };
-        let mac = code.mac(ITERATIONS, &proof);
+        let mac = code.mac(run.prf, ITERATIONS, &proof);
         let info = server_info
             .map(|info| message::info_extension("dskpp:ServerInfoType", &info))
             .into_iter()
@@ -213,7 +227,7 @@ impl NeedsEncryption {
                             .add(Node::text("dskpp:IterationCount", ITERATIONS.to_string()))
                             .add(
                                 Node::text("dskpp:Mac", BASE64.encode(mac.expose()))
-                                    .with("MacAlgorithm", PRF_SHA256),
+                                    .with("MacAlgorithm", run.prf.uri()),
                             ),
                     ),
             )
@@ -246,21 +260,22 @@ impl AwaitingServerFinished {
         let mac = message::required(&finished, "Mac")?;
         if mac
             .attribute("MacAlgorithm")
-            .is_some_and(|uri| uri.trim() != PRF_SHA256)
+            .is_some_and(|uri| uri.trim() != run.prf.uri())
         {
             return Err(DskppError::NotOffered("MAC algorithm"));
         }
         let mac = message::base64(mac, "Mac")?;
         let extensions = Extensions::read(&finished)?;
 
-        // The package says how long the seed is, but it is not to be trusted yet. The MAC key tells the lengths apart.
+        // The package says how long the seed is, but it is not to be trusted yet. The MAC key tells the lengths apart, but with
+        // AES, whose MAC key is the same at every length: there the package tells, once it is known to be the server's.
         let keys = PROVISIONED_LENGTHS
             .into_iter()
-            .map(|len| ProvisionedKeys::derive(&run.r_c, &run.public_key, &run.r_s, len))
-            .find(|keys| mac_is(&final_mac(&keys.k_mac, &run.transcript), &mac))
+            .map(|len| ProvisionedKeys::derive(run.prf, &run.r_c, &run.public_key, &run.r_s, len))
+            .find(|keys| mac_is(&final_mac(run.prf, &keys.k_mac, &run.transcript, ""), &mac))
             .ok_or(DskppError::Mac)?;
         match (run.body_mac_announced, &extensions.body_mac) {
-            (_, Some(BodyMac::Present(text))) => body_mac::check(&keys.k_mac, body, text)?,
+            (_, Some(BodyMac::Present(text))) => body_mac::check(run.prf, &keys.k_mac, body, text)?,
             (false, None) => {}
             (true, None) | (_, Some(BodyMac::Announced)) => return Err(DskppError::Mac),
         }
@@ -272,6 +287,13 @@ impl AwaitingServerFinished {
         if KeyAlgorithm::of(&package.mode) != run.key_type {
             return Err(DskppError::PackageMismatch);
         }
+        let keys = match run.prf {
+            Prf::Sha256 => keys,
+            Prf::Aes128 => {
+                let len = provisioned_len(run.prf, package.seed_len());
+                ProvisionedKeys::derive(run.prf, &run.r_c, &run.public_key, &run.r_s, len)
+            }
+        };
         let k_token = keys
             .seed(package.seed_len())
             .ok_or(DskppError::PackageMismatch)?;

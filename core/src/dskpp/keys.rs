@@ -1,10 +1,10 @@
-//! The pseudorandom function and everything that is derived with it (RFC 6063, sections 3.4 and 4.2).
+//! What is derived with the pseudorandom function (RFC 6063, sections 4.2 and 4.3).
 
-use hmac::Mac as _;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::{secret::SecretBytes, signing::hmac_sha256};
+use super::Prf;
+use crate::secret::SecretBytes;
 
 /// Length of the MACs that prove knowledge of `K_MAC`, in bytes.
 pub(super) const MAC_LEN: usize = 32;
@@ -12,39 +12,16 @@ pub(super) const MAC_LEN: usize = 32;
 pub(super) const MIN_NONCE_LEN: usize = 16;
 /// Most bytes of a nonce that we take.
 pub(super) const MAX_NONCE_LEN: usize = 64;
-/// Bytes of a nonce that we make.
+/// Bytes of the server's nonce that we make.
 pub(super) const NONCE_LEN: usize = 32;
 
-/// Lengths of `K_PROV` that a server may have used: ours for keys up to 32 bytes and for 64 bytes, and that of the
-/// examples of the RFC for a 20-byte key.
+/// Lengths of `K_PROV` that a server may have used: ours for keys up to 32 bytes and for 64 bytes, and that of a 20-byte key
+/// with AES, which the examples of the RFC have for the other function too.
 pub(super) const PROVISIONED_LENGTHS: [usize; 3] = [64, 128, 40];
 
-/// DSKPP-PRF-SHA256(key, parts, len): blocks HMAC-SHA-256(key, INT32BE(i) || parts), i from 1 (RFC 6063, appendix D.3).
-pub(super) fn prf(key: &[u8], parts: &[&[u8]], len: usize) -> SecretBytes {
-    let mut output = Vec::with_capacity(len.next_multiple_of(32));
-    for block in 1_u32.. {
-        if output.len() >= len {
-            break;
-        }
-        let mut mac = hmac_sha256(key);
-        mac.update(&block.to_be_bytes());
-        for part in parts {
-            mac.update(part);
-        }
-        output.extend_from_slice(&mac.finalize().into_bytes());
-    }
-    output.truncate(len);
-    SecretBytes::new(output)
-}
-
-/// Length of `K_PROV` for a seed: two equal halves, each as long as the longer of a MAC key (32 bytes) and the seed.
-pub(super) const fn provisioned_len(seed_len: usize) -> usize {
-    let half = if seed_len > MAC_LEN {
-        seed_len
-    } else {
-        MAC_LEN
-    };
-    half.saturating_mul(2)
+/// Length of `K_PROV` for a seed: two equal halves, each as long as the longer of a MAC key and the seed.
+pub(super) fn provisioned_len(prf: Prf, seed_len: usize) -> usize {
+    seed_len.max(prf.key_len()).saturating_mul(2)
 }
 
 /// `K_PROV` in its halves.
@@ -55,10 +32,21 @@ pub(super) struct ProvisionedKeys {
 }
 
 impl ProvisionedKeys {
-    /// `K_PROV` = DSKPP-PRF(`R_C`, `"Key generation" || K || R_S`, len); the first half is `K_MAC`.
-    pub(super) fn derive(r_c: &SecretBytes, k: &[u8], r_s: &[u8], len: usize) -> Self {
-        let k_prov = prf(r_c.expose(), &[b"Key generation", k, r_s], len);
-        let (k_mac, k_token) = k_prov.expose().split_at(len.div_euclid(2));
+    /// `K_PROV` = DSKPP-PRF(`R_C`, `"Key generation" || K || R_S`, len).
+    pub(super) fn derive(prf: Prf, r_c: &SecretBytes, k: &[u8], r_s: &[u8], len: usize) -> Self {
+        Self::split(
+            prf,
+            &prf.compute(r_c.expose(), &[b"Key generation", k, r_s], len),
+        )
+    }
+
+    /// The first half is `K_MAC`, of which AES takes the first 16 bytes.
+    pub(super) fn split(prf: Prf, k_prov: &SecretBytes) -> Self {
+        let (k_mac, k_token) = k_prov.expose().split_at(k_prov.len().div_euclid(2));
+        let k_mac = match prf {
+            Prf::Sha256 => k_mac,
+            Prf::Aes128 => k_mac.get(..prf.key_len()).unwrap_or(k_mac),
+        };
         Self {
             k_mac: k_mac.into(),
             k_token: k_token.into(),
@@ -85,11 +73,21 @@ impl Transcript {
     }
 }
 
-/// The MAC of the last message: DSKPP-PRF(`K_MAC`, `"MAC 1 computation" || msg_hash`, 32).
-pub(super) fn final_mac(k_mac: &SecretBytes, transcript: &Transcript) -> SecretBytes {
-    prf(
+/// The MAC of the last message: DSKPP-PRF(`K_MAC`, `"MAC 1 computation" || msg_hash || ServerID`, 32). The server's name
+/// enters it in two passes only.
+pub(super) fn final_mac(
+    prf: Prf,
+    k_mac: &SecretBytes,
+    transcript: &Transcript,
+    server_id: &str,
+) -> SecretBytes {
+    prf.compute(
         k_mac.expose(),
-        &[b"MAC 1 computation", &transcript.hash()],
+        &[
+            b"MAC 1 computation",
+            &transcript.hash(),
+            server_id.as_bytes(),
+        ],
         MAC_LEN,
     )
 }
@@ -117,6 +115,7 @@ mod tests {
     #[derive(Deserialize)]
     struct Vectors {
         prf_sha256: Vec<PrfVector>,
+        prf_aes_128: Vec<PrfVector>,
         authentication_codes: Vec<CodeVector>,
         four_pass: FourPass,
     }
@@ -168,12 +167,19 @@ mod tests {
 
     #[test]
     fn the_prf_gives_the_published_values_at_every_length() {
-        for vector in vectors().prf_sha256 {
+        let Vectors {
+            prf_sha256,
+            prf_aes_128,
+            ..
+        } = vectors();
+        let sha256 = prf_sha256.into_iter().map(|vector| (Prf::Sha256, vector));
+        let aes = prf_aes_128.into_iter().map(|vector| (Prf::Aes128, vector));
+        for (prf, vector) in sha256.chain(aes) {
             let expected = bytes(&vector.output);
             for len in 0..=expected.len() {
                 // Parts are joined, wherever they are cut.
                 let (first, second) = vector.text.as_bytes().split_at(len % vector.text.len());
-                let output = prf(&bytes(&vector.key), &[first, second], len);
+                let output = prf.compute(&bytes(&vector.key), &[first, second], len);
                 assert_eq!(output.expose(), &expected[..len]);
             }
         }
@@ -208,17 +214,22 @@ mod tests {
         };
         let k_ac = authentication_key_for_test(&run.password, run.rounds, &proof);
         assert_eq!(HEXLOWER.encode(&k_ac), run.k_ac);
-        assert_eq!(hex(&code.mac(run.rounds, &proof)), run.authentication_mac);
+        assert_eq!(
+            hex(&code.mac(Prf::Sha256, run.rounds, &proof)),
+            run.authentication_mac
+        );
 
-        assert_eq!(provisioned_len(run.seed_len), 64);
-        let keys = ProvisionedKeys::derive(&r_c, &k, &r_s, provisioned_len(run.seed_len));
+        let prf = Prf::Sha256;
+        let len = provisioned_len(prf, run.seed_len);
+        assert_eq!(len, 64);
+        let keys = ProvisionedKeys::derive(prf, &r_c, &k, &r_s, len);
         assert_eq!([hex(&keys.k_mac), hex(&keys.k_token)].concat(), run.k_prov);
         let mut transcript = Transcript::default();
         run.bodies
             .iter()
             .for_each(|body| transcript.add(body.as_bytes()));
         assert_eq!(HEXLOWER.encode(&transcript.hash()), run.msg_hash);
-        assert_eq!(hex(&final_mac(&keys.k_mac, &transcript)), run.mac);
+        assert_eq!(hex(&final_mac(prf, &keys.k_mac, &transcript, "")), run.mac);
 
         let seed = keys.seed(run.seed_len).unwrap();
         for (counter, passcode) in (0..).zip(run.hotp) {
@@ -229,21 +240,24 @@ mod tests {
 
     #[test]
     fn every_seed_fits_its_half_and_every_length_is_tried_by_the_client() {
-        for hash in [
-            HashAlgorithm::Sha1,
-            HashAlgorithm::Sha256,
-            HashAlgorithm::Sha512,
-        ] {
-            let len = provisioned_len(hash.output_len());
-            assert!(PROVISIONED_LENGTHS.contains(&len));
-            let keys = ProvisionedKeys::derive(&SecretBytes::from([1; 32]), b"k", b"s", len);
-            assert_eq!(
-                keys.seed(hash.output_len()).unwrap().len(),
-                hash.output_len()
-            );
-            assert_eq!(keys.k_mac.len(), len / 2);
+        for prf in Prf::ALL {
+            let r_c = SecretBytes::new(vec![1; prf.key_len()]);
+            for hash in [
+                HashAlgorithm::Sha1,
+                HashAlgorithm::Sha256,
+                HashAlgorithm::Sha512,
+            ] {
+                let len = provisioned_len(prf, hash.output_len());
+                assert!(PROVISIONED_LENGTHS.contains(&len));
+                let keys = ProvisionedKeys::derive(prf, &r_c, b"k", b"s", len);
+                assert_eq!(
+                    keys.seed(hash.output_len()).unwrap().len(),
+                    hash.output_len()
+                );
+                assert!(prf.takes(keys.k_mac.len()));
+            }
+            let short = ProvisionedKeys::derive(prf, &r_c, b"k", b"s", 40);
+            assert_eq!(short.seed(32), None);
         }
-        let short = ProvisionedKeys::derive(&SecretBytes::from([1; 32]), b"k", b"s", 40);
-        assert_eq!(short.seed(32), None);
     }
 }

@@ -10,8 +10,6 @@ use crate::{
 
 /// The only version there is.
 pub(super) const VERSION: &str = "1.0";
-/// The one MAC algorithm and PRF that is offered.
-pub(super) const PRF_SHA256: &str = "urn:ietf:params:xml:ns:keyprov:dskpp:prf-sha256";
 /// The one key package format.
 pub(super) const PSKC_FORMAT: &str = "urn:ietf:params:xml:ns:keyprov:dskpp:pskc-key-container";
 /// Longest identifier, in characters (RFC 6063, `IdentifierType`).

@@ -15,6 +15,7 @@ mod error;
 mod keys;
 mod message;
 mod nonce_encryption;
+mod prf;
 mod public_key;
 pub mod server;
 mod status;
@@ -22,6 +23,7 @@ mod status;
 pub use authentication::{AuthenticationCode, AuthenticationCodeError};
 pub use error::DskppError;
 pub use nonce_encryption::NonceEncryption;
+pub use prf::Prf;
 pub use status::{Status, StatusError};
 
 /// The namespace of DSKPP.

@@ -17,14 +17,14 @@ pub use self::{
     refusal::Refusal,
 };
 use super::{
-    AuthenticationCode, NonceEncryption, Status,
+    AuthenticationCode, NonceEncryption, Prf, Status,
     authentication::{self, ProofInput},
     body_mac,
     keys::{
         MAX_NONCE_LEN, MIN_NONCE_LEN, NONCE_LEN, ProvisionedKeys, Transcript, final_mac,
         provisioned_len,
     },
-    message::{self, MAX_IDENTIFIER, PRF_SHA256, PSKC_FORMAT},
+    message::{self, MAX_IDENTIFIER, PSKC_FORMAT},
     public_key,
 };
 use crate::{
@@ -71,6 +71,7 @@ impl ReceivedClientHello {
             return Err(self.refuse(Status::NoSupportedEncryptionAlgorithms));
         };
         let Self {
+            prf,
             client_info,
             mut transcript,
             ..
@@ -94,7 +95,7 @@ impl ReceivedClientHello {
         )
         .add(Node::text("dskpp:KeyType", key_type.uri()))
         .add(Node::text("dskpp:EncryptionAlgorithm", encryption.uri()))
-        .add(Node::text("dskpp:MacAlgorithm", PRF_SHA256))
+        .add(Node::text("dskpp:MacAlgorithm", prf.uri()))
         .add(public_key::write(public_key))
         .add(Node::text("dskpp:KeyPackageFormat", PSKC_FORMAT))
         .add(Node::new("dskpp:Payload").add(Node::text("dskpp:Nonce", BASE64.encode(&r_s))))
@@ -105,6 +106,7 @@ impl ReceivedClientHello {
         let state = AwaitingClientNonce {
             session_id,
             key_type,
+            prf,
             encryption,
             public_key: public_key.to_vec(),
             r_s,
@@ -126,6 +128,7 @@ impl ReceivedClientHello {
 pub struct AwaitingClientNonce {
     session_id: String,
     key_type: KeyAlgorithm,
+    prf: Prf,
     encryption: NonceEncryption,
     public_key: Vec<u8>,
     r_s: Vec<u8>,
@@ -166,6 +169,7 @@ impl AwaitingClientNonce {
         let Self {
             session_id,
             key_type,
+            prf,
             public_key,
             r_s,
             client_info,
@@ -181,13 +185,15 @@ impl AwaitingClientNonce {
         transcript.add(&message.body);
 
         // Both are drawn always, so that a failure does nothing more than a success.
-        let mut substitute = [0; NONCE_LEN];
+        let mut substitute = vec![0; prf.key_len()];
         rng.fill_bytes(&mut substitute);
-        let substitute = SecretBytes::from(substitute);
+        let substitute = SecretBytes::new(substitute);
         let stranger = stranger(rng);
 
         let (r_c, decrypted) = match decrypt(&message.encrypted) {
-            Ok(r_c) if (MIN_NONCE_LEN..=MAX_NONCE_LEN).contains(&r_c.len()) => {
+            Ok(r_c)
+                if (MIN_NONCE_LEN..=MAX_NONCE_LEN).contains(&r_c.len()) && prf.takes(r_c.len()) =>
+            {
                 (r_c, Choice::from(1))
             }
             Ok(_) | Err(()) => (substitute, Choice::from(0)),
@@ -205,7 +211,7 @@ impl AwaitingClientNonce {
         let proven = code.map_or_else(
             || Choice::from(0),
             |code| {
-                let expected = code.mac(message.rounds, &proof);
+                let expected = code.mac(prf, message.rounds, &proof);
                 expected.expose().ct_eq(&message.mac)
                     & code
                         .client_id()
@@ -213,7 +219,8 @@ impl AwaitingClientNonce {
                         .ct_eq(message.client_id.as_bytes())
             },
         );
-        if !bool::from(decrypted & known & proven) {
+        let same_prf = Choice::from(u8::from(message.prf.is_none_or(|named| named == prf)));
+        if !bool::from(decrypted & known & proven & same_prf) {
             return Err(Refusal::to_nonce(
                 Status::AuthenticationDataInvalid,
                 &session_id,
@@ -222,6 +229,7 @@ impl AwaitingClientNonce {
         Ok(Authenticated {
             session_id,
             key_type,
+            prf,
             public_key,
             r_s,
             r_c,
@@ -250,6 +258,7 @@ fn stranger(rng: &mut impl CryptoRng) -> Option<AuthenticationCode> {
 pub struct Authenticated {
     session_id: String,
     key_type: KeyAlgorithm,
+    prf: Prf,
     public_key: Vec<u8>,
     r_s: Vec<u8>,
     r_c: SecretBytes,
@@ -275,16 +284,18 @@ impl Authenticated {
             return Err(self.refuse(Status::InitializationFailed));
         }
         let seed_len = package.seed_len();
+        let prf = self.prf;
         let keys = ProvisionedKeys::derive(
+            prf,
             &self.r_c,
             &self.public_key,
             &self.r_s,
-            provisioned_len(seed_len),
+            provisioned_len(prf, seed_len),
         );
         let Some(k_token) = keys.seed(seed_len) else {
             return Err(self.refuse(Status::InitializationFailed));
         };
-        let mac = final_mac(&keys.k_mac, &self.transcript);
+        let mac = final_mac(prf, &keys.k_mac, &self.transcript, "");
         let extensions = self
             .client_info
             .as_deref()
@@ -303,9 +314,9 @@ impl Authenticated {
                 .add(package.container("dskpp:KeyContainer")),
         )
         .add_if(message::extensions(extensions))
-        .add(Node::text("dskpp:Mac", BASE64.encode(mac.expose())).with("MacAlgorithm", PRF_SHA256))
+        .add(Node::text("dskpp:Mac", BASE64.encode(mac.expose())).with("MacAlgorithm", prf.uri()))
         .document();
-        let body = body_mac::seal(&keys.k_mac, &body).into_bytes();
+        let body = body_mac::seal(prf, &keys.k_mac, &body).into_bytes();
         Ok((
             body,
             Provisioned {

@@ -3,10 +3,10 @@
 use super::refusal::{Answer, Refusal};
 use crate::{
     dskpp::{
-        DskppError, NAMESPACE, NonceEncryption, Status,
+        DskppError, NAMESPACE, NonceEncryption, Prf, Status,
         authentication::{ITERATIONS, MAX_ITERATIONS},
         keys::Transcript,
-        message::{self, Extensions, MAX_IDENTIFIER, PRF_SHA256, PSKC_FORMAT, VERSION},
+        message::{self, Extensions, MAX_IDENTIFIER, PSKC_FORMAT, VERSION},
     },
     pskc::KeyAlgorithm,
     xml::{self, Element, XmlError},
@@ -66,6 +66,7 @@ pub fn read(body: &[u8]) -> Result<ClientMessage, ReadError> {
 pub struct ReceivedClientHello {
     pub(super) key_types: Vec<KeyAlgorithm>,
     pub(super) encryptions: Vec<NonceEncryption>,
+    pub(super) prf: Prf,
     pub(super) client_info: Option<Vec<u8>>,
     pub(super) transcript: Transcript,
 }
@@ -75,16 +76,17 @@ impl ReceivedClientHello {
         version(hello)?;
         let key_types: Vec<KeyAlgorithm> = listed(hello, "SupportedKeyTypes")?;
         let encryptions: Vec<NonceEncryption> = listed(hello, "SupportedEncryptionAlgorithms")?;
-        let macs: Vec<String> = listed(hello, "SupportedMacAlgorithms")?;
+        let prfs: Vec<Prf> = listed(hello, "SupportedMacAlgorithms")?;
         if key_types.is_empty() {
             return Err(Status::NoSupportedKeyTypes);
         }
         if encryptions.is_empty() {
             return Err(Status::NoSupportedEncryptionAlgorithms);
         }
-        if !macs.iter().any(|uri| uri == PRF_SHA256) {
-            return Err(Status::NoSupportedMacAlgorithms);
-        }
+        let prf = Prf::ALL
+            .into_iter()
+            .find(|prf| prfs.contains(prf))
+            .ok_or(Status::NoSupportedMacAlgorithms)?;
         if let Some(variants) = malformed(message::optional(hello, "SupportedProtocolVariants"))?
             && malformed(message::optional(variants, "FourPass"))?.is_none()
         {
@@ -103,6 +105,7 @@ impl ReceivedClientHello {
         Ok(Self {
             key_types,
             encryptions,
+            prf,
             client_info: extensions.client_info,
             transcript,
         })
@@ -116,6 +119,8 @@ pub struct ReceivedClientNonce {
     pub(super) encrypted: Vec<u8>,
     pub(super) client_id: String,
     pub(super) rounds: u32,
+    /// None: that of the run.
+    pub(super) prf: Option<Prf>,
     pub(super) mac: Vec<u8>,
     pub(super) body: Vec<u8>,
 }
@@ -141,12 +146,10 @@ impl ReceivedClientNonce {
                 .map_err(|_not_a_number| Status::MalformedRequest)?,
         };
         let mac = malformed(message::required(proof, "Mac"))?;
-        if mac
-            .attribute("MacAlgorithm")
-            .is_some_and(|uri| uri.trim() != PRF_SHA256)
-        {
-            return Err(Status::AuthenticationDataInvalid);
-        }
+        let prf = mac.attribute("MacAlgorithm").map(|uri| uri.trim().parse());
+        let prf = prf
+            .transpose()
+            .map_err(|_unknown: DskppError| Status::AuthenticationDataInvalid)?;
         let mac = malformed(message::base64(mac, "Mac"))?;
         if client_id.chars().nth(MAX_IDENTIFIER).is_some() {
             return Err(Status::MalformedRequest);
@@ -160,6 +163,7 @@ impl ReceivedClientNonce {
             encrypted,
             client_id,
             rounds,
+            prf,
             mac,
             body: body.to_vec(),
         })
