@@ -4,6 +4,10 @@
 //! [`AwaitingServerFinished::on_server_finished`] > [`Provisioned`]. Each step takes the state before; where one fails,
 //! the state is gone and its secrets are wiped.
 
+mod two_pass;
+
+pub use two_pass::{AwaitingKey, start_two_pass};
+
 use data_encoding::BASE64;
 use rand_core::CryptoRng;
 

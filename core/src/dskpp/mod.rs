@@ -1,8 +1,9 @@
-//! DSKPP (RFC 6063), four-pass: how a token and its service come to one secret without sending it.
+//! DSKPP (RFC 6063): how a token and its service come to one secret.
 //!
-//! Four messages over HTTP: `KeyProvClientHello`, `KeyProvServerHello` (public key and nonce of the server),
+//! Four passes, the default, without sending it: `KeyProvClientHello`, `KeyProvServerHello` (public key and nonce of the server),
 //! `KeyProvClientNonce` (encrypted nonce of the client, proof of the activation code), `KeyProvServerFinished` (key
-//! package and MAC). [`client`] and [`server`] hold the two sides as types, each step of which consumes the one
+//! package and MAC). Two passes, for a secret that the server has already or makes: the client's hello with the proof, and
+//! the key package with the key, wrapped under a passphrase or key that both sides have. [`client`] and [`server`] hold the two sides as types, each step of which consumes the one
 //! before; RSA itself and HTTP are the caller's. The choices that the RFC leaves open stand in docs/protocol.md.
 //!
 //! Invariant: every failure ends the run and drops (wipes) its secrets; nothing of a key package is used before the
@@ -19,12 +20,14 @@ mod prf;
 mod public_key;
 pub mod server;
 mod status;
+mod two_pass;
 
 pub use authentication::{AuthenticationCode, AuthenticationCodeError};
 pub use error::DskppError;
 pub use nonce_encryption::NonceEncryption;
 pub use prf::Prf;
 pub use status::{Status, StatusError};
+pub use two_pass::{KeyProtection, SharedSecret};
 
 /// The namespace of DSKPP.
 pub const NAMESPACE: &str = "urn:ietf:params:xml:ns:keyprov:dskpp";

@@ -96,6 +96,11 @@ impl KeyContainer {
         if !root.is(NAMESPACE, "KeyContainer") {
             return Err(PskcError::NotAContainer);
         }
+        Self::of(root)
+    }
+
+    /// Reads the content of a container, whatever the container's own name is.
+    pub(super) fn of(root: Element) -> Result<Self, PskcError> {
         check_version(&root)?;
         let encryption = match optional(&root, "EncryptionKey")? {
             None => Encryption::None,

@@ -122,6 +122,18 @@ pub(super) fn seal_cbc(
     Some(sealed)
 }
 
+/// Wraps a value under AES-128 (RFC 3394); nothing for a key of another length, or a value that is not a multiple of 8 bytes.
+pub(super) fn wrap(key: &SecretBytes, plain: &SecretBytes) -> Option<Vec<u8>> {
+    let cipher = KwAes128::new_from_slice(key.expose()).ok()?;
+    let mut wrapped = vec![0; plain.len().checked_add(8)?];
+    let len = cipher
+        .wrap_key(plain.expose(), &mut wrapped)
+        .ok()
+        .map(<[u8]>::len)?;
+    wrapped.truncate(len);
+    Some(wrapped)
+}
+
 /// The hash inside an HMAC: of `ValueMAC`, of PBKDF2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MacHash {

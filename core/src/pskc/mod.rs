@@ -10,6 +10,7 @@ mod algorithm;
 mod container;
 #[cfg(test)]
 mod container_tests;
+pub(crate) mod delivery;
 mod encryption;
 mod error;
 mod package;

@@ -11,6 +11,10 @@ use crate::{secret::SecretBytes, signing::hmac_sha256, xml::Node};
 use hmac::Mac as _;
 use zeroize::Zeroizing;
 
+/// XML Encryption.
+pub(super) const XENC: &str = "http://www.w3.org/2001/04/xmlenc#";
+/// XML Encryption 1.1.
+pub(super) const XENC11: &str = "http://www.w3.org/2009/xmlenc11#";
 const AES256_CBC: &str = "http://www.w3.org/2001/04/xmlenc#aes256-cbc";
 const HMAC_SHA256: &str = "http://www.w3.org/2001/04/xmldsig-more#hmac-sha256";
 const PBKDF2: &str = "http://www.rsasecurity.com/rsalabs/pkcs/schemas/pkcs-5v2-0#pbkdf2";
@@ -53,7 +57,7 @@ impl NewContainer<'_> {
         };
         let method = Node::new("pskc:MACMethod")
             .with("Algorithm", HMAC_SHA256)
-            .add(value("pskc:MACKey", &sealed(&mac_key)?));
+            .add(value("pskc:MACKey", AES256_CBC, &sealed(&mac_key)?));
         let mut packages = Vec::with_capacity(self.keys.len());
         for key in self.keys {
             key.package.check()?;
@@ -62,41 +66,43 @@ impl NewContainer<'_> {
             mac.update(&secret);
             let tag = BASE64.encode(&mac.finalize().into_bytes());
             let secret = Node::new("pskc:Secret")
-                .add(value("pskc:EncryptedValue", &secret))
+                .add(value("pskc:EncryptedValue", AES256_CBC, &secret))
                 .add(Node::text("pskc:ValueMAC", tag));
             packages.push(key.package.package(Some(secret)));
         }
         let container = Node::new("pskc:KeyContainer")
             .with("xmlns:pskc", NAMESPACE)
             .with("xmlns:cs", EXTENSION_NAMESPACE)
-            .with("xmlns:xenc", "http://www.w3.org/2001/04/xmlenc#")
-            .with("xmlns:xenc11", "http://www.w3.org/2009/xmlenc11#")
+            .with("xmlns:xenc", XENC)
+            .with("xmlns:xenc11", XENC11)
             .with("Version", "1.0")
-            .add(self.derivation(&salt))
+            .add(derivation(&salt, self.rounds, KEY_LEN))
             .add(method)
             .add_all(packages);
         Ok(Zeroizing::new(container.document()))
     }
-
-    fn derivation(&self, salt: &[u8]) -> Node {
-        let params = Node::new("xenc11:PBKDF2-params")
-            .add(Node::new("Salt").add(Node::text("Specified", BASE64.encode(salt))))
-            .add(Node::text("IterationCount", self.rounds.to_string()))
-            .add(Node::text("KeyLength", KEY_LEN.to_string()))
-            .add(Node::new("PRF").with("Algorithm", HMAC_SHA256));
-        let method = Node::new("xenc11:KeyDerivationMethod")
-            .with("Algorithm", PBKDF2)
-            .add(params);
-        let key = Node::new("xenc11:DerivedKey")
-            .add(method)
-            .add(Node::text("xenc11:MasterKeyName", "passphrase"));
-        Node::new("pskc:EncryptionKey").add(key)
-    }
 }
 
-fn value(name: &'static str, sealed: &[u8]) -> Node {
+/// How the key comes from the passphrase.
+pub(super) fn derivation(salt: &[u8], rounds: u32, key_len: usize) -> Node {
+    let params = Node::new("xenc11:PBKDF2-params")
+        .add(Node::new("Salt").add(Node::text("Specified", BASE64.encode(salt))))
+        .add(Node::text("IterationCount", rounds.to_string()))
+        .add(Node::text("KeyLength", key_len.to_string()))
+        .add(Node::new("PRF").with("Algorithm", HMAC_SHA256));
+    let method = Node::new("xenc11:KeyDerivationMethod")
+        .with("Algorithm", PBKDF2)
+        .add(params);
+    let key = Node::new("xenc11:DerivedKey")
+        .add(method)
+        .add(Node::text("xenc11:MasterKeyName", "passphrase"));
+    Node::new("pskc:EncryptionKey").add(key)
+}
+
+/// An encrypted value.
+pub(super) fn value(name: &'static str, algorithm: &str, sealed: &[u8]) -> Node {
     let data = Node::text("xenc:CipherValue", BASE64.encode(sealed));
     Node::new(name)
-        .add(Node::new("xenc:EncryptionMethod").with("Algorithm", AES256_CBC))
+        .add(Node::new("xenc:EncryptionMethod").with("Algorithm", algorithm))
         .add(Node::new("xenc:CipherData").add(data))
 }

@@ -6,6 +6,7 @@
 
 mod received;
 mod refusal;
+mod two_pass;
 
 use data_encoding::{BASE64, HEXLOWER};
 use rand_core::CryptoRng;
@@ -15,6 +16,7 @@ use self::refusal::response;
 pub use self::{
     received::{ClientMessage, ReadError, ReceivedClientHello, ReceivedClientNonce, read},
     refusal::Refusal,
+    two_pass::{AuthenticatedHello, TwoPassOffer},
 };
 use super::{
     AuthenticationCode, NonceEncryption, Prf, Status,
@@ -60,6 +62,9 @@ impl ReceivedClientHello {
         rng: &mut impl CryptoRng,
     ) -> Result<(AwaitingClientNonce, Vec<u8>), Refusal> {
         let key_type = KeyAlgorithm::of(mode);
+        if !self.four_pass {
+            return Err(self.refuse(Status::NoProtocolVariants));
+        }
         if !self.key_types.contains(&key_type) {
             return Err(self.refuse(Status::NoSupportedKeyTypes));
         }

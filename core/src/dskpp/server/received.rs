@@ -1,15 +1,19 @@
 //! What clients post, read and sorted.
 
-use super::refusal::{Answer, Refusal};
+use super::{
+    refusal::{Answer, Refusal},
+    two_pass::{OfferedProof, TwoPassOffer},
+};
 use crate::{
     dskpp::{
-        DskppError, NAMESPACE, NonceEncryption, Prf, Status,
+        DskppError, KeyProtection, NAMESPACE, NonceEncryption, Prf, Status,
         authentication::{ITERATIONS, MAX_ITERATIONS},
-        keys::Transcript,
+        keys::{MAX_NONCE_LEN, MIN_NONCE_LEN, Transcript},
         message::{self, Extensions, MAX_IDENTIFIER, PSKC_FORMAT, VERSION},
+        two_pass::{PASSPHRASE_WRAP, WRAP},
     },
-    pskc::KeyAlgorithm,
-    xml::{self, Element, XmlError},
+    pskc::{KeyAlgorithm, delivery::KW_AES_128},
+    xml::{self, Child, Element, XmlError},
 };
 
 /// A message of a client.
@@ -66,7 +70,11 @@ pub fn read(body: &[u8]) -> Result<ClientMessage, ReadError> {
 pub struct ReceivedClientHello {
     pub(super) key_types: Vec<KeyAlgorithm>,
     pub(super) encryptions: Vec<NonceEncryption>,
+    /// Does it take AES key wrap?
+    pub(super) key_wrap: bool,
     pub(super) prf: Prf,
+    pub(super) four_pass: bool,
+    pub(super) two_pass: Option<TwoPassOffer>,
     pub(super) client_info: Option<Vec<u8>>,
     pub(super) transcript: Transcript,
 }
@@ -80,16 +88,27 @@ impl ReceivedClientHello {
         if key_types.is_empty() {
             return Err(Status::NoSupportedKeyTypes);
         }
-        if encryptions.is_empty() {
+        let key_wrap = listed::<String>(hello, "SupportedEncryptionAlgorithms")?
+            .iter()
+            .any(|uri| uri == KW_AES_128);
+        if encryptions.is_empty() && !key_wrap {
             return Err(Status::NoSupportedEncryptionAlgorithms);
         }
         let prf = Prf::ALL
             .into_iter()
             .find(|prf| prfs.contains(prf))
             .ok_or(Status::NoSupportedMacAlgorithms)?;
-        if let Some(variants) = malformed(message::optional(hello, "SupportedProtocolVariants"))?
-            && malformed(message::optional(variants, "FourPass"))?.is_none()
-        {
+        let (four_pass, two_pass) =
+            match malformed(message::optional(hello, "SupportedProtocolVariants"))? {
+                None => (true, None),
+                Some(variants) => {
+                    let four_pass = malformed(message::optional(variants, "FourPass"))?;
+                    let two_pass = malformed(message::optional(variants, "TwoPass"))?;
+                    let offer = two_pass.map(|offer| TwoPassOffer::read(hello, offer, prf));
+                    (four_pass.is_some(), offer.transpose()?)
+                }
+            };
+        if !four_pass && two_pass.is_none() {
             return Err(Status::NoProtocolVariants);
         }
         if let Some(formats) = malformed(message::optional(hello, "SupportedKeyPackages"))?
@@ -105,11 +124,103 @@ impl ReceivedClientHello {
         Ok(Self {
             key_types,
             encryptions,
+            key_wrap,
             prf,
+            four_pass,
+            two_pass,
             client_info: extensions.client_info,
             transcript,
         })
     }
+}
+
+/// Most ways of taking a key that are looked at.
+const MAX_PROTECTIONS: usize = 8;
+/// XML Signature.
+const DS: &str = "http://www.w3.org/2000/09/xmldsig#";
+
+impl TwoPassOffer {
+    /// `TwoPass` holds the methods, each with its payload behind it. Methods that we do not know are passed over.
+    fn read(hello: &Element, offer: &Element, prf: Prf) -> Result<Self, Status> {
+        let mut protections = Vec::new();
+        let mut children = offer.children.iter().take(2 * MAX_PROTECTIONS).peekable();
+        while let Some(child) = children.next() {
+            if !child.is(NAMESPACE, "SupportedKeyProtectionMethod") {
+                continue;
+            }
+            let payload = children.next_if(|next| next.is(NAMESPACE, "Payload"));
+            match child.trimmed() {
+                PASSPHRASE_WRAP => protections.push(KeyProtection::PassphraseWrap),
+                WRAP => {
+                    let name = payload.and_then(key_name).ok_or(Status::MalformedRequest)?;
+                    protections.push(KeyProtection::Wrap(name));
+                }
+                _ => {}
+            }
+        }
+        if protections.is_empty() {
+            return Err(Status::NoProtocolVariants);
+        }
+        let Some(nonce) = malformed(message::optional(hello, "ClientNonce"))? else {
+            return Err(Status::MalformedRequest);
+        };
+        let r_c = malformed(message::base64(nonce, "ClientNonce"))?;
+        if !(MIN_NONCE_LEN..=MAX_NONCE_LEN).contains(&r_c.len()) || !prf.takes(r_c.len()) {
+            return Err(Status::MalformedRequest);
+        }
+        let proof = match malformed(message::optional(hello, "AuthenticationData"))? {
+            None => None,
+            Some(data) => OfferedProof::read(data)?,
+        };
+        Ok(Self {
+            r_c,
+            protections,
+            proof,
+        })
+    }
+}
+
+impl OfferedProof {
+    /// Without a MAC of the code there is no proof.
+    fn read(data: &Element) -> Result<Option<Self>, Status> {
+        let client_id = malformed(message::required(data, "ClientID"))?.text.clone();
+        if client_id.chars().nth(MAX_IDENTIFIER).is_some() {
+            return Err(Status::MalformedRequest);
+        }
+        let Some(proof) = malformed(message::optional(data, "AuthenticationCodeMac"))? else {
+            return Ok(None);
+        };
+        let rounds = match malformed(message::optional(proof, "IterationCount"))? {
+            None => 1,
+            Some(count) => count
+                .trimmed()
+                .parse()
+                .map_err(|_not_a_number| Status::MalformedRequest)?,
+        };
+        let mac = malformed(message::required(proof, "Mac"))?;
+        let prf = mac.attribute("MacAlgorithm").map(|uri| uri.trim().parse());
+        let prf = prf
+            .transpose()
+            .map_err(|_unknown: DskppError| Status::AuthenticationDataInvalid)?;
+        Ok(Some(Self {
+            client_id,
+            rounds,
+            prf,
+            mac: malformed(message::base64(mac, "Mac"))?,
+        }))
+    }
+}
+
+/// The name of a key, 1 to 128 characters.
+fn key_name(payload: &Element) -> Option<String> {
+    let Child::One(info) = payload.child(DS, "KeyInfo") else {
+        return None;
+    };
+    let Child::One(name) = info.child(DS, "KeyName") else {
+        return None;
+    };
+    let fits = !name.text.is_empty() && name.text.chars().nth(MAX_IDENTIFIER).is_none();
+    fits.then(|| name.text.clone())
 }
 
 /// `KeyProvClientNonce`, read but not believed.
