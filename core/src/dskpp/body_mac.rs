@@ -2,7 +2,8 @@
 //!
 //! The MAC of the RFC covers the messages before the last one, so it proves the keys but not the key package. The
 //! server announces this extension in its hello, which the MAC of the RFC does cover; a client that has seen the
-//! announcement takes no last message without it. Its value is
+//! announcement takes no last message without it. In two passes there is no such hello, and the extension is always asked
+//! for. Its value is
 //! DSKPP-PRF(`K_MAC`, "Countersign body MAC" || SHA-256(body with the 44 symbols of the MAC replaced by `A`), 32).
 
 use data_encoding::BASE64;

@@ -165,10 +165,10 @@ impl AwaitingKey {
         {
             return Err(DskppError::Mac);
         }
+        // The MAC of the RFC does not cover the package, and nothing before this message could announce ours: it must be there.
         match &extensions.body_mac {
-            None => {}
             Some(BodyMac::Present(text)) => body_mac::check(prf, &keys.k_mac, body, text)?,
-            Some(BodyMac::Announced) => return Err(DskppError::Mac),
+            None | Some(BodyMac::Announced) => return Err(DskppError::Mac),
         }
         let package = delivered.package;
         let k_token = keys

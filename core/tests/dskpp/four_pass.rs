@@ -1,73 +1,17 @@
-//! Whole DSKPP runs in memory: both sides agree, and nothing that was changed on the way is taken.
-
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    reason = "tests fail by panicking"
-)]
-
-use core::convert::Infallible;
+//! Four passes.
 
 use countersign_core::{
     dskpp::{AuthenticationCode, DskppError, NonceEncryption, Prf, Status, client, server},
-    otp::{Digits, HashAlgorithm, OtpMode, Period},
-    pskc::{
-        BiometricPin, Exportable, KeyPackage, NumberMatching, PinEncoding, PinPolicy, TokenPin,
-        XmlError,
-    },
+    pskc::{KeyPackage, XmlError},
     secret::SecretBytes,
-    token::{PushPolicy, VerificationLevel},
 };
 use proptest::prelude::*;
-use rand_core::{TryCryptoRng, TryRng};
 use sha2::{Digest as _, Sha256};
 
-const URL: &str = "https://gateway.example:8443/enroll/dskpp?sc=AbCdEf1234";
+use crate::parts::{TestRng, URL, code, modes, package, right_code};
+
 /// What stands for the server's key: K is opaque to both sides.
 const PUBLIC_KEY: &[u8] = b"a SubjectPublicKeyInfo";
-
-/// Repeatable bytes. Never outside tests.
-struct TestRng {
-    seed: u8,
-    block: u64,
-}
-
-impl TestRng {
-    const fn new(seed: u8) -> Self {
-        Self { seed, block: 0 }
-    }
-}
-
-impl TryRng for TestRng {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        let mut bytes = [0; 4];
-        self.try_fill_bytes(&mut bytes)?;
-        Ok(u32::from_le_bytes(bytes))
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        let mut bytes = [0; 8];
-        self.try_fill_bytes(&mut bytes)?;
-        Ok(u64::from_le_bytes(bytes))
-    }
-
-    fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Infallible> {
-        for chunk in to.chunks_mut(32) {
-            self.block += 1;
-            let hash = Sha256::new()
-                .chain_update([self.seed])
-                .chain_update(self.block.to_le_bytes());
-            chunk.copy_from_slice(&hash.finalize()[..chunk.len()]);
-        }
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for TestRng {}
 
 /// Stands for RSA with padding: a changed ciphertext is found in most cases.
 fn encrypt(plain: &[u8]) -> Vec<u8> {
@@ -83,63 +27,6 @@ fn decrypt(encrypted: &[u8]) -> Result<SecretBytes, ()> {
         Ok(plain.into())
     } else {
         Err(())
-    }
-}
-
-fn code(short_code: &str, passphrase: &str) -> AuthenticationCode {
-    AuthenticationCode::new(short_code, &passphrase.into()).unwrap()
-}
-
-fn right_code() -> AuthenticationCode {
-    code("AbCdEf1234", "ABCD-EFGH-IJKLM")
-}
-
-fn modes() -> Vec<OtpMode> {
-    let mut modes = Vec::new();
-    for hash in [
-        HashAlgorithm::Sha1,
-        HashAlgorithm::Sha256,
-        HashAlgorithm::Sha512,
-    ] {
-        modes.push(OtpMode::Time {
-            hash,
-            digits: Digits::SIX,
-            period: Period::THIRTY,
-        });
-        modes.push(OtpMode::Event {
-            hash,
-            digits: Digits::EIGHT,
-        });
-        let suite = format!("OCRA-1:HOTP-{hash}-6:QN08");
-        modes.push(OtpMode::Challenge {
-            suite: suite.parse().unwrap(),
-        });
-    }
-    modes.push(OtpMode::Challenge {
-        suite: "OCRA-1:HOTP-SHA256-8:C-QA10".parse().unwrap(),
-    });
-    modes
-}
-
-fn package(mode: OtpMode) -> KeyPackage {
-    KeyPackage {
-        issuer: "Example & <Sons>".to_owned(),
-        user: "alice, \"A\"".to_owned(),
-        // Contains what our placeholder looks like.
-        friendly_name: "A".repeat(60),
-        pin: PinPolicy::Token(TokenPin {
-            max_failed_attempts: 7,
-            min_length: 6,
-            max_length: 12,
-            encoding: PinEncoding::Decimal,
-            biometric: BiometricPin::Allowed,
-        }),
-        push: PushPolicy::Allowed(VerificationLevel::Pin),
-        number_matching: NumberMatching::Required,
-        policy_name: "standard".to_owned(),
-        policy_level: "2".to_owned(),
-        exportable: Exportable::No,
-        ..KeyPackage::new("CS-0001", mode)
     }
 }
 
