@@ -118,6 +118,7 @@ mod tests {
         prf_aes_128: Vec<PrfVector>,
         authentication_codes: Vec<CodeVector>,
         four_pass: FourPass,
+        two_pass: TwoPass,
     }
 
     #[derive(Deserialize)]
@@ -151,6 +152,23 @@ mod tests {
         mac: String,
         seed_len: usize,
         hotp: Vec<String>,
+    }
+
+    #[derive(Deserialize)]
+    struct TwoPass {
+        k: String,
+        r_c: String,
+        client_id: String,
+        password: String,
+        url: String,
+        rounds: u32,
+        k_ac: String,
+        authentication_mac: String,
+        k_prov: String,
+        body: String,
+        server_id: String,
+        msg_hash: String,
+        mac: String,
     }
 
     fn vectors() -> Vectors {
@@ -236,6 +254,33 @@ mod tests {
             let ours = otp::hotp(&seed, counter, HashAlgorithm::Sha1, Digits::SIX);
             assert_eq!(ours.expose(), passcode);
         }
+    }
+
+    #[test]
+    fn two_passes_give_the_published_values() {
+        let run = vectors().two_pass;
+        let (k, r_c) = (bytes(&run.k), SecretBytes::new(bytes(&run.r_c)));
+        let password = SecretText::new(run.password.clone());
+        let code = AuthenticationCode::new(&run.client_id, &password).unwrap();
+        let proof = ProofInput {
+            url: &run.url,
+            r_c: &r_c,
+            r_s: &[],
+            k: &k,
+        };
+        let k_ac = authentication_key_for_test(&run.password, run.rounds, &proof);
+        assert_eq!(HEXLOWER.encode(&k_ac), run.k_ac);
+        let prf = Prf::Sha256;
+        assert_eq!(
+            hex(&code.mac(prf, run.rounds, &proof)),
+            run.authentication_mac
+        );
+        let keys = ProvisionedKeys::split(prf, &SecretBytes::new(bytes(&run.k_prov)));
+        let mut transcript = Transcript::default();
+        transcript.add(run.body.as_bytes());
+        assert_eq!(HEXLOWER.encode(&transcript.hash()), run.msg_hash);
+        let mac = final_mac(prf, &keys.k_mac, &transcript, &run.server_id);
+        assert_eq!(hex(&mac), run.mac);
     }
 
     #[test]
