@@ -28,6 +28,9 @@ pub struct Config {
     /// How agents and browsers reach it: `https://host:port`, nothing behind.
     #[serde(with = "url_text")]
     pub url: Url,
+    /// How tokens are enrolled.
+    #[serde(default)]
+    pub enrollment: EnrollmentSettings,
     /// Login requests.
     #[serde(default)]
     pub push: PushSettings,
@@ -53,6 +56,41 @@ pub struct Config {
     /// counts.
     #[serde(default)]
     pub places: BTreeMap<IpNet, String>,
+}
+
+/// How tokens are enrolled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EnrollmentSettings {
+    /// Which variants of DSKPP are served.
+    pub protocol: EnrollmentProtocol,
+}
+
+/// Variants of DSKPP (RFC 6063, section 3.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EnrollmentProtocol {
+    /// What the client offers; four passes if it offers both.
+    #[default]
+    Any,
+    /// Both sides make the secret, and it does not travel.
+    FourPass,
+    /// The gateway makes the secret, and it travels wrapped under the activation's passphrase.
+    TwoPass,
+}
+
+impl EnrollmentProtocol {
+    /// Are four passes served?
+    #[must_use]
+    pub const fn takes_four_passes(self) -> bool {
+        matches!(self, Self::Any | Self::FourPass)
+    }
+
+    /// Are two passes served?
+    #[must_use]
+    pub const fn takes_two_passes(self) -> bool {
+        matches!(self, Self::Any | Self::TwoPass)
+    }
 }
 
 /// How login requests work.
@@ -245,6 +283,7 @@ impl Config {
             name: name.to_owned(),
             listen,
             url,
+            enrollment: EnrollmentSettings::default(),
             push: PushSettings::default(),
             server_pin: ServerPinSettings::default(),
             radius: RadiusSettings::default(),

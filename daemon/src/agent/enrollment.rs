@@ -3,8 +3,9 @@
 //! Invariants: nothing is contacted before its host was shown and confirmed. A token is in the vault whole or
 //! not at all. The text that was brought is never logged.
 
+mod activation;
 mod confirmation;
-mod four_pass;
+mod dskpp;
 mod privacyidea;
 pub(super) mod unfinished;
 

@@ -12,7 +12,9 @@ use std::{
 use countersign_core::{
     dskpp::{
         AuthenticationCode, NonceEncryption, Status,
-        server::{AwaitingClientNonce, ReceivedClientHello, ReceivedClientNonce, Refusal},
+        server::{
+            AwaitingClientNonce, Provisioned, ReceivedClientHello, ReceivedClientNonce, Refusal,
+        },
     },
     otp::{Digits, HashAlgorithm, OtpMode, Period},
     pskc::{KeyPackage, NumberMatching},
@@ -42,7 +44,7 @@ const PROOFS: usize = 2;
 /// The runs between their two messages.
 pub(super) struct Sessions {
     runs: Mutex<HashMap<String, EnrollmentSession>>,
-    proofs: Semaphore,
+    pub(super) proofs: Semaphore,
 }
 
 impl Default for Sessions {
@@ -111,6 +113,14 @@ impl Service {
         code: &str,
         hello: ReceivedClientHello,
     ) -> Result<Vec<u8>, EnrollmentRefusal> {
+        let protocol = self.settings().config.enrollment.protocol;
+        let four_passes = hello.offers_four_passes() && protocol.takes_four_passes();
+        if !four_passes && hello.two_pass().is_some() && protocol.takes_two_passes() {
+            return self.enrollment_in_two_passes(code, hello).await;
+        }
+        if !four_passes {
+            return Err(hello.refuse(Status::NoProtocolVariants).into());
+        }
         let sought = code.to_owned();
         let mode = self
             .store()
@@ -144,13 +154,7 @@ impl Service {
         let Some(run) = self.0.enrollments.take(nonce.session_id(), now) else {
             return Err(nonce.refuse(Status::UnknownRequest).into());
         };
-        let code = run.code.clone();
-        let found = self
-            .store()
-            .read(move |rows| found(rows, &code))
-            .await?
-            .map(|(activation, token)| (standing(&activation, &token, now), activation, token))
-            .filter(|(_, activation, _)| activation.failures < FAILURES);
+        let found = self.activation_standing(&run.code).await?;
         let secret = found.as_ref().and_then(|(_, activation, _)| {
             let passphrase = SecretText::from(activation.passphrase.as_text()?);
             AuthenticationCode::new(&activation.code, &passphrase).ok()
@@ -172,18 +176,7 @@ impl Service {
         let authenticated = match proven {
             Ok(authenticated) => authenticated,
             Err(refusal) => {
-                let code = run.code;
-                self.store()
-                    .write(move |rows| {
-                        rows.count_activation_failure(&code)?;
-                        rows.audit(
-                            now,
-                            AuditEvent::EnrollmentRefused,
-                            &code,
-                            "authentication code",
-                        )
-                    })
-                    .await?;
+                self.count_refused(run.code).await?;
                 return Err(refusal.into());
             }
         };
@@ -196,28 +189,69 @@ impl Service {
             }
             None => return Err(authenticated.refuse(Status::AccessDenied).into()),
         };
-        let owner = token.user;
-        let user = self.store().read(move |rows| rows.user_name(owner)).await?;
-        let package = self.package(&token, user);
+        let package = self.package_of(&token).await?;
         let origin = self.settings().config.origin();
         let (body, provisioned) = authenticated.finish(&package, &origin)?;
+        self.keep_provisioned(activation.code, token.serial, provisioned)
+            .await?;
+        Ok(body)
+    }
+
+    /// The token is provisioned, durably, if its activation is still open.
+    pub(super) async fn keep_provisioned(
+        &self,
+        code: String,
+        serial: String,
+        provisioned: Provisioned,
+    ) -> Result<(), EnrollmentRefusal> {
+        let now = self.now();
         let kept = self
             .store()
             .write(move |rows| {
-                let open = found_open(rows, &activation.code, now)?;
+                let open = found_open(rows, &code, now)?;
                 if open {
-                    rows.provision_token(&token.serial, &provisioned.k_token, &provisioned.k_mac)?;
-                    rows.count_run(&activation.code, now)?;
-                    rows.audit(now, AuditEvent::TokenProvisioned, &token.serial, "")?;
+                    rows.provision_token(&serial, &provisioned.k_token, &provisioned.k_mac)?;
+                    rows.count_run(&code, now)?;
+                    rows.audit(now, AuditEvent::TokenProvisioned, &serial, "")?;
                 }
                 Ok(open)
             })
             .await?;
         if kept {
-            Ok(body)
+            Ok(())
         } else {
             Err(EnrollmentRefusal::Gone)
         }
+    }
+
+    /// A wrong authentication code, durably, before it is answered.
+    pub(super) async fn count_refused(&self, code: String) -> Result<(), StoreError> {
+        let now = self.now();
+        self.store()
+            .write(move |rows| {
+                rows.count_activation_failure(&code)?;
+                let event = AuditEvent::EnrollmentRefused;
+                rows.audit(now, event, &code, "authentication code")
+            })
+            .await
+    }
+
+    /// The activation of a code with its token, and how it stands; none if there is none, or too much was tried with it.
+    pub(super) async fn activation_standing(
+        &self,
+        code: &str,
+    ) -> Result<Option<(Standing, Activation, TokenRow)>, StoreError> {
+        let (now, code) = (self.now(), code.to_owned());
+        let found = self.store().read(move |rows| found(rows, &code)).await?;
+        Ok(found
+            .map(|(activation, token)| (standing(&activation, &token, now), activation, token))
+            .filter(|(_, activation, _)| activation.failures < FAILURES))
+    }
+
+    pub(super) async fn package_of(&self, token: &TokenRow) -> Result<KeyPackage, StoreError> {
+        let owner = token.user;
+        let user = self.store().read(move |rows| rows.user_name(owner)).await?;
+        Ok(self.package(token, user))
     }
 
     /// Everything about a token but its secret, for its device.

@@ -12,6 +12,7 @@ mod decision;
 mod devices;
 mod enrollment;
 mod enrollment_links;
+mod enrollment_two_pass;
 mod fronts;
 mod helpdesk;
 mod issue;

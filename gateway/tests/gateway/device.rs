@@ -4,7 +4,7 @@ use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPublicEncryptingKey, PublicEncrypti
 use axum::{Extension, body::Body};
 use countersign_core::{
     activation_string::{ActivationString, AllowHttp},
-    dskpp::{AuthenticationCode, DskppError, MEDIA_TYPE, client},
+    dskpp::{AuthenticationCode, DskppError, MEDIA_TYPE, Prf, SharedSecret, client},
     ids::DeviceId,
     otp::{OtpMode, hotp, ocra::Inputs, time_step},
     pskc::{KeyPackage, PinPolicy},
@@ -83,8 +83,29 @@ impl Device {
         .unwrap();
         let (run, body) = needs.client_nonce(&encrypted, code);
         let answer = post(stage, url, MEDIA_TYPE, body).await.1;
-        let provisioned = run.on_server_finished(&answer)?;
-        Ok(Self {
+        Ok(Self::of(run.on_server_finished(&answer)?))
+    }
+
+    /// Runs DSKPP in two passes.
+    pub(crate) async fn enroll_in_two_passes(
+        stage: &Stage,
+        activation: &SecretText,
+        secret: Option<SharedSecret>,
+    ) -> Result<Self, DskppError> {
+        let activation =
+            ActivationString::parse(activation.expose().as_bytes(), AllowHttp::Never).unwrap();
+        let passphrase = &activation.passphrase;
+        let code = AuthenticationCode::new(&activation.short_code().unwrap(), passphrase).unwrap();
+        let secret = secret.unwrap_or_else(|| SharedSecret::Passphrase(passphrase.clone()));
+        let url = activation.url.as_str();
+        let (run, body) =
+            client::start_two_pass(url, Prf::Sha256, &code, secret, &mut SystemRandom);
+        let answer = post(stage, url, MEDIA_TYPE, body).await.1;
+        Ok(Self::of(run.on_server_finished(&answer)?))
+    }
+
+    fn of(provisioned: client::Provisioned) -> Self {
+        Self {
             id: DeviceId(SystemRandom::bytes()),
             channel: signing::new_key(&mut SystemRandom),
             decision: signing::new_key(&mut SystemRandom),
@@ -92,7 +113,7 @@ impl Device {
             mac_key: provisioned.k_mac,
             package: provisioned.package,
             pin: String::new(),
-        })
+        }
     }
 
     pub(crate) fn registration(&self) -> push::RegisterRequest {

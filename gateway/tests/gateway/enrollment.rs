@@ -2,12 +2,12 @@
 
 use countersign_core::{
     activation_string::{ActivationString, AllowHttp},
-    dskpp::{AuthenticationCode, DskppError, MEDIA_TYPE, Status, client},
+    dskpp::{AuthenticationCode, DskppError, MEDIA_TYPE, SharedSecret, Status, client},
     secret::SecretText,
     signing,
     token::{PushPolicy, VerificationLevel},
 };
-use countersign_gateway::service::TokenInfo;
+use countersign_gateway::{service::TokenInfo, settings::EnrollmentProtocol};
 use countersign_proto::push::v1 as push;
 use http::StatusCode;
 use tonic::Code;
@@ -160,6 +160,63 @@ async fn a_second_message_is_good_for_one_try() {
     assert_eq!(refused(result), Status::AuthenticationDataInvalid);
     let again = String::from_utf8(post(&stage, url, MEDIA_TYPE, body).await.1).unwrap();
     assert!(again.contains("UnknownRequest"), "{again}");
+}
+
+#[tokio::test]
+async fn two_passes_bring_a_token_too() {
+    let stage = Stage::new().await;
+    for mode in [time(), event(), challenge()] {
+        let text = stage.issue(mode, PUSH).await;
+        let device = Device::enroll_in_two_passes(&stage, &text, None)
+            .await
+            .unwrap();
+        device.register(&stage).await.unwrap();
+        let mut channel = device.connect(&stage).await;
+        stage.open().await.unwrap();
+        let request = channel.request().await;
+        let decision = device.approve(&device.approval(&stage, &request));
+        assert_eq!(channel.decide(decision).await, push::Result::Approved);
+        stage
+            .operator()
+            .delete_token(device.serial())
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_guess_in_two_passes_counts_as_one_in_four() {
+    let stage = Stage::new().await;
+    let text = stage.issue(time(), PUSH).await;
+    let guess = || SharedSecret::Passphrase("AAAA-AAAA-AAAAA".into());
+    for _ in 0..10 {
+        let result = Device::enroll_in_two_passes(&stage, &text, Some(guess())).await;
+        assert_eq!(refused(result), Status::AuthenticationDataInvalid);
+    }
+    // Now the right one is too late, both ways.
+    let late = Device::enroll_in_two_passes(&stage, &text, None).await;
+    assert_eq!(refused(late), Status::AuthenticationDataInvalid);
+    let late = Device::enroll(&stage, &text).await;
+    assert_eq!(refused(late), Status::AuthenticationDataInvalid);
+}
+
+#[tokio::test]
+async fn the_gateway_may_insist_on_one_variant() {
+    let stage =
+        Stage::with(|config| config.enrollment.protocol = EnrollmentProtocol::TwoPass).await;
+    let text = stage.issue(time(), PUSH).await;
+    let four = Device::enroll(&stage, &text).await;
+    assert_eq!(refused(four), Status::NoProtocolVariants);
+    Device::enroll_in_two_passes(&stage, &text, None)
+        .await
+        .unwrap();
+
+    let stage =
+        Stage::with(|config| config.enrollment.protocol = EnrollmentProtocol::FourPass).await;
+    let text = stage.issue(time(), PUSH).await;
+    let two = Device::enroll_in_two_passes(&stage, &text, None).await;
+    assert_eq!(refused(two), Status::NoProtocolVariants);
+    Device::enroll(&stage, &text).await.unwrap();
 }
 
 #[tokio::test]

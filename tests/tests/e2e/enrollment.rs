@@ -2,6 +2,7 @@
 
 use countersign_proto::agent::v1::Reason;
 use countersign_tests::{
+    example_portal::ExamplePortal,
     gateway::{self, GatewayProcess},
     stage::{PASSWORD, Stage, USER},
 };
@@ -58,6 +59,25 @@ fn an_activation_string_brings_the_token_and_works_once() {
         "{said:?}"
     );
     assert_eq!(tokens(&stage), 1);
+}
+
+#[test]
+fn two_passes_are_taken_where_the_service_has_no_other() {
+    let stage = Stage::new().unwrap();
+    let mut gateway = GatewayProcess::init(&stage.workspace).unwrap();
+    gateway
+        .configure("enrollment", "protocol = \"two-pass\"")
+        .unwrap();
+    gateway.add_user(USER, PASSWORD).unwrap();
+    gateway.serve().unwrap();
+    stage
+        .enroll(&gateway, "Example", &["--mode", "event", "--push", "on"])
+        .unwrap();
+    // The gateway knows the same seed.
+    let mut window = ExamplePortal::open(&gateway).unwrap();
+    let passcode = stage.cli.ask(&["code", "Example"]).unwrap();
+    window.type_passcode(&passcode).unwrap();
+    window.logged_in().unwrap();
 }
 
 #[test]

@@ -1,11 +1,8 @@
-//! An activation string becomes a token: DSKPP in four passes (RFC 6063), then the registration of our keys.
+//! An activation string becomes a token: a run of DSKPP, then the registration of our keys.
 
-use aws_lc_rs::rsa::{
-    OAEP_SHA1_MGF1SHA1, OaepPublicEncryptingKey, Pkcs1PublicEncryptingKey, PublicEncryptingKey,
-};
 use countersign_core::{
     activation_string::ActivationString,
-    dskpp::{AuthenticationCode, NonceEncryption, client},
+    dskpp::client,
     ids::{DeviceId, ServiceId, TokenId},
     pskc::{Exportable, PinPolicy},
     secret::SecretBytes,
@@ -26,8 +23,6 @@ use crate::{
     vault::{EventKind, ServiceKind, ServiceRegistration, ServiceRow, Vault},
 };
 
-/// The smallest RSA key that is believed, in bits.
-const RSA_BITS: usize = 2048;
 /// The longest serial that is believed, in characters.
 const SERIAL: usize = 64;
 
@@ -50,7 +45,7 @@ impl Agent {
 
         let provisioned = match self.take_unfinished(activation) {
             Some(provisioned) => provisioned,
-            None => self.four_passes(activation).await?,
+            None => self.run_of_dskpp(activation).await?,
         };
         check_serial(&provisioned.package)?;
         // Before the registration: until then the activation string may be used again.
@@ -141,32 +136,6 @@ impl Agent {
         let id = self.vault.call(add).await?;
         self.ports.push.open(profile).await;
         Ok(id)
-    }
-
-    async fn four_passes(
-        &self,
-        activation: &ActivationString,
-    ) -> Result<client::Provisioned, EnrollmentError> {
-        let (url, pins) = (activation.url_text(), &activation.service_pins);
-        let short_code = activation
-            .short_code()
-            .unwrap_or_else(|| activation.user.clone());
-        let code = AuthenticationCode::new(&short_code, &activation.passphrase)
-            .map_err(|_malformed| EnrollmentError::Refused)?;
-
-        let (run, hello) = client::start(url);
-        let answer = self.ports.transport.post(url, pins, hello).await?;
-        let mut rng = PortRng::new(&*self.ports.random);
-        let run = run.on_server_hello(&answer, &mut rng)?;
-        rng.check()?;
-        let encrypted = encrypt(run.encryption(), run.public_key(), run.nonce())?;
-        // 100,000 rounds of PBKDF2: not on the thread that everybody waits for.
-        let proving = tokio::task::spawn_blocking(move || run.client_nonce(&encrypted, &code));
-        let (run, nonce) = proving
-            .await
-            .map_err(|_panicked| EnrollmentError::Exchange("the proof failed".to_owned()))?;
-        let answer = self.ports.transport.post(url, pins, nonce).await?;
-        Ok(run.on_server_finished(&answer)?)
     }
 
     /// A device has one channel key a service: a second token there uses the first one's.
@@ -279,40 +248,6 @@ fn service_row(
         identity_key: registered.identity_key.clone(),
         kind: ServiceKind::Gateway,
     })
-}
-
-/// The client's nonce (`R_C`) for the service's eyes only.
-fn encrypt(
-    encryption: NonceEncryption,
-    public_key: &[u8],
-    nonce: &SecretBytes,
-) -> Result<Vec<u8>, EnrollmentError> {
-    let unusable =
-        |_cause| EnrollmentError::Exchange("the service's RSA key is unusable".to_owned());
-    let failed = |_cause| EnrollmentError::Exchange("the nonce could not be encrypted".to_owned());
-    let key = PublicEncryptingKey::from_der(public_key).map_err(|_rejected| {
-        EnrollmentError::Exchange("the service's RSA key is unusable".to_owned())
-    })?;
-    if key.key_size_bits() < RSA_BITS {
-        return Err(EnrollmentError::Exchange(
-            "the service's RSA key is too short".to_owned(),
-        ));
-    }
-    let mut encrypted = vec![0; key.key_size_bytes()];
-    let length = match encryption {
-        NonceEncryption::RsaOaep => OaepPublicEncryptingKey::new(key)
-            .map_err(unusable)?
-            .encrypt(&OAEP_SHA1_MGF1SHA1, nonce.expose(), &mut encrypted, None)
-            .map_err(failed)?
-            .len(),
-        NonceEncryption::RsaPkcs1 => Pkcs1PublicEncryptingKey::new(key)
-            .map_err(unusable)?
-            .encrypt(nonce.expose(), &mut encrypted)
-            .map_err(failed)?
-            .len(),
-    };
-    encrypted.truncate(length);
-    Ok(encrypted)
 }
 
 const fn core_level(level: push::Level) -> VerificationLevel {
