@@ -238,8 +238,7 @@ mod tests {
         assert_eq!(next_text(rest, 5), None);
         assert_eq!(next_text(&bytes, 2), None, "longer than is taken");
         for cut in 0..7 {
-            let cut = bytes.get(..cut).unwrap();
-            assert_eq!(next_text(cut, 5), None);
+            assert_eq!(next_text(&bytes[..cut], 5), None);
         }
     }
 }

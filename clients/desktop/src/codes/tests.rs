@@ -1,3 +1,8 @@
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "small numbers of the tests own"
+)]
+
 use proptest::prelude::*;
 use qrcode::{Color, QrCode};
 

@@ -286,7 +286,10 @@ fn sealed(content: &Value) -> SealedPackage {
         .unwrap()
         .encrypt_in_place(&Nonce::<U16>::from(nonce), b"", &mut text)
         .unwrap();
-    let tag = text.split_off(text.len() - 16).try_into().unwrap();
+    let tag = text
+        .split_off(text.len().saturating_sub(16))
+        .try_into()
+        .unwrap();
     SealedPackage {
         server_key: [0; 32],
         nonce,
