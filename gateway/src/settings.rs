@@ -46,6 +46,12 @@ pub struct Config {
     /// The administration pages.
     #[serde(default)]
     pub administration: AdministrationSettings,
+    /// The directory that users come from.
+    #[serde(default)]
+    pub ldap: LdapSettings,
+    /// Enrollment mail.
+    #[serde(default)]
+    pub mail: MailSettings,
     /// What the serving process counts, for Prometheus.
     #[serde(default)]
     pub metrics: MetricsSettings,
@@ -170,6 +176,84 @@ impl Default for AdministrationSettings {
     }
 }
 
+/// The directory that users come from, over LDAP. It is only read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LdapSettings {
+    /// `ldaps://HOST`, `ldap://HOST` with `starttls`, or `ldapi://` with a percent-encoded path; empty: no directory.
+    pub url: String,
+    /// `ldap://` speaks TLS before anything else. Without it only to this machine itself.
+    pub starttls: bool,
+    /// A PEM file with the authorities that vouch for the server; empty: the system's.
+    pub ca_file: PathBuf,
+    /// As whom the directory is read; empty: as nobody.
+    pub bind_dn: String,
+    /// The file with the password for that, one line; not readable by others.
+    pub bind_password_file: PathBuf,
+    /// Below which entry the users are.
+    pub base: String,
+    /// Which entries below it are users (RFC 4515).
+    pub filter: String,
+    /// The attribute that is the user name.
+    pub user_attribute: String,
+    /// The attribute that is the whole name.
+    pub name_attribute: String,
+    /// The attribute that is the mail address.
+    pub mail_attribute: String,
+    /// The passwords of users of the directory are checked there, by a bind.
+    pub check_passwords: bool,
+    /// A question to the directory fails after so long, in seconds: 1 to 60. Reading all of it has ten times as long.
+    pub timeout_seconds: u32,
+}
+
+impl Default for LdapSettings {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            starttls: true,
+            ca_file: PathBuf::new(),
+            bind_dn: String::new(),
+            bind_password_file: PathBuf::new(),
+            base: String::new(),
+            filter: "(objectClass=inetOrgPerson)".to_owned(),
+            user_attribute: "uid".to_owned(),
+            name_attribute: "cn".to_owned(),
+            mail_attribute: "mail".to_owned(),
+            check_passwords: false,
+            timeout_seconds: 10,
+        }
+    }
+}
+
+/// Enrollment mail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MailSettings {
+    /// The program that takes a message on standard input and sends it to whom its head says, by its absolute path,
+    /// with its arguments; none: mail can only be printed. No shell reads it.
+    pub command: Vec<String>,
+    /// From whom; empty: `countersign@` the host of `url`.
+    pub from: String,
+    /// The subject; placeholders as in the text.
+    pub subject: String,
+    /// A file with the text, in place of the one that comes with the gateway.
+    pub template_file: PathBuf,
+    /// The program is ended after this time, in seconds: 1 to 300.
+    pub timeout_seconds: u32,
+}
+
+impl Default for MailSettings {
+    fn default() -> Self {
+        Self {
+            command: Vec::new(),
+            from: String::new(),
+            subject: "Your token for {gateway}".to_owned(),
+            template_file: PathBuf::new(),
+            timeout_seconds: 30,
+        }
+    }
+}
+
 /// What the serving process counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -289,6 +373,8 @@ impl Config {
             radius: RadiusSettings::default(),
             sample_resource: SampleResource::default(),
             administration: AdministrationSettings::default(),
+            ldap: LdapSettings::default(),
+            mail: MailSettings::default(),
             metrics: MetricsSettings::default(),
             alarm: AlarmSettings::default(),
             places: BTreeMap::new(),
@@ -381,6 +467,8 @@ impl Config {
             ));
         }
         self.check_alarm()?;
+        self.check_ldap()?;
+        self.check_mail()?;
         let plain = |text: &String| {
             let length = text.chars().count();
             (1..=PLACE).contains(&length) && !text.chars().any(char::is_control)
@@ -397,6 +485,64 @@ impl Config {
             return Err(ConfigError::Value(
                 "an address of radius.listen needs a port; 1812 is the usual one",
             ));
+        }
+        Ok(())
+    }
+
+    fn check_ldap(&self) -> Result<(), ConfigError> {
+        let ldap = &self.ldap;
+        if ldap.url.is_empty() {
+            return Ok(());
+        }
+        let Ok(url) = Url::parse(&ldap.url) else {
+            return Err(ConfigError::Value("ldap.url is no URL"));
+        };
+        let local = match url.host() {
+            Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+            Some(url::Host::Domain(name)) => name == "localhost",
+            None => false,
+        };
+        match url.scheme() {
+            "ldaps" | "ldapi" => {}
+            // The users' passwords would go over the network as they are. An `ldap` URL's host is not parsed as a web
+            // address: 127.0.0.1 is a name there.
+            "ldap" if ldap.starttls || local || url.host_str().is_some_and(is_loopback) => {}
+            "ldap" => {
+                return Err(ConfigError::Value(
+                    "ldap.url must be ldaps://, or ldap:// with ldap.starttls = true",
+                ));
+            }
+            _ => {
+                return Err(ConfigError::Value(
+                    "ldap.url must begin with ldaps://, ldap:// or ldapi://",
+                ));
+            }
+        }
+        if ldap.base.is_empty() {
+            return Err(ConfigError::Value("ldap.base must say where the users are"));
+        }
+        if ldap.bind_dn.is_empty() != ldap.bind_password_file.as_os_str().is_empty() {
+            return Err(ConfigError::Value(
+                "ldap.bind_dn and ldap.bind_password_file belong together",
+            ));
+        }
+        if !(1..=60).contains(&ldap.timeout_seconds) {
+            return Err(ConfigError::Value("ldap.timeout_seconds must be 1 to 60"));
+        }
+        Ok(())
+    }
+
+    fn check_mail(&self) -> Result<(), ConfigError> {
+        let mail = &self.mail;
+        let program = mail.command.first();
+        if program.is_some_and(|program| !Path::new(program).is_absolute()) {
+            return Err(ConfigError::Value(
+                "mail.command must begin with the absolute path of a program",
+            ));
+        }
+        if !(1..=300).contains(&mail.timeout_seconds) {
+            return Err(ConfigError::Value("mail.timeout_seconds must be 1 to 300"));
         }
         Ok(())
     }
@@ -439,6 +585,10 @@ impl Config {
     pub fn origin(&self) -> String {
         self.url.as_str().trim_end_matches('/').to_owned()
     }
+}
+
+fn is_loopback(host: &str) -> bool {
+    host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Where a gateway that listens at `listen` is reached from the same machine or network.
@@ -553,6 +703,25 @@ mod tests {
             "[alarm]\ntimeout_seconds = 3600",
         ] {
             assert!(Config::load(edited(bad).path()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_directory_is_not_spoken_to_in_the_clear() {
+        let of = |url: &str, starttls: bool| {
+            let text = format!("[ldap]\nurl = \"{url}\"\nbase = \"dc=x\"\nstarttls = {starttls}");
+            Config::load(edited(&text).path()).is_ok()
+        };
+        assert!(of("ldaps://ldap.example", false) && of("ldap://ldap.example", true));
+        assert!(of("ldap://127.0.0.1:389", false) && of("ldap://localhost", false));
+        assert!(of("ldapi://%2Frun%2Fldapi", false));
+        for url in [
+            "ldap://ldap.example",
+            "ldap://127.0.0.1.example",
+            "http://ldap.example",
+            "x",
+        ] {
+            assert!(!of(url, false), "{url}");
         }
     }
 

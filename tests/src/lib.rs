@@ -40,6 +40,7 @@ pub mod radius;
 pub mod requests;
 mod runtime;
 pub mod screen;
+pub mod slapd;
 pub mod slow_line;
 pub mod stage;
 pub mod standin_desktop_portal;

@@ -1,4 +1,4 @@
-//! `enrollment link`, `enrollment list`.
+//! `enrollment link`, `enrollment mail`, `enrollment list`.
 
 use clap::Subcommand;
 use serde_json::json;
@@ -17,6 +17,17 @@ pub(super) enum Enrollment {
         #[arg(long, value_name = "SERIAL")]
         token: Option<String>,
     },
+    /// Make a new personal link and mail it to its user ([mail] in config.toml)
+    Mail {
+        /// Whose
+        user: String,
+        /// Which of the user's tokens, where several wait for their enrollment
+        #[arg(long, value_name = "SERIAL")]
+        token: Option<String>,
+        /// Print the message in place of sending it: to look at, to save, for another program
+        #[arg(long)]
+        print: bool,
+    },
     /// List the tokens that wait for their enrollment, and who asks for a new link
     List {
         /// As one JSON object
@@ -33,6 +44,15 @@ impl Enrollment {
                     .make_enrollment_link(&user, token.as_deref())
                     .await?;
                 hand_over(&link)
+            }
+            Self::Mail { user, token, print } => {
+                let mail = operator.enrollment_mail(&user, token.as_deref()).await?;
+                if print {
+                    return output::answer(mail.message.expose().trim_end());
+                }
+                operator.service().send_mail(&mail).await?;
+                output::explain(&format!("Mailed a new link to {}.", mail.to));
+                Ok(())
             }
             Self::List { json } => list(operator, json).await,
         }

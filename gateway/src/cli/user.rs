@@ -11,7 +11,10 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::output;
-use crate::service::{LONGEST_USER_LIST, ListEffect, Operator, UserList};
+use crate::{
+    control,
+    service::{LONGEST_USER_LIST, Operator, TakeOver, UserList},
+};
 
 /// Add and list users.
 #[derive(Debug, Subcommand)]
@@ -39,6 +42,24 @@ pub(super) enum User {
         /// Only say what it would do
         #[arg(long)]
         dry_run: bool,
+        /// Users of the list who come from the directory become the gateway's own
+        #[arg(long)]
+        take_over: bool,
+        /// As one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Add and change users as the directory says ([ldap] in config.toml), and say who is gone there
+    SyncLdap {
+        /// Only say what it would do
+        #[arg(long)]
+        dry_run: bool,
+        /// The gateway's own users of the same names become the directory's
+        #[arg(long)]
+        take_over: bool,
+        /// Suspend the tokens of users who are gone from the directory
+        #[arg(long)]
+        suspend_gone: bool,
         /// As one JSON object
         #[arg(long)]
         json: bool,
@@ -82,15 +103,48 @@ impl User {
             Self::Import {
                 file,
                 dry_run,
+                take_over: take,
                 json,
             } => {
                 let list = UserList::from_csv(&read(&file)?)?;
                 let effects = if dry_run {
-                    operator.preview_users(&list).await?
+                    operator.preview_users(&list, take_over(take)).await?
                 } else {
-                    operator.import_users(list).await?
+                    operator.import_users(list, take_over(take)).await?
                 };
+                let effects: Vec<_> = effects
+                    .into_iter()
+                    .map(|(user, effect)| (user, effect.word()))
+                    .collect();
                 told(&effects, json)?;
+                if dry_run {
+                    output::explain("Nothing was changed.");
+                }
+                Ok(())
+            }
+            Self::SyncLdap {
+                dry_run,
+                take_over: take,
+                suspend_gone,
+                json,
+            } => {
+                let synced = if dry_run {
+                    operator.preview_directory(take_over(take)).await?
+                } else {
+                    operator
+                        .sync_directory(take_over(take), suspend_gone)
+                        .await?
+                };
+                for change in &synced.changes {
+                    control::announce(service.data(), change).await;
+                }
+                for entry in &synced.skipped {
+                    output::warn(&format!("skipped: {entry}"));
+                }
+                let gone = synced.gone.into_iter().map(|user| (user, "gone"));
+                let effects = synced.effects.into_iter();
+                let effects = effects.map(|(user, effect)| (user, effect.word()));
+                told(&effects.chain(gone).collect::<Vec<_>>(), json)?;
                 if dry_run {
                     output::explain("Nothing was changed.");
                 }
@@ -122,18 +176,22 @@ impl User {
     }
 }
 
+const fn take_over(wanted: bool) -> TakeOver {
+    if wanted { TakeOver::Yes } else { TakeOver::No }
+}
+
 /// What a list does, or has done, to each user.
-fn told(effects: &[(String, ListEffect)], json: bool) -> anyhow::Result<()> {
+fn told(effects: &[(String, &'static str)], json: bool) -> anyhow::Result<()> {
     if json {
         let users: Vec<_> = effects
             .iter()
-            .map(|(user, effect)| json!({ "user": user, "effect": effect.word() }))
+            .map(|(user, effect)| json!({ "user": user, "effect": effect }))
             .collect();
         return output::json(&json!({ "users": users }));
     }
     let mut rows = vec![["USER", "EFFECT"].map(str::to_owned).to_vec()];
     for (user, effect) in effects {
-        rows.push(vec![user.clone(), effect.word().to_owned()]);
+        rows.push(vec![user.clone(), (*effect).to_owned()]);
     }
     output::table(&rows)
 }

@@ -10,8 +10,10 @@ mod channel;
 mod deadlines;
 mod decision;
 mod devices;
+mod directory_sync;
 mod enrollment;
 mod enrollment_links;
+mod enrollment_mail;
 mod enrollment_two_pass;
 mod fronts;
 mod helpdesk;
@@ -54,10 +56,12 @@ pub use administrators::{OperatorAttempt, OperatorLogin, RoleError};
 pub use audit::{AuditError, Pruned};
 pub(crate) use channel::HelloError;
 pub use devices::DeviceInfo;
+pub use directory_sync::{SyncError, Synced};
 pub(crate) use enrollment::EnrollmentRefusal;
 pub use enrollment_links::{
     Asked, EnrollmentInfo, EnrollmentLink, EnrollmentLinkError, EnrollmentView, Over,
 };
+pub use enrollment_mail::{EnrollmentMail, MailError};
 pub use fronts::{FrontCredential, FrontError};
 pub use helpdesk::{HelpdeskCode, HelpdeskError};
 pub use issue::{Issued, NewTokenError};
@@ -77,7 +81,7 @@ pub(crate) use server_pin_change::ServerPinError;
 pub use token_info::{KeptPin, PinInfo, TokenInfo, TypedPin};
 pub use tokens::{Change, TokenError};
 pub(crate) use user_list::LONGEST as LONGEST_USER_LIST;
-pub use user_list::{LineError, ListEffect, ListError, ListedUser, UserList};
+pub use user_list::{LineError, ListEffect, ListError, ListedUser, TakeOver, UserList};
 pub use users::{NewUserError, PasswordVerdict};
 
 pub use crate::store::{AuditBreak, FrontId, Policy, TokenRules, Verified};

@@ -1,7 +1,7 @@
 //! Lists of users: read from CSV, compared with the users that there are, and taken over in one transaction or not at all.
 
 use core::fmt;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use countersign_core::{password::PasswordHash, secret::SecretText, text};
 
@@ -64,7 +64,7 @@ pub enum ListError {
     Lines(Vec<LineError>),
     /// Users of the list are not this list's.
     #[error(
-        "nothing was changed: these users come from elsewhere (a directory, or the gateway's own): {}",
+        "nothing was changed: these users come from elsewhere (a directory, or the gateway's own); `--take-over` makes them this list's: {}",
         .0.join(", ")
     )]
     Foreign(Vec<String>),
@@ -85,6 +85,15 @@ impl fmt::Display for Faults<'_> {
             more => write!(f, "\n  and {more} more"),
         }
     }
+}
+
+/// Do users who come from elsewhere become this list's?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakeOver {
+    /// Yes.
+    Yes,
+    /// No: then nothing is changed.
+    No,
 }
 
 /// What a list does to a user.
@@ -196,6 +205,20 @@ impl UserList {
         }
     }
 
+    /// A list from a directory; who of them stands there twice is there once.
+    pub(super) fn of_directory(users: Vec<ListedUser>) -> Self {
+        let mut names = HashSet::new();
+        let once = users
+            .into_iter()
+            .filter(|user| names.insert(user.name.clone()));
+        Self(once.collect())
+    }
+
+    /// Whether somebody of this name is on it.
+    pub(super) fn names(&self) -> HashSet<&str> {
+        self.0.iter().map(|user| user.name.as_str()).collect()
+    }
+
     /// How many users are on it.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -240,21 +263,22 @@ pub(crate) fn check(details: &Details) -> Result<(), String> {
     if text::display(&details.full_name, FULL_NAME) != details.full_name {
         return Err("a full name has up to 128 characters, none of them invisible".to_owned());
     }
-    let mail = &details.mail;
-    // More is for the mail server to say: one address, that cannot be taken for several or for a header.
-    let plain = mail.is_empty()
-        || (mail.chars().count() <= MAIL
-            && mail.split('@').count() == 2
-            && !mail.starts_with(['@', '-'])
-            && !mail.ends_with('@')
-            && mail
-                .chars()
-                .all(|c| !c.is_control() && !c.is_whitespace() && !",;:<>()[]\"\\".contains(c)));
-    if plain {
+    if details.mail.is_empty() || is_mail(&details.mail) {
         Ok(())
     } else {
         Err("the mail address does not look like name@host".to_owned())
     }
+}
+
+/// One address (`name@host`), that cannot be taken for several, for a header or for an option. More is for the mail
+/// server to say.
+pub(super) fn is_mail(mail: &str) -> bool {
+    let plain = |c: char| !c.is_control() && !c.is_whitespace() && !",;:<>()[]\"\\".contains(c);
+    mail.chars().count() <= MAIL
+        && mail.split('@').count() == 2
+        && !mail.starts_with(['@', '-'])
+        && !mail.ends_with('@')
+        && mail.chars().all(plain)
 }
 
 impl Operator {
@@ -266,11 +290,12 @@ impl Operator {
     pub async fn preview_users(
         &self,
         list: &UserList,
+        take_over: TakeOver,
     ) -> Result<Vec<(String, ListEffect)>, ListError> {
         let users = list.0.clone();
         self.service()
             .store()
-            .read(move |rows| compare(rows, &users))
+            .read(move |rows| compare(rows, &users, take_over))
             .await
             .map_err(ServiceError)?
     }
@@ -283,6 +308,7 @@ impl Operator {
     pub async fn import_users(
         &self,
         list: UserList,
+        take_over: TakeOver,
     ) -> Result<Vec<(String, ListEffect)>, ListError> {
         let mut hashes = Vec::with_capacity(list.0.len());
         for user in &list.0 {
@@ -295,7 +321,7 @@ impl Operator {
         self.service()
             .store()
             .write(move |rows| {
-                let effects = match compare(rows, &list.0)? {
+                let effects = match compare(rows, &list.0, take_over)? {
                     Ok(effects) => effects,
                     Err(foreign) => return Ok(Err(foreign)),
                 };
@@ -335,7 +361,11 @@ impl Operator {
 
 type Compared = Result<Vec<(String, ListEffect)>, ListError>;
 
-fn compare(rows: Rows<'_>, users: &[ListedUser]) -> Result<Compared, StoreError> {
+fn compare(
+    rows: Rows<'_>,
+    users: &[ListedUser],
+    take_over: TakeOver,
+) -> Result<Compared, StoreError> {
     let mut effects = Vec::with_capacity(users.len());
     let mut foreign = Vec::new();
     for user in users {
@@ -343,7 +373,9 @@ fn compare(rows: Rows<'_>, users: &[ListedUser]) -> Result<Compared, StoreError>
             None => ListEffect::New,
             Some(id) => {
                 let there = rows.details(id)?;
-                if there.directory_dn.is_some() != user.details.directory_dn.is_some() {
+                let foreign_here =
+                    there.directory_dn.is_some() != user.details.directory_dn.is_some();
+                if foreign_here && take_over == TakeOver::No {
                     foreign.push(text::display(&user.name, 40));
                 }
                 if there == user.details && user.password.is_none() {

@@ -6,6 +6,7 @@ use countersign_core::{password::PasswordHash, secret::SecretText};
 
 use super::{Operator, Service, ServiceError};
 use crate::{
+    directory,
     random::SystemRandom,
     store::{AuditEvent, StoreError, User},
 };
@@ -206,11 +207,22 @@ impl Service {
         }
         self.0.passwords.count(user, now);
         let name = user.to_owned();
-        let hash = self
+        let (hash, entry) = self
             .store()
-            .read(move |rows| rows.password(&name))
-            .await?
-            .unwrap_or_else(|| PasswordHash::unmeetable(SystemRandom::bytes()));
+            .read(move |rows| {
+                let entry = match rows.user_id(&name)? {
+                    Some(user) => rows.details(user)?.directory_dn,
+                    None => None,
+                };
+                Ok((rows.password(&name)?, entry))
+            })
+            .await?;
+        if let Some(entry) = entry
+            && self.settings().config.ldap.check_passwords
+        {
+            return Ok(self.ask_directory(user, &entry, &typed).await);
+        }
+        let hash = hash.unwrap_or_else(|| PasswordHash::unmeetable(SystemRandom::bytes()));
         // Each hash takes 19 MiB: a crowd waits here, and does not fill the memory.
         let _place = self
             .0
@@ -231,6 +243,27 @@ impl Service {
                 Ok(PasswordBefore::Right { behind })
             }
             None => Ok(PasswordBefore::Wrong),
+        }
+    }
+}
+
+impl Service {
+    /// Is it the password of this entry of the directory? A passcode behind it is not looked for: each reading would be
+    /// a wrong try there.
+    async fn ask_directory(&self, user: &str, entry: &str, typed: &SecretText) -> PasswordBefore {
+        let ldap = &self.settings().config.ldap;
+        match directory::check_password(ldap, entry, typed).await {
+            Ok(true) => {
+                self.0.passwords.forget(user);
+                PasswordBefore::Right {
+                    behind: SecretText::default(),
+                }
+            }
+            Ok(false) => PasswordBefore::Wrong,
+            Err(error) => {
+                tracing::error!(%error, "the directory did not check a password");
+                PasswordBefore::Wrong
+            }
         }
     }
 }

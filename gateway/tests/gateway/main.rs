@@ -13,6 +13,7 @@ mod approvals;
 mod audit_log;
 mod device;
 mod enrollment;
+mod enrollment_mail;
 mod fatigue;
 mod helpdesk;
 mod locks;

@@ -1,6 +1,6 @@
 //! Lists of users.
 
-use countersign_gateway::service::{ListEffect, ListError, PasswordVerdict, UserList};
+use countersign_gateway::service::{ListEffect, ListError, PasswordVerdict, TakeOver, UserList};
 
 use crate::stage::{Stage, USER};
 
@@ -17,9 +17,18 @@ async fn a_list_adds_and_changes_users_and_a_preview_does_not() {
         (USER.to_owned(), ListEffect::Changed),
         ("bob".to_owned(), ListEffect::New),
     ];
-    assert_eq!(grace.preview_users(&list(text)).await.unwrap(), expected);
+    assert_eq!(
+        grace
+            .preview_users(&list(text), TakeOver::No)
+            .await
+            .unwrap(),
+        expected
+    );
     assert_eq!(stage.service.users().await.unwrap().len(), 1);
-    assert_eq!(grace.import_users(list(text)).await.unwrap(), expected);
+    assert_eq!(
+        grace.import_users(list(text), TakeOver::No).await.unwrap(),
+        expected
+    );
     let users = stage.service.users().await.unwrap();
     assert_eq!(users[0].details.mail, "ada@example.org");
     let check = |user: &'static str, password: &'static str| {
@@ -36,7 +45,10 @@ async fn a_list_adds_and_changes_users_and_a_preview_does_not() {
     );
 
     let without = "user,full_name,mail\nada,Ada L,ada@example.org\neve,Eve,\n";
-    let effects = grace.import_users(list(without)).await.unwrap();
+    let effects = grace
+        .import_users(list(without), TakeOver::No)
+        .await
+        .unwrap();
     assert_eq!(effects[0].1, ListEffect::Same);
     // Nobody's password is Eve's, not even none.
     for guess in ["", "eve"] {

@@ -13,6 +13,7 @@ mod bad_input;
 mod credential;
 mod dbus;
 mod dialogs;
+mod directory;
 mod enrollment;
 mod faults;
 mod files;

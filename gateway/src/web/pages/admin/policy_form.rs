@@ -142,9 +142,7 @@ pub(super) fn page(visitor: &Visitor, policy: Option<&Policy>, wrong: Option<&st
             html![
                 "<input type=\"hidden\" name=\"name\" value=\"",
                 Text(&policy.name),
-                "\"><p class=\"lead\">",
-                Text(&policy.name),
-                "</p>"
+                "\">"
             ],
             "change",
         ),
@@ -169,6 +167,8 @@ pub(super) fn page(visitor: &Visitor, policy: Option<&Policy>, wrong: Option<&st
     visitor.page(title).status(status).body(html![
         "<h1>",
         title,
+        " ",
+        Text(policy.map_or("", |policy| policy.name.as_str())),
         "</h1>",
         wrong,
         "<form class=\"fields\" method=\"post\" action=\"/admin/policy\">",

@@ -1,6 +1,9 @@
 //! The administration's pages but the form of a policy.
 
-use countersign_core::role::{Role, Task};
+use countersign_core::{
+    role::{Role, Task},
+    text,
+};
 use http::StatusCode;
 use url::form_urlencoded;
 
@@ -20,6 +23,9 @@ use crate::{
 
 /// The most users on one page.
 const USERS: usize = 200;
+
+/// The longest detail of the audit log that is shown, in characters.
+const DETAIL: usize = 1000;
 
 /// The address of a user's page.
 pub(super) fn user_path(user: &str) -> String {
@@ -510,7 +516,7 @@ pub(super) fn audit(visitor: &Visitor, before: i64, entries: &[AuditEntry]) -> P
             "</code></th><td>",
             Text(&entry.subject),
             "</td><td>",
-            Text(&entry.detail),
+            Whole(&text::display(&entry.detail, DETAIL)),
             "</td></tr>"
         ];
     }
