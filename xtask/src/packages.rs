@@ -136,6 +136,7 @@ pub(crate) const TESTS: &[Part] = &[
         "libpam-wrapper",
         "PAM configurations of the tests' own",
     ),
+    part("chromium", "chromium", "a browser"),
     part("slapd", "slapd", "a directory"),
     part("ldapdelete", "ldap-utils", "changes in it"),
     part("python3", "python3-venv", "privacyIDEA, the other service"),

@@ -31,6 +31,7 @@ mod pictures;
 mod pin_types;
 mod push_otp;
 mod radius;
+mod self_enrollment;
 mod session;
 mod tui;
 mod units;
