@@ -1,4 +1,4 @@
-//! A real directory: OpenLDAP's `slapd` on a loopback address, with TLS and a certificate of its own.
+//! A real directory: `slapd` of `OpenLDAP`, on a loopback address, with TLS and a certificate of its own.
 
 use core::time::Duration;
 use std::{
@@ -80,7 +80,7 @@ impl Slapd {
         })
     }
 
-    /// Where it is; TLS begins with StartTLS.
+    /// Where it is; TLS begins with `StartTLS`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("ldap://{}", self.address)

@@ -1,4 +1,4 @@
-//! Users from a real directory, read by the real gateway's command over StartTLS.
+//! Users from a real directory, read by the real gateway's command over `StartTLS`.
 
 use std::{collections::HashMap, fs, os::unix::fs::PermissionsExt as _};
 
