@@ -43,8 +43,9 @@ fn open(
     let (text, link) = (activation.to_text(), activation.to_link());
     let code = qr::code(link.expose(), "QR code of the activation string").map(|code| {
         html![
-            "<section aria-labelledby=\"by-code\"><h2 id=\"by-code\">Page on another screen?</h2>\
-             <p>Show this code to the computer that gets the token.</p>",
+            "<section aria-labelledby=\"by-code\"><h2 id=\"by-code\">By QR code</h2>\
+             <p>On this screen: <code>countersign enroll --screen</code>. From a picture of this page: \
+             <code>countersign enroll --image FILE</code>.</p>",
             code,
             "</section>"
         ]
