@@ -18,6 +18,8 @@ FOLDER, HOST, PORT, USERS = pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv
 BASE_URL = f"http://{HOST}:{PORT}"
 CONFIG = FOLDER / "pi.cfg"
 FIRST = not CONFIG.exists()
+# SHA-256 crypt of USER_PASSWORD in tests/src/privacyidea.rs, with few rounds.
+PASSWORD = "$5$rounds=1000$fortests$jotLD2DOJmBuuixvcc7ts4g.iWjbigWdVWSywPOain1"
 
 
 def end_with_parent():
@@ -58,7 +60,7 @@ PI_HASH_ALGO_PARAMS = {{'argon2__rounds': 1, 'argon2__memory_cost': 8, 'argon2__
     with open(FOLDER / "passwd", "w", encoding="ascii") as users:
         for number in range(USERS):
             users.write(
-                f"user{number}:x:{1000 + number}:{1000 + number}:User {number},,,,"
+                f"user{number}:{PASSWORD}:{1000 + number}:{1000 + number}:User {number},,,,"
                 f"user{number}@example.org:/home/user{number}:/bin/sh\n"
             )
 os.environ["PRIVACYIDEA_CONFIGFILE"] = str(CONFIG)

@@ -29,6 +29,8 @@ use crate::{
 
 /// The PIN of every push token: what is typed at a login before the request comes.
 pub const PIN: &str = "1234";
+/// The password of every user in the server's directory.
+pub const USER_PASSWORD: &str = "a password of the directory";
 /// How many users there are, `user0` and so on.
 const USERS: u32 = 200;
 /// Users that tests have taken.

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use countersign_proto::agent::v1::{LoginRequestState, Reason};
 use countersign_tests::{
     PATIENCE, Workspace,
-    privacyidea::{PrivacyIdea, ServerClock, is_there, shared, text},
+    privacyidea::{PrivacyIdea, ServerClock, USER_PASSWORD, is_there, shared, text},
     stage::Stage,
     standin_notifications::now,
 };
@@ -373,6 +373,28 @@ fn a_passphrase_that_belongs_to_the_link_is_asked_for() {
     cast.stage
         .cli
         .ask_with(&words, &format!("{link}\nrex\n"))
+        .unwrap();
+    assert_eq!(cast.listed().unwrap()[0]["state"], "registered");
+}
+
+#[test]
+fn the_password_of_the_user_is_sent_where_the_link_says_so() {
+    if !is_there("privacyidea::container_password") {
+        return;
+    }
+    let cast = Cast::new().unwrap();
+    let asked = [("passphrase_user", "True")];
+    let link = cast.server.container_link(&cast.container, &asked).unwrap();
+    assert!(link.contains("send_passphrase=True"), "{link}");
+    let words = [&WORDS[..6], &["--pin-stdin", "-"]].concat();
+    let wrong = format!("{link}\nanother password\n");
+    cast.stage
+        .cli
+        .refused(&words, &wrong, Reason::EnrollmentRefused)
+        .unwrap();
+    cast.stage
+        .cli
+        .ask_with(&words, &format!("{link}\n{USER_PASSWORD}\n"))
         .unwrap();
     assert_eq!(cast.listed().unwrap()[0]["state"], "registered");
 }

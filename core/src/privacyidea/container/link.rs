@@ -118,12 +118,18 @@ fn container_part(text: &str) -> Option<&str> {
 
 fn passphrase(parameters: &Parameters) -> Result<Passphrase, LinkError> {
     let question = parameters.name(LinkParameter::Passphrase)?;
-    match parameters.get(LinkParameter::SendPassphrase) {
-        Some("True") => Ok(Passphrase::Sent(question.to_owned())),
-        None | Some("False") if question.is_empty() => Ok(Passphrase::None),
-        None | Some("False") => Ok(Passphrase::Signed(question.to_owned())),
-        Some(_) => Err(LinkError::Value(LinkParameter::SendPassphrase)),
-    }
+    // The server writes what its administrator's program gave it.
+    let sent = parameters.get(LinkParameter::SendPassphrase);
+    let sent = match sent.map(str::to_ascii_lowercase).as_deref() {
+        Some("true" | "1") => true,
+        None | Some("" | "false" | "0") => false,
+        Some(_) => return Err(LinkError::Value(LinkParameter::SendPassphrase)),
+    };
+    Ok(match (sent, question) {
+        (true, question) => Passphrase::Sent(question.to_owned()),
+        (false, "") => Passphrase::None,
+        (false, question) => Passphrase::Signed(question.to_owned()),
+    })
 }
 
 /// ISO 8601 in its letters: it is signed as it came, and `|` divides what is signed.

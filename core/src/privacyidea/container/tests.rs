@@ -118,6 +118,10 @@ fn what_the_user_has_to_know_is_heard() {
         asked("&passphrase=&send_passphrase=True"),
         Ok(Passphrase::Sent(String::new()))
     );
+    assert_eq!(
+        asked("&passphrase=Password&send_passphrase=1"),
+        Ok(Passphrase::Sent("Password".to_owned()))
+    );
     assert_eq!(asked(""), Ok(Passphrase::None));
     assert_eq!(
         asked("&send_passphrase=perhaps"),
