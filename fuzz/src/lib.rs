@@ -13,7 +13,14 @@ use countersign_core::{
     import,
     otp::ocra::Suite,
     otpauth::OtpauthUri,
-    privacyidea::{PushLink, read_answer_reply, read_enrollment_reply, read_poll_reply},
+    privacyidea::{
+        PushLink,
+        container::{
+            ContainerLink, read_challenge_reply, read_done_reply, read_registration_reply,
+            read_renewal_reply, read_sync_reply,
+        },
+        read_answer_reply, read_enrollment_reply, read_poll_reply,
+    },
     pskc::{ContainerKey, Encryption, KeyContainer, KeyPackage},
     radius::Packet,
     recovery_code::RecoveryCode,
@@ -199,6 +206,7 @@ pub fn otpauth(data: &[u8]) {
 pub fn privacyidea_link(data: &[u8]) {
     if let Ok(text) = core::str::from_utf8(data) {
         drop(PushLink::parse(text));
+        drop(ContainerLink::parse(text));
     }
 }
 
@@ -207,6 +215,11 @@ pub fn privacyidea_reply(data: &[u8]) {
     drop(read_poll_reply(data));
     drop(read_answer_reply(data));
     drop(read_enrollment_reply(data));
+    drop(read_registration_reply(data));
+    drop(read_challenge_reply(data));
+    drop(read_sync_reply(data));
+    drop(read_renewal_reply(data));
+    drop(read_done_reply(data));
 }
 
 /// A RADIUS packet.
