@@ -46,7 +46,7 @@ fn chromium(stage: &Stage, words: &[&str], url: &str) -> (String, String) {
 /// Width and height of a picture (PNG, section 11.2.2).
 fn size(picture: &Path) -> (u32, u32) {
     let bytes = std::fs::read(picture).unwrap();
-    let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+    let number = |at: usize| u32::from_be_bytes(*bytes[at..].first_chunk().unwrap());
     (number(16), number(20))
 }
 
