@@ -153,7 +153,7 @@ fn over(link: &SecretText, why: Over) -> Page {
         Over::Expired => (
             CLOCK,
             "This link is over",
-            "Its time has passed, or it was tried too often. No token was added by it.",
+            "Its time has passed, or it was tried too often.",
         ),
         Over::Replaced => (
             CLOCK,
