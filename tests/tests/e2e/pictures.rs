@@ -147,6 +147,29 @@ fn hostile_and_broken_pictures_add_nothing_and_harm_nobody() {
     assert!(tokens(&stage).is_empty());
 }
 
+/// The export of a phone: one code a screen, photographed one after the other.
+#[test]
+fn codes_of_a_migration_are_imported_from_their_pictures() {
+    let stage = Stage::new().unwrap();
+    let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/../core/tests/import");
+    let mut words = vec!["import".to_owned(), "--yes".to_owned()];
+    for part in ["google-1", "google-2"] {
+        let link = fs::read_to_string(format!("{samples}/{part}.txt")).unwrap();
+        let picture = pictures::png(&[link.trim()]).unwrap();
+        words.push(save(&stage, &format!("{part}.png"), &picture));
+    }
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    stage.cli.ask(&words).unwrap();
+    let names = tokens(&stage);
+    assert_eq!(names.len(), 3, "{names:?}");
+    // A picture without a code brings nothing.
+    let white = pictures::encode(50, 50, &[255; 2500]).unwrap();
+    let empty = save(&stage, "empty.png", &white);
+    let said = stage.cli.say(&["import", "--yes", &empty]).unwrap();
+    assert_ne!(said.code, Some(0), "{said:?}");
+    assert_eq!(tokens(&stage).len(), 3);
+}
+
 #[test]
 fn what_is_no_file_is_not_waited_for() {
     let stage = Stage::new().unwrap();

@@ -2,6 +2,7 @@
 
 use std::{path::Path, process::Command};
 
+use countersign_proto::agent::v1::Reason;
 use countersign_tests::{
     gateway::GatewayProcess,
     parts, process,
@@ -105,10 +106,21 @@ fn a_browser_shows_the_page_and_then_that_the_token_is_enrolled() {
     }
     pictures(&stage, &url);
 
-    let (_, rest) = page.split_once("<textarea").unwrap();
-    let (_, rest) = rest.split_once('>').unwrap();
-    let activation = rest.split_once('<').unwrap().0;
-    stage.enroll_string("Example", activation).unwrap();
+    // The code is read off the screenshot, also of the dark page and of the narrow one.
+    for name in ["dark", "phone", "light"] {
+        let shot = stage.workspace.join(format!("{name}.png"));
+        let shot = shot.to_str().unwrap();
+        let mut words = vec!["enroll", "--image", shot, "--name", "Example"];
+        if name != "light" {
+            stage
+                .cli
+                .refused(&words, "", Reason::EnrollmentNotConfirmed)
+                .unwrap();
+            continue;
+        }
+        words.push("--yes");
+        assert_eq!(stage.cli.ask(&words).unwrap(), "Example");
+    }
     let info = stage.cli.json(&["info", "Example"]).unwrap();
     assert_eq!(info["policy_name"], "Staff");
     assert_eq!(info["policy_level"], "2");

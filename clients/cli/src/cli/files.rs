@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 /// What the files are, the agent sees by their content.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Known: Aegis, 2FAS, andOTP, FreeOTP+, Stratum, Proton Authenticator and Bitwarden, plain or encrypted; the otpauth-migration links of Google Authenticator's QR codes, one a line; lists of otpauth links; PSKC; Countersign's own export."
+    after_help = "Known: Aegis, 2FAS, andOTP, FreeOTP+, Stratum, Proton Authenticator and Bitwarden, plain or encrypted; Google Authenticator's QR codes as pictures or as otpauth-migration links, one a line; lists of otpauth links; PSKC; Countersign's own export."
 )]
 #[expect(
     clippy::struct_excessive_bools,

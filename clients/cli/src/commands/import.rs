@@ -1,6 +1,6 @@
 //! `countersign import FILE…`: the tokens that another authenticator exported.
 //!
-//! The agent reads the files and says what would come of them; nothing is stored before the user (or `--yes`) has
+//! The agent reads the files (but pictures, of which it gets the texts of their QR codes) and says what would come of them; nothing is stored before the user (or `--yes`) has
 //! accepted that.
 
 use std::{
@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use super::session::Session;
 use crate::{
-    cli,
+    cli, desktop,
     exit::Failure,
     output::{
         self, Answer, Paint, Style,
@@ -48,7 +48,12 @@ pub(crate) async fn run(arguments: cli::Import, session: &Session) -> Result<(),
     } else {
         None
     };
-    let files = read(&arguments.files)?;
+    let mut files = read(&arguments.files)?;
+    for file in &mut files {
+        if is_picture(file) {
+            *file = codes_of(file).await?;
+        }
+    }
     let mut agent = session.agent().await?;
     let preview = preview(&mut agent, &files, passphrase, session).await?;
     let chosen: Vec<u32> = preview
@@ -111,6 +116,21 @@ fn read(files: &[std::path::PathBuf]) -> Result<Vec<Secret>, Failure> {
         contents.push(content);
     }
     Ok(contents)
+}
+
+/// A PNG or JPEG file, by its first bytes.
+fn is_picture(content: &[u8]) -> bool {
+    content.starts_with(b"\x89PNG\r\n\x1a\n") || content.starts_with(b"\xff\xd8\xff")
+}
+
+/// What its QR codes say, a line each: as if they had been a file of links.
+async fn codes_of(picture: &Secret) -> Result<Secret, Failure> {
+    let mut lines: Secret = Zeroizing::new(Vec::new());
+    for code in desktop::read_codes(picture).await? {
+        lines.extend_from_slice(&code);
+        lines.push(b'\n');
+    }
+    Ok(lines)
 }
 
 fn shown(file: &Path) -> String {
