@@ -114,7 +114,11 @@ pub(crate) const TESTS: &[Part] = &[
         "the agent with the feature `tpm`",
     ),
     part("pkg-config", "pkgconf", "finds libtss2"),
-    part("chromium", "chromium", "a browser that clicks links"),
+    part(
+        "chromium",
+        "chromium",
+        "a browser: pages, and links that are clicked",
+    ),
     part("xdg-open", "xdg-utils", "what opens them"),
     part(
         "update-desktop-database",
@@ -136,7 +140,6 @@ pub(crate) const TESTS: &[Part] = &[
         "libpam-wrapper",
         "PAM configurations of the tests' own",
     ),
-    part("chromium", "chromium", "a browser"),
     part("slapd", "slapd", "a directory"),
     part("ldapdelete", "ldap-utils", "changes in it"),
     part("python3", "python3-venv", "privacyIDEA, the other service"),
