@@ -54,8 +54,8 @@ const STEPS: &[Step] = &[
         run: tests,
     },
     Step {
-        name: "tpm",
-        run: tpm,
+        name: "optional features",
+        run: optional_features,
     },
 ];
 
@@ -107,7 +107,7 @@ fn system_packages(_: &Tree) -> Result<()> {
 
 /// Without and with the TPM: the second run checks the agent alone anew.
 fn clippy(tree: &Tree) -> Result<()> {
-    for features in ["", layers::TPM] {
+    for features in ["", layers::OPTIONAL] {
         tree::run(&mut tree.cargo([
             "clippy",
             "--quiet",
@@ -178,10 +178,11 @@ fn long_tests(tree: &Tree) -> Result<()> {
 
 /// Last, since it leaves an agent with the feature behind. Of the whole workspace, since another choice of
 /// packages would build every dependency a second time with other features.
-fn tpm(tree: &Tree) -> Result<()> {
+fn optional_features(tree: &Tree) -> Result<()> {
     tree::run(
-        tree.cargo(["test", "--workspace", "--features", layers::TPM])
+        tree.cargo(["test", "--workspace", "--features", layers::OPTIONAL])
             .args(["--test", "tpm", "--test", "tpm_agent", "--locked"])
+            .args(["--bin", "countersign-desktop"])
             // Refusals are what is tested: the library's own lines about them say nothing.
             .env("TSS2_LOG", "all+none")
             .env("COUNTERSIGN_SKIPPED", skipped_list(tree)),

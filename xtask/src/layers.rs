@@ -137,7 +137,7 @@ const ONE_VERSION: [&str; 9] = [
 ];
 
 /// Off by default, and held to the same licences.
-pub(crate) const TPM: &str = "countersignd/tpm";
+pub(crate) const OPTIONAL: &str = "countersignd/tpm,countersign-desktop/camera";
 
 /// What may not be there at all (docs/adr).
 const NOWHERE: [&str; 5] = ["native-tls", "notify-rust", "openssl-sys", "ring", "rsa"];
@@ -158,7 +158,7 @@ pub(crate) fn run(tree: &Tree) -> Result<()> {
             )),
         }
     }
-    let built_in = contents(tree, &["--workspace", "--features", TPM])?;
+    let built_in = contents(tree, &["--workspace", "--features", OPTIONAL])?;
     check_versions(&built_in, &mut faults);
     for package in &built_in {
         if !licences::allowed(&package.licence) {

@@ -114,6 +114,7 @@ pub(crate) const TESTS: &[Part] = &[
         "the agent with the feature `tpm`",
     ),
     part("pkg-config", "pkgconf", "finds libtss2"),
+    part("clang", "clang", "bindings to the camera, feature `camera`"),
     part(
         "chromium",
         "chromium",
