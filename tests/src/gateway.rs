@@ -1,5 +1,6 @@
 //! The real gateway, on a loopback address of its own.
 
+use core::time::Duration;
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
@@ -31,8 +32,17 @@ pub struct GatewayProcess {
     logs: PathBuf,
     notify: NotifySocket,
     address: SocketAddr,
+    /// Its clock, beside this computer's.
+    ahead: Duration,
     process: Option<Process>,
 }
+
+/// What tells a program another time.
+const FAKETIME: &str = if cfg!(target_arch = "aarch64") {
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1"
+} else {
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+};
 
 impl GatewayProcess {
     /// `init`, on an address that no other test of this machine uses.
@@ -56,6 +66,7 @@ impl GatewayProcess {
             logs: workspace.logs(),
             notify: NotifySocket::bind(workspace.join(format!("gateway-{count}.notify")))?,
             address,
+            ahead: Duration::ZERO,
             process: None,
         };
         gateway.run(
@@ -112,6 +123,12 @@ impl GatewayProcess {
         command
             .arg("serve")
             .env("NOTIFY_SOCKET", self.notify.path());
+        if self.ahead > Duration::ZERO {
+            command
+                .env("LD_PRELOAD", FAKETIME)
+                .env("FAKETIME", format!("+{}s", self.ahead.as_secs()))
+                .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        }
         let mut process = Process::spawn(
             "countersign-gateway",
             command,
@@ -151,6 +168,11 @@ impl GatewayProcess {
             .context("the gateway is not serving")?
             .kill()?;
         Ok(())
+    }
+
+    /// Lets `serve` have a clock that is `ahead` of this computer's, from its next start on.
+    pub fn set_ahead(&mut self, ahead: Duration) {
+        self.ahead = ahead;
     }
 
     /// Sends `serve` a signal.

@@ -1,5 +1,6 @@
 //! Bad lines between the agent and its gateway, and more requests than anybody answers.
 
+use core::time::Duration;
 use std::{collections::HashSet, fs, sync::Arc};
 
 use countersign_proto::agent::v1::Reason;
@@ -69,6 +70,44 @@ fn a_service_that_stalls_is_noticed_and_comes_back() {
         })
         .unwrap();
     stage.wait_until_connected().unwrap();
+
+    let mut requests = stage.requests().unwrap();
+    let mut window = ExamplePortal::open(&gateway).unwrap();
+    window.ask_the_desktop().unwrap();
+    let request = requests.pending().unwrap();
+    stage.cli.ask(&["approve", &request.id]).unwrap();
+    assert_eq!(window.wait_for_outcome().unwrap(), "approved");
+}
+
+/// The service's clock is the one that counts.
+#[test]
+fn a_clock_that_spoils_passcodes_is_told_and_loses_no_login() {
+    if !parts::are_there("lines::clock", &["faketime"]) {
+        return;
+    }
+    let stage = Stage::new().unwrap();
+    let mut gateway = GatewayProcess::init(&stage.workspace).unwrap();
+    gateway.add_user(USER, PASSWORD).unwrap();
+    gateway.set_ahead(Duration::from_secs(90));
+    gateway.serve().unwrap();
+    let token = ["--mode", "time", "--push", "on", "--push-level", "click"];
+    stage.enroll(&gateway, "Example", &token).unwrap();
+    stage.wait_until_connected().unwrap();
+
+    let said = stage.cli.say(&["code", "Example"]).unwrap();
+    assert_eq!(
+        (said.code, said.stdout.trim().len()),
+        (Some(0), 6),
+        "{said:?}"
+    );
+    assert!(said.stderr.contains("This computer's clock is"), "{said:?}");
+    assert!(said.stderr.contains("behind"), "{said:?}");
+    let list = stage.cli.json(&["list"]).unwrap();
+    let status = stage.cli.json(&["status"]).unwrap();
+    for told in [&list["tokens"][0], &status["services"][0]] {
+        let offset = told["clock_offset_ms"].as_i64().unwrap();
+        assert!((85_000..95_000).contains(&offset), "{told}");
+    }
 
     let mut requests = stage.requests().unwrap();
     let mut window = ExamplePortal::open(&gateway).unwrap();
