@@ -521,7 +521,12 @@ fn check(trial: &Trial, gateway: &GatewayProcess, vault: &Path) {
     let waiting: i64 = agent
         .query_row("SELECT count(*) FROM outbox", [], |row| row.get(0))
         .unwrap();
-    assert_eq!(waiting, 0, "seed {seed}: decisions that nobody answered");
+    // Every login is over at the agent, as seen above. Its end leaves the outbox a moment after it is told, and the agent was
+    // ended then: what is left of the last ones it would send again, and hear the same.
+    assert!(
+        usize::try_from(waiting).unwrap() <= OPEN,
+        "seed {seed}: {waiting} decisions that nobody answered"
+    );
     factors_are_used_once(trial, &rows);
     // A counter that a later one has overtaken is as good in an approval.
     assert!(overtaken.is_empty(), "seed {seed}: refused: {overtaken:?}");

@@ -383,7 +383,7 @@ fn another_size_is_another_layout() {
     viewer.resizes(1, 1);
     viewer.resizes(100, 30);
     viewer.sees("r It wasn't me!");
-    viewer.types("q");
+    viewer.leaves_at("q");
     assert_eq!(viewer.ends(), (0, RESTORED));
 }
 
