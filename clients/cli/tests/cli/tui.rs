@@ -366,8 +366,7 @@ fn control_z_gives_the_shell_its_terminal_and_fg_brings_the_screen_back() {
     viewer.types("fg\n");
     viewer.waits_until(vt100::Screen::alternate_screen);
     viewer.sees("Example Portal");
-    viewer.types("q");
-    viewer.waits_until(|screen| !screen.alternate_screen());
+    viewer.leaves_at("q");
     viewer.types("exit\n");
     assert_eq!(viewer.ends().0, 0);
 }

@@ -86,7 +86,7 @@ impl Viewer {
     }
 
     /// Types `key`, again if nothing comes of it, until the program leaves the screen: crossterm loses a key that comes in one
-    /// breath with a change of size, and a person presses it again.
+    /// breath with a signal (a change of size, SIGCONT), and a person presses it again.
     pub(crate) fn leaves_at(&mut self, key: &str) {
         let mut tries = 0;
         self.typist.types(key);
