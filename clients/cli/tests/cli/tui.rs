@@ -366,7 +366,8 @@ fn control_z_gives_the_shell_its_terminal_and_fg_brings_the_screen_back() {
     viewer.types("fg\n");
     viewer.waits_until(vt100::Screen::alternate_screen);
     viewer.sees("Example Portal");
-    viewer.leaves_at("q");
+    viewer.types("q");
+    viewer.waits_until(|screen| !screen.alternate_screen());
     viewer.types("exit\n");
     assert_eq!(viewer.ends().0, 0);
 }
@@ -382,7 +383,7 @@ fn another_size_is_another_layout() {
     viewer.resizes(1, 1);
     viewer.resizes(100, 30);
     viewer.sees("r It wasn't me!");
-    viewer.leaves_at("q");
+    viewer.types("q");
     assert_eq!(viewer.ends(), (0, RESTORED));
 }
 

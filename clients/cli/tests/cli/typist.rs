@@ -1,6 +1,5 @@
 //! A person at a terminal: sees what the program shows, types, and looks whether the echo is on.
 
-use core::time::Duration;
 use std::{
     fs::File,
     io::{Read as _, Write as _},
@@ -113,11 +112,6 @@ impl Typist {
     /// What the program writes next; `None` if it writes nothing more.
     pub(crate) fn hears(&self) -> Option<Vec<u8>> {
         self.screen.recv_timeout(PATIENCE).ok()
-    }
-
-    /// As [`Typist::hears`], with another deadline.
-    pub(crate) fn hears_within(&self, deadline: Duration) -> Option<Vec<u8>> {
-        self.screen.recv_timeout(deadline).ok()
     }
 
     /// Gives the terminal another size.

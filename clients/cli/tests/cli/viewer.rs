@@ -1,6 +1,5 @@
 //! A person who looks at a whole screen, as a terminal makes it of what a program writes.
 
-use core::time::Duration;
 use std::{num::NonZero, process::Command};
 
 use rustix::process::Signal;
@@ -10,9 +9,6 @@ use crate::{
     stage::{Place, Stage},
     typist::{Typist, on_terminal},
 };
-
-/// How long a person waits before pressing a key again.
-const PRESSED_AGAIN: Duration = Duration::from_secs(5);
 
 /// The program, and the screen that it paints on.
 pub(crate) struct Viewer {
@@ -83,26 +79,6 @@ impl Viewer {
 
     pub(crate) fn types(&mut self, keys: &str) {
         self.typist.types(keys);
-    }
-
-    /// Types `key`, again if nothing comes of it, until the program leaves the screen: crossterm loses a key that comes in one
-    /// breath with a signal (a change of size, SIGCONT), and a person presses it again.
-    pub(crate) fn leaves_at(&mut self, key: &str) {
-        let mut tries = 0;
-        self.typist.types(key);
-        while self.terminal.screen().alternate_screen() {
-            match self.typist.hears_within(PRESSED_AGAIN) {
-                Some(part) => {
-                    self.written.extend_from_slice(&part);
-                    self.terminal.process(&part);
-                }
-                None if tries < 10 => {
-                    tries += 1;
-                    self.typist.types(key);
-                }
-                None => panic!("{key} leaves this on the screen:\n{}", self.screen()),
-            }
-        }
     }
 
     pub(crate) fn resizes(&mut self, columns: u16, rows: u16) {
