@@ -30,6 +30,28 @@ pub(super) enum Cipher {
     WrapPadded,
 }
 
+/// Opens a wrapped value with the cipher of the key's length; nothing where it does not open. (The ciphers of aes-kw have no
+/// trait in common.)
+macro_rules! unwrapped {
+    ($key:expr, $value:expr, $aes128:ty, $aes192:ty, $aes256:ty) => {{
+        let mut buffer = vec![0; $value.len()];
+        let opened = match $key.len() {
+            16 => <$aes128>::new_from_slice($key)
+                .ok()?
+                .unwrap_key($value, &mut buffer),
+            24 => <$aes192>::new_from_slice($key)
+                .ok()?
+                .unwrap_key($value, &mut buffer),
+            _ => <$aes256>::new_from_slice($key)
+                .ok()?
+                .unwrap_key($value, &mut buffer),
+        };
+        let len = opened.ok()?.len();
+        buffer.truncate(len);
+        Some(SecretBytes::new(buffer))
+    }};
+}
+
 impl Cipher {
     /// The cipher of a URI; the length of the key says which AES it is, and the URI must agree.
     pub(super) fn named(uri: &str, key_len: usize) -> Option<Self> {
@@ -70,42 +92,8 @@ impl Cipher {
                 };
                 opened.ok().map(SecretBytes::new)
             }
-            Self::Wrap => {
-                let mut buffer = vec![0; value.len()];
-                let len = match key.len() {
-                    16 => KwAes128::new_from_slice(key)
-                        .ok()?
-                        .unwrap_key(value, &mut buffer),
-                    24 => KwAes192::new_from_slice(key)
-                        .ok()?
-                        .unwrap_key(value, &mut buffer),
-                    _ => KwAes256::new_from_slice(key)
-                        .ok()?
-                        .unwrap_key(value, &mut buffer),
-                }
-                .ok()
-                .map(<[u8]>::len)?;
-                buffer.truncate(len);
-                Some(SecretBytes::new(buffer))
-            }
-            Self::WrapPadded => {
-                let mut buffer = vec![0; value.len()];
-                let len = match key.len() {
-                    16 => KwpAes128::new_from_slice(key)
-                        .ok()?
-                        .unwrap_key(value, &mut buffer),
-                    24 => KwpAes192::new_from_slice(key)
-                        .ok()?
-                        .unwrap_key(value, &mut buffer),
-                    _ => KwpAes256::new_from_slice(key)
-                        .ok()?
-                        .unwrap_key(value, &mut buffer),
-                }
-                .ok()
-                .map(<[u8]>::len)?;
-                buffer.truncate(len);
-                Some(SecretBytes::new(buffer))
-            }
+            Self::Wrap => unwrapped!(key, value, KwAes128, KwAes192, KwAes256),
+            Self::WrapPadded => unwrapped!(key, value, KwpAes128, KwpAes192, KwpAes256),
         }
     }
 }

@@ -84,6 +84,14 @@ async fn an_otpauth_link_is_added_after_a_yes_and_not_after_a_no() {
     assert!(questions(&stage)[1].contains("Issuer: Forge"));
 }
 
+/// Why a link that the agent asks about itself is not taken.
+async fn refusal(stage: &Stage, link: &str) -> Reason {
+    let link = SecretBytes::from(link.as_bytes());
+    let caller = nobody();
+    let refused = stage.agent.enroll(&link, "", Consent::AskHere, &caller);
+    refused.await.unwrap_err().reason()
+}
+
 #[tokio::test]
 async fn a_link_without_a_trustworthy_service_is_refused_without_a_question() {
     let stage = Stage::bare().await;
@@ -94,17 +102,11 @@ async fn a_link_without_a_trustworthy_service_is_refused_without_a_question() {
         let text = format!(
             "otpauth://pipush/alice?url={query}&ttl=10&issuer=pi&serial=PIPU1&enrollment_credential=b0c58af8b9ba29dfbc4cbb31b8df4bc2bb8ee3bd&v=1"
         );
-        let refused = stage
-            .agent
-            .enroll(
-                &SecretBytes::from(text.as_bytes()),
-                "",
-                Consent::AskHere,
-                &nobody(),
-            )
-            .await
-            .unwrap_err();
-        assert_eq!(refused.reason(), Reason::EnrollmentNotConfirmed, "{query}");
+        assert_eq!(
+            refusal(&stage, &text).await,
+            Reason::EnrollmentNotConfirmed,
+            "{query}"
+        );
     }
     assert!(questions(&stage).is_empty());
 }
@@ -119,37 +121,21 @@ async fn hostile_links_are_refused_and_what_is_shown_of_one_is_safe() {
         "--yes",
         "countersign:\u{202e}txet",
     ] {
-        let refused = stage
-            .agent
-            .enroll(
-                &SecretBytes::from(hostile.as_bytes()),
-                "",
-                Consent::AskHere,
-                &nobody(),
-            )
-            .await
-            .unwrap_err();
-        assert_eq!(refused.reason(), Reason::EnrollmentInvalid, "{hostile}");
+        let why = refusal(&stage, hostile).await;
+        assert_eq!(why, Reason::EnrollmentInvalid, "{hostile}");
     }
     assert!(questions(&stage).is_empty());
 
     answers(&stage, &[Typing::Cancels]);
     let text =
         "otpauth://totp/Bank%E2%80%AEknab%0AService%3A%20bank.example?secret=JBSWY3DPEHPK3PXP";
-    let refused = stage
-        .agent
-        .enroll(
-            &SecretBytes::from(text.as_bytes()),
-            "",
-            Consent::AskHere,
-            &nobody(),
-        )
-        .await;
-    if refused.unwrap_err().reason() == Reason::EnrollmentNotConfirmed {
-        let shown = questions(&stage).concat();
-        assert!(!shown.contains('\u{202e}'), "{shown}");
-        assert!(!shown.contains("\nService: bank.example"), "{shown}");
-    }
+    // It is a link, and asked about: the user says no.
+    let why = refusal(&stage, text).await;
+    assert_eq!(why, Reason::EnrollmentNotConfirmed);
+    let shown = questions(&stage).concat();
+    assert!(shown.contains("Bank"), "{shown}");
+    assert!(!shown.contains('\u{202e}'), "{shown}");
+    assert!(!shown.contains("\nService: bank.example"), "{shown}");
 }
 
 #[tokio::test]
