@@ -29,6 +29,7 @@ pub mod seal;
 pub mod secret;
 pub mod server_pin;
 pub mod signing;
+pub mod sudo;
 pub mod text;
 pub mod time;
 pub mod token;

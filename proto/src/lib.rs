@@ -1,4 +1,4 @@
-//! The wire of Countersign: messages and services, reasons, names and limits.
+//! The wire of Countersign: messages and services, frames, reasons, names and limits.
 //!
 //! Invariant: this crate decides nothing and knows nothing of `countersign-core`; conversions live at
 //! the edges that use both. The code under `generated/` is made by `cargo xtask codegen` and committed,
@@ -8,6 +8,7 @@
 pub mod codec;
 pub mod dbus;
 pub mod desktop;
+pub mod frame;
 pub mod limits;
 pub mod reason;
 mod redacted;
@@ -41,6 +42,21 @@ pub mod push {
     )]
     pub mod v1 {
         include!("generated/countersign.push.v1.rs");
+    }
+}
+
+/// Between the PAM module and the agent.
+pub mod sudo {
+    /// Version 1.
+    #[expect(
+        missing_docs,
+        clippy::all,
+        clippy::pedantic,
+        clippy::restriction,
+        reason = "generated code"
+    )]
+    pub mod v1 {
+        include!("generated/countersign.sudo.v1.rs");
     }
 }
 

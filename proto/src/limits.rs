@@ -40,3 +40,15 @@ pub const PICTURE_BYTES: usize = 32 * 1024 * 1024;
 pub const PICTURE_DOTS: u64 = 40_000_000;
 /// The most QR codes that are read from one picture.
 pub const QR_CODES: usize = 16;
+/// The longest frame between the PAM module and the agent, in bytes.
+pub const SUDO_FRAME: usize = 16 * 1024;
+/// The version of the PAM module's challenge that this tree speaks.
+pub const SUDO_PROTOCOL: u32 = 1;
+/// The longest command line that the PAM module sends, in bytes.
+pub const SUDO_COMMAND: usize = 4 * 1024;
+/// The longest of the other texts of a challenge, in bytes.
+pub const SUDO_TEXT: usize = 256;
+/// The most keys of one user that the administrator may accept for sudo.
+pub const SUDO_KEYS: usize = 32;
+/// The shortest and longest time that the PAM module waits for an answer, in seconds.
+pub const SUDO_WAIT_SECONDS: core::ops::RangeInclusive<u32> = 5..=120;

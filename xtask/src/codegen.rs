@@ -6,9 +6,10 @@ use anyhow::{Context as _, Result, bail};
 use prost::Message as _;
 
 /// The proto files, relative to `proto/proto`.
-const FILES: [&str; 2] = [
+const FILES: [&str; 3] = [
     "countersign/agent/v1/agent.proto",
     "countersign/push/v1/push.proto",
+    "countersign/sudo/v1/sudo.proto",
 ];
 
 /// Messages with a secret inside: their `Debug` is written by hand in `proto/src/redacted.rs`.

@@ -60,6 +60,19 @@ const NOT_FOR_PICTURES: &[&str] = &[
     "tonic-prost-build",
 ];
 
+/// libpam unloads modules and sudo forks: no threads, no runtime, no TLS, no bus.
+const NOT_FOR_A_PAM_MODULE: &[&str] = &[
+    "aws-lc-rs",
+    "hyper",
+    "mio",
+    "rusqlite",
+    "rustls",
+    "tokio",
+    "tonic",
+    "tracing",
+    "zbus",
+];
+
 const CORE_AND_PROTO: &[&str] = &["countersign-core", "countersign-proto"];
 
 /// The picture of ARCHITECTURE.md. A crate that is not listed here is refused.
@@ -105,6 +118,18 @@ const RULES: &[Rule] = &[
         uses: &["countersign-proto"],
         not_itself: &[],
         never: NOT_FOR_PICTURES,
+    },
+    Rule {
+        name: "countersign-pam",
+        uses: CORE_AND_PROTO,
+        not_itself: &[],
+        never: NOT_FOR_A_PAM_MODULE,
+    },
+    Rule {
+        name: "pam-countersign",
+        uses: &["countersign-pam"],
+        not_itself: &[],
+        never: NOT_FOR_A_PAM_MODULE,
     },
     Rule {
         name: "countersign-tests",

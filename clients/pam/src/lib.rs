@@ -1,0 +1,88 @@
+//! What `pam_countersign.so` does when an account is to be proved: the agent of that account's user is asked over the
+//! sudo socket, and believed only for a signature over this very question by a key that root has accepted.
+//!
+//! Invariants: no threads, no async runtime, nothing read from the environment. One deadline for everything. What is in
+//! doubt is no success, and never `PAM_IGNORE`. The private key is not here: whoever controls the module's caller
+//! gains nothing but a question.
+
+mod account;
+mod approval;
+mod clock;
+mod conversation;
+mod ffi;
+mod finger;
+mod interrupt;
+mod line;
+mod options;
+mod places;
+mod question;
+mod root_file;
+mod verdict;
+
+use std::ffi::CStr;
+
+use pam::{constants::PamResultCode, module::PamHandle};
+
+use self::{account::Account, verdict::Verdict};
+pub use self::{
+    options::{Mode, Options, OptionsError},
+    places::Places,
+    root_file::{RootFileError, read_root_file},
+};
+
+/// libpam's `authenticate`. `arguments` are those of the line in the service's file.
+#[must_use]
+pub fn authenticate(pamh: &mut PamHandle, arguments: &[&CStr], places: &Places) -> PamResultCode {
+    // A panic is caught by the entry point and refuses. Its words are not for the user's terminal.
+    let _silence = Silence::new();
+    let verdict = decide(pamh, arguments, places);
+    verdict.code()
+}
+
+fn decide(pamh: &mut PamHandle, arguments: &[&CStr], places: &Places) -> Verdict {
+    let log = ffi::Log::of(pamh);
+    let options = match Options::parse(arguments) {
+        Ok(options) => options,
+        Err(error) => {
+            log.warning(&format!("not asked: {error}"));
+            return Verdict::Unavailable(verdict::Unavailable::Options);
+        }
+    };
+    // sudo asks up to three times in one handle: the user is asked once.
+    if let Some(before) = ffi::remembered(pamh) {
+        return before;
+    }
+    let verdict = match Account::of(pamh, &options) {
+        Err(verdict) => verdict,
+        Ok(account) => match options.mode {
+            Mode::Approval => approval::ask(pamh, &account, &options, places, &log),
+        },
+    };
+    log.verdict(&verdict, options.log);
+    ffi::remember(pamh, &verdict);
+    verdict
+}
+
+/// No panic's words go to stderr while this lives.
+struct Silence(Option<Hook>);
+
+type Hook = Box<dyn Fn(&std::panic::PanicHookInfo<'_>) + Sync + Send + 'static>;
+
+impl Silence {
+    fn new() -> Self {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(|_info| {}));
+        Self(Some(before))
+    }
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        // While a panic unwinds the hook cannot be changed; the process is about to refuse anyway.
+        if let Some(before) = self.0.take()
+            && !std::thread::panicking()
+        {
+            std::panic::set_hook(before);
+        }
+    }
+}
