@@ -18,6 +18,7 @@ pub mod login_rules;
 pub mod login_transition;
 pub mod otp;
 pub mod otpauth;
+pub mod pam_passcode;
 pub mod password;
 pub mod pin;
 pub mod privacyidea;
