@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::{Factor, FarOff, Record, RecordError, TryLimit, record::LONGEST_SEED};
 use crate::{
     otp::{
-        Digits, HashAlgorithm, OtpKind, Period,
+        Digits, OtpKind, Period,
         ocra::Suite,
         validation::{TimeParameters, TimeState},
     },
