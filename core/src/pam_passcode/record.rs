@@ -224,6 +224,12 @@ impl Record {
         self
     }
 
+    /// Are these passcodes answers to challenges?
+    #[must_use]
+    pub const fn is_asked_by_challenge(&self) -> bool {
+        matches!(self.factor, Factor::Challenge { .. })
+    }
+
     /// The challenge to show, if these passcodes answer one and it was posed.
     #[must_use]
     pub fn open_challenge(&self) -> Option<&str> {
