@@ -73,18 +73,45 @@ impl OtpauthUri {
         if self.two_step.is_some() {
             return Err(OtpauthError::TwoStep);
         }
-        let (kind, hash, digits, factor) = match &self.mode {
+        match &self.mode {
             OtpMode::Time {
                 hash,
                 digits,
                 period,
-            } => ("totp", hash, digits, format!("&period={}", period.secs())),
-            OtpMode::Event { hash, digits } => {
-                ("hotp", hash, digits, format!("&counter={}", self.counter))
+            } => {
+                let digits = digits.count();
+                let parameters =
+                    format!("&algorithm={hash}&digits={digits}&period={}", period.secs());
+                Ok(self.link("totp", &parameters))
             }
-            OtpMode::Challenge { .. } => return Err(OtpauthError::ChallengeMode),
-        };
-        let parameters = format!("&algorithm={hash}&digits={}{factor}", digits.count());
+            OtpMode::Event { hash, digits } => {
+                let digits = digits.count();
+                let parameters =
+                    format!("&algorithm={hash}&digits={digits}&counter={}", self.counter);
+                Ok(self.link("hotp", &parameters))
+            }
+            OtpMode::Challenge { .. } => Err(OtpauthError::ChallengeMode),
+        }
+    }
+
+    /// The link for Countersign itself: of a challenge-response token the form that only Countersign reads.
+    ///
+    /// # Errors
+    /// [`OtpauthError::TwoStep`]: half a seed is no token.
+    pub fn to_own_uri(&self) -> Result<SecretText, OtpauthError> {
+        match &self.mode {
+            OtpMode::Challenge { suite } if self.two_step.is_none() => {
+                let suite = utf8_percent_encode(suite.as_str(), RESERVED);
+                let parameters = format!("&suite={suite}&counter={}", self.counter);
+                Ok(self.link("ocra", &parameters))
+            }
+            OtpMode::Challenge { .. } | OtpMode::Time { .. } | OtpMode::Event { .. } => {
+                self.to_uri()
+            }
+        }
+    }
+
+    fn link(&self, kind: &str, parameters: &str) -> SecretText {
         let issuer = utf8_percent_encode(&self.issuer, RESERVED).to_string();
         let account = utf8_percent_encode(&self.account, RESERVED).to_string();
         let secret = Zeroizing::new(BASE32_NOPAD.encode(self.secret.expose()));
@@ -96,7 +123,7 @@ impl OtpauthUri {
         if !self.issuer.is_empty() || self.account.contains(':') {
             uri.push(':');
         }
-        for part in [&account, "?secret=", &secret, &parameters] {
+        for part in [&account, "?secret=", &secret, parameters] {
             uri.push_str(part);
         }
         if !self.issuer.is_empty() {
@@ -110,6 +137,6 @@ impl OtpauthUri {
         if self.demand == UnlockDemand::PinOrFinger {
             uri.push_str("&pin=True");
         }
-        Ok(SecretText::new(uri))
+        SecretText::new(uri)
     }
 }

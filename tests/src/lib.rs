@@ -39,6 +39,7 @@ pub mod push_connection;
 pub mod radius;
 pub mod requests;
 mod runtime;
+pub mod sandbox;
 pub mod screen;
 pub mod slapd;
 pub mod slow_line;

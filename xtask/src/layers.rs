@@ -121,13 +121,25 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "countersign-pam",
-        uses: CORE_AND_PROTO,
+        uses: &["countersign-core", "countersign-passcodes", "countersign-proto"],
+        not_itself: &[],
+        never: NOT_FOR_A_PAM_MODULE,
+    },
+    Rule {
+        name: "countersign-passcodes",
+        uses: &["countersign-core"],
         not_itself: &[],
         never: NOT_FOR_A_PAM_MODULE,
     },
     Rule {
         name: "pam-countersign",
         uses: &["countersign-pam"],
+        not_itself: &[],
+        never: NOT_FOR_A_PAM_MODULE,
+    },
+    Rule {
+        name: "countersign-pam-admin",
+        uses: &["countersign-core", "countersign-passcodes"],
         not_itself: &[],
         never: NOT_FOR_A_PAM_MODULE,
     },

@@ -1,4 +1,8 @@
 //! Records on a real file system: who may have touched them, two programs at once.
+#![expect(
+    clippy::unwrap_used,
+    reason = "helper functions of tests: what fails ends the test"
+)]
 
 use std::{
     fs,

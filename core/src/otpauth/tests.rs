@@ -284,6 +284,9 @@ fn challenge_tokens_have_no_link_for_others() {
     };
     let uri = OtpauthUri { mode, ..example() };
     assert_eq!(uri.to_uri(), Err(OtpauthError::ChallengeMode));
+    let own = uri.to_own_uri().unwrap();
+    assert_eq!(OtpauthUri::parse(own.expose()).unwrap(), uri);
+    assert_eq!(example().to_own_uri(), example().to_uri());
 }
 
 #[test]

@@ -8,6 +8,7 @@
 //! answered once; wrong tries only slow down, for [`TryLimit::LONGEST_SECS`] at most, since whoever can make wrong tries could
 //! otherwise lock the owner out.
 
+pub mod foreign;
 mod limit;
 mod record;
 mod text;
