@@ -50,17 +50,16 @@ impl Source {
                 counter: link.counter,
             });
         }
-        let seed = match text.strip_prefix("hex:") {
-            Some(hex) => HEXLOWER_PERMISSIVE.decode(hex.as_bytes()),
-            None => {
-                let mut plain = Zeroizing::new(String::with_capacity(text.len()));
-                plain.extend(
-                    text.chars()
-                        .filter(|c| !matches!(c, ' ' | '-' | '='))
-                        .map(|c| c.to_ascii_uppercase()),
-                );
-                BASE32_NOPAD.decode(plain.as_bytes())
-            }
+        let seed = if let Some(hex) = text.strip_prefix("hex:") {
+            HEXLOWER_PERMISSIVE.decode(hex.as_bytes())
+        } else {
+            let mut plain = Zeroizing::new(String::with_capacity(text.len()));
+            plain.extend(
+                text.chars()
+                    .filter(|c| !matches!(c, ' ' | '-' | '='))
+                    .map(|c| c.to_ascii_uppercase()),
+            );
+            BASE32_NOPAD.decode(plain.as_bytes())
         };
         Ok(Self {
             mode: mode(add),
