@@ -121,7 +121,11 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "countersign-pam",
-        uses: &["countersign-core", "countersign-passcodes", "countersign-proto"],
+        uses: &[
+            "countersign-core",
+            "countersign-passcodes",
+            "countersign-proto",
+        ],
         not_itself: &[],
         never: NOT_FOR_A_PAM_MODULE,
     },
