@@ -13,11 +13,23 @@ use crate::{
 /// The shortest and longest life that a service may give a request.
 pub const TTL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(10);
 
+/// What is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Subject {
+    /// A login at a protected resource.
+    #[default]
+    Login,
+    /// The account of this computer's user is to be proved: sudo, su, a login here.
+    Account,
+}
+
 /// A request whose signature was right, with its fields checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoginRequest {
     /// Which request.
     pub id: LoginRequestId,
+    /// What is asked for.
+    pub subject: Subject,
     /// Of which service.
     pub service: ServiceId,
     /// The token that is asked.

@@ -193,6 +193,12 @@ impl Paths {
     pub fn agent_socket(&self) -> PathBuf {
         self.runtime.join("countersign/agent.sock")
     }
+
+    /// The socket for this computer's PAM module.
+    #[must_use]
+    pub fn sudo_socket(&self) -> PathBuf {
+        self.runtime.join("countersign/sudo.sock")
+    }
 }
 
 /// A variable of the environment, if it is set to text.

@@ -57,15 +57,22 @@ pub fn protection() -> Vec<String> {
 /// (machine-id(5)). A vault is used on the machine where it was made.
 #[must_use]
 pub fn host_id() -> [u8; 32] {
-    let id = fs::read("/etc/machine-id")
-        .or_else(|_absent| fs::read("/var/lib/dbus/machine-id"))
+    let id = machine_id()
         // A machine without an id has its name; a vault that cannot tell machines apart is still a vault.
-        .unwrap_or_else(|_absent| rustix::system::uname().nodename().to_bytes().to_vec());
+        .unwrap_or_else(|| rustix::system::uname().nodename().to_bytes().to_vec());
     Sha256::new()
         .chain_update("countersign/vault/1 host\0")
         .chain_update(id.trim_ascii())
         .finalize()
         .into()
+}
+
+/// machine-id(5), if this machine has one.
+#[must_use]
+pub fn machine_id() -> Option<Vec<u8>> {
+    fs::read("/etc/machine-id")
+        .or_else(|_absent| fs::read("/var/lib/dbus/machine-id"))
+        .ok()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::{
         fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
         net,
     },
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::{Arc, OnceLock},
 };
@@ -134,10 +134,12 @@ pub fn report(error: &StartError) -> ExitCode {
 /// Every variant of [`StartError`].
 pub fn start() -> Result<(), StartError> {
     // First, and so marked as not to be inherited: neither the launcher nor a dialog may hold it.
-    let passed = listenfd::ListenFd::from_env()
-        .take_unix_listener(0)
-        .ok()
-        .flatten();
+    let mut passed = listenfd::ListenFd::from_env();
+    let mut taken = |place| passed.take_unix_listener(place).ok().flatten();
+    let passed = Passed {
+        agent: taken(0),
+        sudo: taken(1),
+    };
     // Before hardening, which dialogs are not to inherit.
     let own_program = Path::new(launcher::OWN_PROGRAM);
     let launcher = Launcher::start(own_program).map_err(StartError::Launcher)?;
@@ -161,7 +163,7 @@ async fn serve(
     paths: Paths,
     config: Config,
     launcher: Launcher,
-    passed: Option<net::UnixListener>,
+    passed: Passed,
 ) -> Result<(), StartError> {
     let vault = Vault::open(paths.vault(), hardening::host_id());
     // Another agent has it: this one must not even listen. Whatever else is wrong is told to who asks.
@@ -172,12 +174,8 @@ async fn serve(
         return Err(VaultError::InUse.into());
     }
     let vault = VaultHandle::start(vault)?;
-    let path = paths.agent_socket();
-    let (listener, own_socket) = match passed_socket(passed, &path)? {
-        // The service manager's: it goes on listening when this agent has ended.
-        Some(passed) => (passed, None),
-        None => (bound_socket(&path).await?, Some(path)),
-    };
+    let (listener, own_socket) = socket(passed.agent, paths.agent_socket()).await?;
+    let (sudo_listener, own_sudo_socket) = socket(passed.sudo, paths.sudo_socket()).await?;
     // One connection for all; without a session bus the agent serves what needs none.
     let bus = zbus::Connection::session().await.ok();
     let (inputs, queue) = mpsc::channel(INPUTS);
@@ -229,6 +227,7 @@ async fn serve(
 
     let stories = tokio::spawn(Arc::clone(&agent).run(queue));
     let dbus = tokio::spawn(api::dbus::serve(Arc::clone(&agent), bus));
+    let sudo = tokio::spawn(api::sudo_socket::serve(Arc::clone(&agent), sudo_listener));
     let (stop, stopped) = oneshot::channel::<()>();
     tokio::spawn(async move {
         terminated().await;
@@ -245,12 +244,13 @@ async fn serve(
     info!("shutting down");
     drop(sd_notify::notify(&[sd_notify::NotifyState::Stopping]));
     dbus.abort();
+    sudo.abort();
     keyring_watch.abort();
     session_watch.abort();
     network_watch.abort();
     stories.abort();
     agent.shut_down().await;
-    if let Some(path) = own_socket {
+    for path in [own_socket, own_sudo_socket].into_iter().flatten() {
         // Somebody else may have removed it; the next start would.
         drop(fs::remove_file(path));
     }
@@ -333,6 +333,24 @@ async fn terminated() {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+    }
+}
+
+/// The sockets that the service manager passed, in the order of the socket unit.
+struct Passed {
+    agent: Option<net::UnixListener>,
+    sudo: Option<net::UnixListener>,
+}
+
+/// The socket that was passed, or one of our own, with its path.
+async fn socket(
+    passed: Option<net::UnixListener>,
+    path: PathBuf,
+) -> Result<(UnixListener, Option<PathBuf>), StartError> {
+    match passed_socket(passed, &path)? {
+        // The service manager's: it goes on listening when this agent has ended.
+        Some(passed) => Ok((passed, None)),
+        None => Ok((bound_socket(&path).await?, Some(path))),
     }
 }
 

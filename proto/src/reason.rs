@@ -67,6 +67,7 @@ impl Reason {
             | Self::GatewayUnreachable
             | Self::KeySourceAbsent
             | Self::KeySourceLocked
+            | Self::SudoNotInstalled
             | Self::TpmUnavailable
             | Self::FingerprintUnavailable => Code::Unavailable,
             Self::AgentVersion | Self::EnrollmentUnsupported => Code::Unimplemented,
@@ -103,9 +104,12 @@ impl Reason {
             | Self::TokenAmbiguous
             | Self::ContainerAmbiguous
             | Self::ContainerGone
+            | Self::SudoFailed
             | Self::SessionLocked => Code::FailedPrecondition,
             Self::VaultDamaged => Code::DataLoss,
-            Self::VaultExists | Self::TokenNameTaken | Self::TokenExists => Code::AlreadyExists,
+            Self::VaultExists | Self::TokenNameTaken | Self::TokenExists | Self::SudoKeyExists => {
+                Code::AlreadyExists
+            }
             Self::StorageFull | Self::StorageReadOnly | Self::TooManyTries => {
                 Code::ResourceExhausted
             }
@@ -114,6 +118,7 @@ impl Reason {
             | Self::LoginRequestUnknown
             | Self::BlockUnknown
             | Self::ImportGone
+            | Self::SudoKeyUnknown
             | Self::SlotUnknown => Code::NotFound,
             Self::Cancelled => Code::Cancelled,
         }

@@ -30,6 +30,7 @@ redacted! {
     agent::GeneratePasscodeReply { name, mode },
     agent::AnswerLoginRequestRequest { id, verdict },
     agent::ChangePinRequest { token },
+    agent::MakeSudoKeyRequest {},
     agent::SetBiometricRequest { token, on },
     agent::SetPinAskingRequest { token, asking },
     agent::AddSlotRequest { kind },

@@ -13,7 +13,7 @@ const FILES: [&str; 3] = [
 ];
 
 /// Messages with a secret inside: their `Debug` is written by hand in `proto/src/redacted.rs`.
-const SECRET: [&str; 23] = [
+const SECRET: [&str; 24] = [
     ".countersign.agent.v1.SetupRequest",
     ".countersign.agent.v1.SetupReply",
     ".countersign.agent.v1.UnlockRequest",
@@ -26,6 +26,7 @@ const SECRET: [&str; 23] = [
     ".countersign.agent.v1.GeneratePasscodeRequest",
     ".countersign.agent.v1.GeneratePasscodeReply",
     ".countersign.agent.v1.AnswerLoginRequestRequest",
+    ".countersign.agent.v1.MakeSudoKeyRequest",
     ".countersign.agent.v1.ChangePinRequest",
     ".countersign.agent.v1.SetBiometricRequest",
     ".countersign.agent.v1.SetPinAskingRequest",

@@ -296,6 +296,28 @@ impl AgentClient {
         .await
     }
 
+    /// Makes the key that approves sudo; a PIN that is left empty is asked for in a dialog.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn make_sudo_key(
+        &mut self,
+        request: api::MakeSudoKeyRequest,
+    ) -> Result<api::MakeSudoKeyReply, ClientError> {
+        within(self.deadlines.with_others, self.stub.make_sudo_key(request)).await
+    }
+
+    /// The keys that approve sudo.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn list_sudo_keys(&mut self) -> Result<api::ListSudoKeysReply, ClientError> {
+        let request = api::ListSudoKeysRequest {};
+        within(self.deadlines.alone, self.stub.list_sudo_keys(request)).await
+    }
+
     /// Changes the PIN of a token, or with an empty name the agent's own; secrets that are left empty are
     /// asked for in a dialog.
     ///

@@ -17,6 +17,7 @@ use countersign_core::login_request::{AnswerError as PhaseError, MatchError};
 use countersign_proto::agent::v1::Reason;
 
 pub use self::view::{RequestView, Standing};
+pub(super) use self::{outcome::Word, words::Denial};
 use super::{
     explain::Explain, passcode::PasscodeError, ports::RandomError, session::SessionError,
     verification::VerificationError,
@@ -121,6 +122,17 @@ impl AnswerError {
         } else {
             None
         }
+    }
+}
+
+impl AnswerError {
+    /// Could nobody be asked at all? Nobody has said no, then.
+    #[must_use]
+    pub(super) fn nobody_asked(&self) -> bool {
+        matches!(
+            self.reason(),
+            Reason::PinRequired | Reason::NumberRequired | Reason::VaultLocked
+        )
     }
 }
 

@@ -30,6 +30,8 @@ pub mod setup;
 pub mod slots;
 pub mod state;
 pub mod status;
+pub mod sudo_approval;
+pub mod sudo_key;
 pub mod token_order;
 pub mod tokens;
 pub mod unlocking;

@@ -17,10 +17,11 @@ use async_trait::async_trait;
 use countersign_core::{
     ids::{DeviceId, LoginRequestId, ServiceId},
     login_origin::LoginOrigin,
+    login_request::Subject,
     secret::SecretBytes,
     time::{BootTime, UnixMillis},
 };
-use countersign_proto::push::v1 as push;
+use countersign_proto::{push::v1 as push, sudo::v1 as sudo};
 use prost::Message as _;
 
 pub use self::{
@@ -132,6 +133,8 @@ pub trait Network: Send + Sync {
 pub struct LoginRequestNotice {
     /// Which request.
     pub id: LoginRequestId,
+    /// What is asked for.
+    pub subject: Subject,
     /// The service's name.
     pub service: String,
     /// The token's name.
@@ -208,6 +211,8 @@ pub enum Approval {
 pub struct OutcomeNotice {
     /// Which request.
     pub id: LoginRequestId,
+    /// What was asked for.
+    pub subject: Subject,
     /// The protected resource.
     pub resource: String,
     /// The user name at the service.
@@ -355,6 +360,26 @@ pub enum Outgoing {
     Gateway(push::AgentFrame),
     /// An answer to a challenge of privacyIDEA.
     PrivacyIdea(PushAnswer),
+    /// An answer to the PAM module, which waits for it.
+    Sudo(SudoReply),
+}
+
+/// The answer to one question of the PAM module.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SudoReply {
+    /// Which question.
+    pub id: LoginRequestId,
+    /// The answer.
+    pub word: SudoWord,
+}
+
+/// What the PAM module is told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SudoWord {
+    /// The account is proved.
+    Answer(sudo::Answer),
+    /// It is not, or nobody can be asked.
+    Refusal(sudo::Why),
 }
 
 impl From<push::agent_frame::Frame> for Outgoing {
@@ -369,12 +394,14 @@ impl From<push::agent_frame::Frame> for Outgoing {
 pub struct UnreadableMessage;
 
 impl Outgoing {
-    /// The bytes that the vault keeps until the service has answered.
+    /// The bytes that the vault keeps until the service has answered. Nothing where only a process that waits now can
+    /// use the answer: it asks anew after a restart.
     #[must_use]
-    pub fn kept(&self) -> SecretBytes {
+    pub fn kept(&self) -> Option<SecretBytes> {
         match self {
-            Self::Gateway(frame) => SecretBytes::new(frame.encode_to_vec()),
-            Self::PrivacyIdea(answer) => answer.kept(),
+            Self::Gateway(frame) => Some(SecretBytes::new(frame.encode_to_vec())),
+            Self::PrivacyIdea(answer) => Some(answer.kept()),
+            Self::Sudo(_) => None,
         }
     }
 

@@ -45,6 +45,8 @@ impl Agent {
                 ServiceKind::PrivacyIdea(token) => {
                     self.ports.polls.open(poll_profile(&service, token)).await;
                 }
+                // It comes to us.
+                ServiceKind::Sudo => {}
             }
         }
     }

@@ -14,13 +14,16 @@ use countersign_core::{
     login_origin::LoginOrigin,
     login_request::{Closing, LoginRequest, Phase},
     privacyidea::{Challenge, Disbelief},
+    sudo::{Asking, Least},
     time::{BootTime, UnixMillis},
     token::TokenKeys,
 };
 
+use tokio::sync::oneshot;
+
 use super::{
     asking::FingerFor, containers::Aftermath, enrollment::unfinished::UnfinishedRun,
-    import::WaitingImport, login_rules::Mute, session::LockedBy,
+    import::WaitingImport, login_rules::Mute, ports::SudoWord, session::LockedBy,
 };
 
 /// The owner.
@@ -78,6 +81,10 @@ pub(crate) struct Facts {
     pub(crate) containers: BTreeMap<ContainerId, Aftermath>,
     /// When containers are synchronised next; `None`: not before the next unlock.
     pub(crate) containers_due: Option<BootTime>,
+    /// Questions of the PAM module that wait for an answer.
+    pub(crate) sudo: BTreeMap<LoginRequestId, SudoQuestion>,
+    /// How often it has asked lately.
+    pub(crate) sudo_asking: Asking,
     /// What locked it; `None` while it is open, and before it was.
     pub(crate) locked_by: Option<LockedBy>,
 }
@@ -89,6 +96,17 @@ impl Facts {
         self.unfinished_run = None;
         self.waiting_import = None;
     }
+}
+
+/// A question of the PAM module under way.
+#[derive(Debug)]
+pub(crate) struct SudoQuestion {
+    /// The module's way to hear the answer; taken by the first one.
+    pub(crate) waits: Option<oneshot::Sender<SudoWord>>,
+    /// How sure the agent must be.
+    pub(crate) least: Least,
+    /// The terminal, or the process where there is none: one question each.
+    pub(crate) place: String,
 }
 
 /// A challenge that its server lists.

@@ -209,6 +209,7 @@ impl Agent {
         }
         if let Some(service) = row.service {
             self.forget_polled(service).await;
+            self.forget_sudo_service(service).await;
         }
         Ok(())
     }

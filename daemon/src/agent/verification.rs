@@ -6,8 +6,9 @@ use countersign_core::{
     ids::TokenId,
     pskc::{BiometricPin, PinPolicy},
     secret::SecretText,
+    sudo::Least,
     token::{FingerChoice, PinAsking, TokenKeys, TokenSecrets, TokenSummary, VerificationLevel},
-    verification::{self, Factor, FactorError},
+    verification::{self, Factor, FactorError, PinCheck},
 };
 use countersign_proto::{agent::v1::Reason, limits};
 
@@ -236,6 +237,57 @@ impl Agent {
             // A dialog may outlast the lock of the vault; the unlock it was for is over.
             if facts.open.is_some() {
                 facts.open_tokens.insert(row.id, keys);
+            }
+        }
+        Ok(verified)
+    }
+
+    /// Verifies the user for one signature of the sudo key: its PIN opens it, or a finger where that is switched on and
+    /// enough. A click is enough only where the administrator says `presence`, and only after a PIN in this unlock.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`VerificationError`].
+    pub(super) async fn verify_for_sudo(
+        &self,
+        row: &TokenRow,
+        secrets: &TokenSecrets,
+        least: Least,
+        about: About,
+        caller: &Caller,
+    ) -> Result<Verified, VerificationError> {
+        let opened = self.state.facts().open_tokens.get(&row.id).cloned();
+        if let (Least::Presence, Some(keys)) = (least, opened) {
+            return Ok(Verified {
+                keys,
+                level: VerificationLevel::Click,
+                pin: None,
+            });
+        }
+        let by_pin = match secrets.pin_check() {
+            PinCheck::Agent => VerificationLevel::Pin,
+            PinCheck::Tpm => VerificationLevel::Tpm,
+        };
+        let verified = if let Some(pin) = &caller.secret {
+            Verified {
+                keys: self.try_token_pin(row, pin).await?,
+                level: by_pin,
+                pin: None,
+            }
+        } else {
+            let finger = if least.is_reached_by(VerificationLevel::Finger) {
+                Self::finger_choice(secrets)
+            } else {
+                FingerChoice::Off
+            };
+            self.typed_or_touched(row, by_pin, finger, about, caller)
+                .await?
+        };
+        if least == Least::Presence {
+            let mut facts = self.state.facts();
+            // A dialog may outlast the lock of the vault; the unlock it was for is over.
+            if facts.open.is_some() {
+                facts.open_tokens.insert(row.id, verified.keys.clone());
             }
         }
         Ok(verified)

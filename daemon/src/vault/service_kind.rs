@@ -16,6 +16,8 @@ pub enum ServiceKind {
     Gateway,
     /// privacyIDEA's push: each token is a service of its own, since the server keeps a key for each.
     PrivacyIdea(PushToken),
+    /// This computer: its PAM module asks. Its identity key is the public key that root accepts.
+    Sudo,
 }
 
 /// A push token of privacyIDEA. Its private key is the service's channel key.
@@ -35,16 +37,18 @@ pub struct PushToken {
 enum Kept {
     #[serde(rename = "privacyidea")]
     PrivacyIdea(PushToken),
+    Sudo,
 }
 
 impl ServiceKind {
     /// The column; empty for a gateway.
     pub(super) fn to_column(&self) -> Result<String, VaultError> {
-        let Self::PrivacyIdea(token) = self else {
-            return Ok(String::new());
+        let kept = match self {
+            Self::Gateway => return Ok(String::new()),
+            Self::PrivacyIdea(token) => Kept::PrivacyIdea(token.clone()),
+            Self::Sudo => Kept::Sudo,
         };
-        let text = serde_json::to_string(&Kept::PrivacyIdea(token.clone()))
-            .map_err(|_never| VaultError::TooLong)?;
+        let text = serde_json::to_string(&kept).map_err(|_never| VaultError::TooLong)?;
         if text.len() > MAX_LEN {
             return Err(VaultError::TooLong);
         }
@@ -56,8 +60,10 @@ impl ServiceKind {
         if text.is_empty() {
             return Some(Self::Gateway);
         }
-        let Kept::PrivacyIdea(token) = serde_json::from_str(text).ok()?;
-        Some(Self::PrivacyIdea(token))
+        Some(match serde_json::from_str(text).ok()? {
+            Kept::PrivacyIdea(token) => Self::PrivacyIdea(token),
+            Kept::Sudo => Self::Sudo,
+        })
     }
 }
 
@@ -72,7 +78,11 @@ mod tests {
             transport: Transport::UnverifiedTls,
             demand: Demand::Finger,
         };
-        for kind in [ServiceKind::Gateway, ServiceKind::PrivacyIdea(token)] {
+        for kind in [
+            ServiceKind::Gateway,
+            ServiceKind::PrivacyIdea(token),
+            ServiceKind::Sudo,
+        ] {
             let column = kind.to_column().unwrap();
             assert_eq!(ServiceKind::from_column(&column), Some(kind));
         }

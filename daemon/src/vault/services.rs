@@ -47,7 +47,7 @@ impl ServiceRow {
     #[must_use]
     pub const fn transport(&self) -> Transport {
         match &self.kind {
-            ServiceKind::Gateway => Transport::Verified,
+            ServiceKind::Gateway | ServiceKind::Sudo => Transport::Verified,
             ServiceKind::PrivacyIdea(token) => token.transport,
         }
     }

@@ -59,6 +59,7 @@ impl Rig {
     pub(crate) fn tell(&self, outcome: NoticedOutcome) {
         let notice = OutcomeNotice {
             id: REQUEST,
+            subject: Subject::Login,
             resource: "Example Portal".to_owned(),
             user: "alice".to_owned(),
             outcome,
@@ -115,6 +116,7 @@ impl Dunst {
 pub(crate) fn notice() -> LoginRequestNotice {
     LoginRequestNotice {
         id: REQUEST,
+        subject: Subject::Login,
         service: "Example".to_owned(),
         token: "Work".to_owned(),
         question: String::new(),

@@ -568,6 +568,39 @@ pub struct UnregisterContainerReply {
     pub deleted: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SudoKey {
+    /// Its name among the tokens.
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+    /// 65 bytes, the uncompressed form of SEC1.
+    #[prost(bytes = "vec", tag = "2")]
+    pub public_key: ::prost::alloc::vec::Vec<u8>,
+    /// What a person compares: K7QF-...
+    #[prost(string, tag = "3")]
+    pub fingerprint: ::prost::alloc::string::String,
+    #[prost(enumeration = "TokenState", tag = "4")]
+    pub state: i32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct MakeSudoKeyRequest {
+    /// Secret. The PIN for it; empty: asked for in a dialog.
+    #[prost(bytes = "vec", tag = "1")]
+    pub pin: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MakeSudoKeyReply {
+    #[prost(message, optional, tag = "1")]
+    pub key: ::core::option::Option<SudoKey>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSudoKeysRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSudoKeysReply {
+    #[prost(message, repeated, tag = "1")]
+    pub keys: ::prost::alloc::vec::Vec<SudoKey>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct GeneratePasscodeRequest {
     #[prost(string, tag = "1")]
@@ -978,6 +1011,13 @@ pub enum Reason {
     /// Nothing may leave the vault, or not in this form.
     ExportRefused = 104,
     NotConfirmed = 105,
+    /// This vault has a sudo key already.
+    SudoKeyExists = 120,
+    SudoKeyUnknown = 121,
+    /// The PAM module, or the program that changes its files, is not installed.
+    SudoNotInstalled = 122,
+    /// Root did not accept the key, or sudo did not work.
+    SudoFailed = 123,
 }
 impl Reason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1057,6 +1097,10 @@ impl Reason {
             Self::ImportGone => "REASON_IMPORT_GONE",
             Self::ExportRefused => "REASON_EXPORT_REFUSED",
             Self::NotConfirmed => "REASON_NOT_CONFIRMED",
+            Self::SudoKeyExists => "REASON_SUDO_KEY_EXISTS",
+            Self::SudoKeyUnknown => "REASON_SUDO_KEY_UNKNOWN",
+            Self::SudoNotInstalled => "REASON_SUDO_NOT_INSTALLED",
+            Self::SudoFailed => "REASON_SUDO_FAILED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1133,6 +1177,10 @@ impl Reason {
             "REASON_IMPORT_GONE" => Some(Self::ImportGone),
             "REASON_EXPORT_REFUSED" => Some(Self::ExportRefused),
             "REASON_NOT_CONFIRMED" => Some(Self::NotConfirmed),
+            "REASON_SUDO_KEY_EXISTS" => Some(Self::SudoKeyExists),
+            "REASON_SUDO_KEY_UNKNOWN" => Some(Self::SudoKeyUnknown),
+            "REASON_SUDO_NOT_INSTALLED" => Some(Self::SudoNotInstalled),
+            "REASON_SUDO_FAILED" => Some(Self::SudoFailed),
             _ => None,
         }
     }
@@ -2557,6 +2605,56 @@ pub mod agent_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Makes the key that approves sudo, behind a PIN of its own. Root has to accept it.
+        pub async fn make_sudo_key(
+            &mut self,
+            request: impl tonic::IntoRequest<super::MakeSudoKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MakeSudoKeyReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::LeanCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/countersign.agent.v1.Agent/MakeSudoKey",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("countersign.agent.v1.Agent", "MakeSudoKey"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The keys of this vault that approve sudo.
+        pub async fn list_sudo_keys(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSudoKeysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSudoKeysReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::LeanCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/countersign.agent.v1.Agent/ListSudoKeys",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("countersign.agent.v1.Agent", "ListSudoKeys"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Another PIN: of a token, or the agent's own, which unlocks the vault.
         pub async fn change_pin(
             &mut self,
@@ -3071,6 +3169,22 @@ pub mod agent_server {
             request: tonic::Request<super::UnregisterContainerRequest>,
         ) -> std::result::Result<
             tonic::Response<super::UnregisterContainerReply>,
+            tonic::Status,
+        >;
+        /// Makes the key that approves sudo, behind a PIN of its own. Root has to accept it.
+        async fn make_sudo_key(
+            &self,
+            request: tonic::Request<super::MakeSudoKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MakeSudoKeyReply>,
+            tonic::Status,
+        >;
+        /// The keys of this vault that approve sudo.
+        async fn list_sudo_keys(
+            &self,
+            request: tonic::Request<super::ListSudoKeysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSudoKeysReply>,
             tonic::Status,
         >;
         /// Another PIN: of a token, or the agent's own, which unlocks the vault.
@@ -4070,6 +4184,94 @@ pub mod agent_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = UnregisterContainerSvc(inner);
+                        let codec = crate::codec::LeanCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/countersign.agent.v1.Agent/MakeSudoKey" => {
+                    #[allow(non_camel_case_types)]
+                    struct MakeSudoKeySvc<T: Agent>(pub Arc<T>);
+                    impl<T: Agent> tonic::server::UnaryService<super::MakeSudoKeyRequest>
+                    for MakeSudoKeySvc<T> {
+                        type Response = super::MakeSudoKeyReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::MakeSudoKeyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::make_sudo_key(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = MakeSudoKeySvc(inner);
+                        let codec = crate::codec::LeanCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/countersign.agent.v1.Agent/ListSudoKeys" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSudoKeysSvc<T: Agent>(pub Arc<T>);
+                    impl<
+                        T: Agent,
+                    > tonic::server::UnaryService<super::ListSudoKeysRequest>
+                    for ListSudoKeysSvc<T> {
+                        type Response = super::ListSudoKeysReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSudoKeysRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::list_sudo_keys(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSudoKeysSvc(inner);
                         let codec = crate::codec::LeanCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

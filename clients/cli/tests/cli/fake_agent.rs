@@ -411,6 +411,26 @@ impl Agent for FakeAgent {
         }))
     }
 
+    async fn make_sudo_key(
+        &self,
+        _request: Request<api::MakeSudoKeyRequest>,
+    ) -> Result<Response<api::MakeSudoKeyReply>, Status> {
+        self.ask("make sudo key".to_owned()).await?;
+        Ok(Response::new(api::MakeSudoKeyReply {
+            key: Some(sudo_key()),
+        }))
+    }
+
+    async fn list_sudo_keys(
+        &self,
+        _request: Request<api::ListSudoKeysRequest>,
+    ) -> Result<Response<api::ListSudoKeysReply>, Status> {
+        self.begin("list sudo keys".to_owned()).await?;
+        Ok(Response::new(api::ListSudoKeysReply {
+            keys: vec![sudo_key()],
+        }))
+    }
+
     async fn list_containers(
         &self,
         _request: Request<api::ListContainersRequest>,
@@ -745,5 +765,14 @@ fn block(id: u32, kind: api::BlockKind, value: String) -> api::Block {
         kind: kind.into(),
         value,
         created: 1_700_000_000,
+    }
+}
+
+fn sudo_key() -> api::SudoKey {
+    api::SudoKey {
+        token: "sudo".to_owned(),
+        public_key: vec![4; 65],
+        fingerprint: "K7QF-AAAA-BBBB-CCCC-DDDD".to_owned(),
+        state: api::TokenState::Active.into(),
     }
 }

@@ -1,12 +1,8 @@
 //! `pam_countersign.so`: libpam's way in. What it does is `countersign-pam`; here are only the entry points and the
 //! places of an installed system, which nothing can change.
 #![expect(
-    unsafe_code,
-    unreachable_pub,
-    clippy::undocumented_unsafe_blocks,
-    clippy::missing_safety_doc,
     missing_docs,
-    reason = "the entry points that libpam calls are made by the macro of pam-bindings, which checks its arguments and catches panics"
+    reason = "the entry points that libpam calls are made by the macro of pam-bindings, which checks their arguments and catches panics"
 )]
 
 use std::ffi::CStr;

@@ -6,7 +6,7 @@ use core::time::Duration;
 use countersign_core::{
     ids::{LoginRequestId, ServiceId, TokenId},
     login_origin::LoginOrigin,
-    login_request::{Closing, LoginRequest, MatchError, NumberMatching, Phase, Verdict},
+    login_request::{Closing, LoginRequest, MatchError, NumberMatching, Phase, Subject, Verdict},
     text,
     token::TokenSecrets,
 };
@@ -148,6 +148,9 @@ impl Agent {
 
     /// What the login is, in the words of a dialog.
     fn about(&self, request: &LoginRequest) -> About {
+        if request.subject == Subject::Account {
+            return About::new(&request.question).within(self.time_left(request.id));
+        }
         let who = if request.user.is_empty() {
             format!("Log in to {}?", request.resource)
         } else {
@@ -174,7 +177,11 @@ impl Agent {
         let (what, prompt) = match &request.matching {
             NumberMatching::Off => return Ok(String::new()),
             NumberMatching::Typed => (
-                "Type the number that the login page shows.".to_owned(),
+                match request.subject {
+                    Subject::Login => "Type the number that the login page shows.",
+                    Subject::Account => "Type the number that the terminal shows.",
+                }
+                .to_owned(),
                 "Number:",
             ),
             NumberMatching::Chosen(choices) => {
@@ -193,7 +200,11 @@ impl Agent {
         };
         let about = self.about(request);
         let mut dialog = PinDialog {
-            title: "Countersign: approve a login".to_owned(),
+            title: match request.subject {
+                Subject::Login => "Countersign: approve a login",
+                Subject::Account => "Countersign: approve a command",
+            }
+            .to_owned(),
             description: about.description(&what),
             prompt: prompt.to_owned(),
             error: None,
@@ -233,9 +244,17 @@ impl Agent {
             .vault
             .call(move |vault| vault.token_secrets(token))
             .await?;
-        let verified = self
-            .verify_for_push(&row, &secrets, JustShown::from(opening), about, &caller)
-            .await?;
+        let verified = match request.subject {
+            Subject::Login => {
+                self.verify_for_push(&row, &secrets, JustShown::from(opening), about, &caller)
+                    .await?
+            }
+            Subject::Account => {
+                let least = self.least_for_sudo(request.id)?;
+                self.verify_for_sudo(&row, &secrets, least, about, &caller)
+                    .await?
+            }
+        };
         Ok((secrets, verified))
     }
 
@@ -318,9 +337,8 @@ impl Agent {
         };
         let event = self.event(EventKind::RequestReported, &name, &line);
         let (service, now) = (row.service, event.at);
-        match &report {
-            Some(report) => {
-                let bytes = report.kept();
+        match report.as_ref().and_then(Outgoing::kept) {
+            Some(bytes) => {
                 let save = move |vault: &mut Vault| {
                     vault.save_report(id, service, &bytes, now, Some(&event))
                 };
@@ -370,12 +388,13 @@ impl Agent {
         request: &LoginRequest,
         answer: Outgoing,
     ) -> Result<(), AnswerError> {
-        let bytes = answer.kept();
         let (id, service, now) = (request.id, request.service, self.ports.clock.wall());
-        let save = move |vault: &mut Vault| vault.save_decision(id, service, &bytes, now, None);
-        if let Err(error) = self.vault.call(save).await {
-            self.reopen(request.id);
-            return Err(error.into());
+        if let Some(bytes) = answer.kept() {
+            let save = move |vault: &mut Vault| vault.save_decision(id, service, &bytes, now, None);
+            if let Err(error) = self.vault.call(save).await {
+                self.reopen(request.id);
+                return Err(error.into());
+            }
         }
         self.deliver(request.service, answer).await;
         self.changed(request.id);

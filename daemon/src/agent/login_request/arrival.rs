@@ -3,7 +3,7 @@
 use countersign_core::{
     ids::LoginRequestId,
     login_origin::login_origin,
-    login_request::{LoginRequest, NumberMatching, Phase, deadline},
+    login_request::{LoginRequest, NumberMatching, Phase, Subject, deadline},
     text,
 };
 use countersign_proto::limits;
@@ -19,7 +19,7 @@ use crate::{
 
 /// Why a frame was dropped. Nothing of it is shown; the log says which kind.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Disbelief {
+pub(in crate::agent) enum Disbelief {
     #[error("the body is longer than {} bytes", limits::SIGNED_BODY)]
     TooLong,
     #[error("the signature is not the service's")]
@@ -42,7 +42,7 @@ pub(super) enum Disbelief {
 
 impl Agent {
     /// A believed request: known? new? then durable, and shown.
-    pub(super) async fn admit(
+    pub(in crate::agent) async fn admit(
         &self,
         token: &TokenRow,
         request: LoginRequest,
@@ -177,6 +177,9 @@ fn row(request: &LoginRequest, received: countersign_core::time::UnixMillis) -> 
 
 /// One display-safe line for the event log.
 pub(super) fn summary(request: &LoginRequest) -> String {
+    if request.subject == Subject::Account {
+        return text::display(&request.question, KEPT);
+    }
     let user = text::display(&request.user, KEPT);
     let resource = text::display(&request.resource, KEPT);
     let who = if user.is_empty() {

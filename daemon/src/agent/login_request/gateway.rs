@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use countersign_core::{
     ids::{LoginRequestId, ServiceId},
-    login_request::{Closing, LoginRequest, NumberMatching, Phase, TTL},
+    login_request::{Closing, LoginRequest, NumberMatching, Phase, Subject, TTL},
     pskc::PinPolicy,
     signing::{self, Label},
     time::UnixMillis,
@@ -277,6 +277,7 @@ fn checked(
     Ok(LoginRequest {
         id: LoginRequestId::try_from(body.request_id.as_slice())
             .map_err(|_wrong_length| Disbelief::Malformed)?,
+        subject: Subject::Login,
         service,
         token: token.id,
         serial: body.serial,

@@ -2,7 +2,7 @@
 
 use countersign_core::{
     ids::{LoginRequestId, ServiceId},
-    login_request::{Closing, LoginRequest, Phase, Verdict},
+    login_request::{Closing, LoginRequest, Phase, Subject, Verdict},
 };
 use tracing::{info, warn};
 
@@ -33,9 +33,17 @@ struct Settled {
     detail: String,
 }
 
+/// What it was about, in a word: the resource, or the command.
+fn named(request: &LoginRequest) -> String {
+    match request.subject {
+        Subject::Login => request.resource.clone(),
+        Subject::Account => request.program.clone(),
+    }
+}
+
 /// The service's last word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Word {
+pub(in crate::agent) enum Word {
     /// How the request ended, and why where that needs saying.
     Ended(Closing, &'static str),
     /// A report was taken.
@@ -44,7 +52,12 @@ pub(super) enum Word {
 
 impl Agent {
     /// The service says what became of an answer or report.
-    pub(super) async fn on_outcome(&self, service: ServiceId, id: LoginRequestId, word: Word) {
+    pub(in crate::agent) async fn on_outcome(
+        &self,
+        service: ServiceId,
+        id: LoginRequestId,
+        word: Word,
+    ) {
         if !self.asked_by(service, id).await {
             warn!(%service, %id, "an outcome for another service's login request was dropped");
             return;
@@ -59,7 +72,7 @@ impl Agent {
     }
 
     /// The service takes a request back, or somebody answered on another device.
-    pub(super) async fn on_cancel(
+    pub(in crate::agent) async fn on_cancel(
         &self,
         service: ServiceId,
         id: LoginRequestId,
@@ -153,6 +166,9 @@ impl Agent {
         if let Err(error) = self.vault.call(close).await {
             warn!(%id, %error, "how a login request ended could not be recorded");
         }
+        if request.subject == Subject::Account {
+            self.end_sudo(id, closing);
+        }
         self.changed(id);
         // What nobody saw and nobody answered ends without a word.
         let unseen = before.is_pending() && !on_screen;
@@ -216,6 +232,12 @@ impl Agent {
         detail: &str,
         reported: Reported,
     ) {
+        // Whoever waits in the terminal sees what became of it.
+        if request.subject == Subject::Account
+            && matches!(closing, Closing::Approved | Closing::Cancelled)
+        {
+            return self.ports.notifications.withdraw(request.id).await;
+        }
         let outcome = match (closing, reported) {
             (Closing::Approved, _) if self.code_waits(request.id) => NoticedOutcome::CodeWaits,
             (Closing::Approved, _) => NoticedOutcome::Approved,
@@ -232,7 +254,8 @@ impl Agent {
         };
         let notice = OutcomeNotice {
             id: request.id,
-            resource: request.resource.clone(),
+            subject: request.subject,
+            resource: named(request),
             user: request.user.clone(),
             outcome,
         };
@@ -308,7 +331,8 @@ impl Agent {
         let Some(request) = tracked else { return };
         let notice = OutcomeNotice {
             id,
-            resource: request.resource,
+            subject: request.subject,
+            resource: named(&request),
             user: request.user,
             outcome: NoticedOutcome::Refused(sentence),
         };

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use countersign_core::{
     ids::{LoginRequestId, ServiceId},
-    login_request::{Closing, LoginRequest, NumberMatching, Phase, Verdict},
+    login_request::{Closing, LoginRequest, NumberMatching, Phase, Subject, Verdict},
     privacyidea::{
         self, Answer, AnswerReply, Challenge, DeclineReason, Demand, Disbelief as Unbelieved,
         ReceivedChallenge, ReplyError, ServerUrl,
@@ -121,6 +121,7 @@ impl Agent {
         };
         let request = LoginRequest {
             id,
+            subject: Subject::Login,
             service,
             token: token.id,
             // Texts, addresses and choices may be written anew at each poll: the nonce alone is what is answered.

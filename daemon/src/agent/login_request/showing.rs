@@ -80,7 +80,7 @@ impl Agent {
         let Ok(token) = self.row(token).await else {
             return;
         };
-        let cost = self.approval_cost(&token).await;
+        let cost = self.approval_cost(id, &token).await;
         let service = match token.service {
             Some(service) => self.service(service).await.map(|record| record.name),
             None => None,
@@ -95,7 +95,7 @@ impl Agent {
     }
 
     /// What approving costs, as far as it is known before.
-    async fn approval_cost(&self, token: &TokenRow) -> Approval {
+    async fn approval_cost(&self, id: LoginRequestId, token: &TokenRow) -> Approval {
         if !self.is_unlocked().await {
             let mode = self.vault.call(|vault| vault.unlock_mode()).await;
             return if mode == Ok(UnlockMode::Pin) && self.ports.pin_entry.program().is_some() {
@@ -103,6 +103,9 @@ impl Agent {
             } else {
                 Approval::VaultLocked
             };
+        }
+        if self.is_sudo_by_click(id, token.id) {
+            return Approval::Click;
         }
         match token.secrets.as_ref().map(|secrets| secrets.push) {
             Some(PushPolicy::Allowed(VerificationLevel::Click)) | None => Approval::Click,
@@ -127,6 +130,7 @@ impl Agent {
         let request = &tracked.request;
         let mut notice = LoginRequestNotice {
             id,
+            subject: request.subject,
             service,
             token,
             question: request.question.clone(),

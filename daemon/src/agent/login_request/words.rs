@@ -12,6 +12,7 @@ use crate::{
     agent::{
         Agent,
         ports::{Delivery, Outgoing},
+        sudo_approval::{sudo_approval, sudo_denial},
         verification::Verified,
     },
     vault::{RequestRow, ServiceKind},
@@ -33,9 +34,10 @@ pub(in crate::agent) enum Denial {
 impl Agent {
     /// The service hears that the request has come, and whether it is shown.
     pub(super) async fn acknowledge(&self, request: &LoginRequest, phase: Phase) {
-        // privacyIDEA is not told: it has no word for it.
-        if !self.is_polled(request.service).await {
-            self.acknowledge_to_gateway(request, phase).await;
+        match self.kind(request.service).await {
+            ServiceKind::Gateway => self.acknowledge_to_gateway(request, phase).await,
+            // privacyIDEA is not told: it has no word for it. The PAM module is told by its story.
+            ServiceKind::PrivacyIdea(_) | ServiceKind::Sudo => {}
         }
     }
 
@@ -46,11 +48,14 @@ impl Agent {
         secrets: &TokenSecrets,
         verified: &Verified,
     ) -> Result<Outgoing, AnswerError> {
-        if self.is_polled(request.service).await {
-            return self.privacyidea_approval(request, number).await;
+        match self.kind(request.service).await {
+            ServiceKind::Gateway => {
+                self.gateway_approval(request, number, secrets, verified)
+                    .await
+            }
+            ServiceKind::PrivacyIdea(_) => self.privacyidea_approval(request, number).await,
+            ServiceKind::Sudo => sudo_approval(request, number, verified),
         }
-        self.gateway_approval(request, number, secrets, verified)
-            .await
     }
 
     pub(super) async fn denial(
@@ -58,8 +63,10 @@ impl Agent {
         request: &LoginRequest,
         denial: Denial,
     ) -> Result<Outgoing, AnswerError> {
-        if self.is_polled(request.service).await {
-            return self.privacyidea_denial(request, denial).await;
+        match self.kind(request.service).await {
+            ServiceKind::Gateway => {}
+            ServiceKind::PrivacyIdea(_) => return self.privacyidea_denial(request, denial).await,
+            ServiceKind::Sudo => return Ok(sudo_denial(request.id, denial)),
         }
         let verdict = match denial {
             Denial::User | Denial::NotMe | Denial::Cancelled => push::Verdict::Deny,
@@ -73,15 +80,15 @@ impl Agent {
         &self,
         row: &RequestRow,
     ) -> Result<Option<Outgoing>, AnswerError> {
-        if self.is_polled(row.service).await {
-            return Ok(None);
+        match self.kind(row.service).await {
+            ServiceKind::Gateway => self.gateway_report(row).await.map(Some),
+            ServiceKind::PrivacyIdea(_) | ServiceKind::Sudo => Ok(None),
         }
-        self.gateway_report(row).await.map(Some)
     }
 
-    async fn is_polled(&self, service: ServiceId) -> bool {
+    async fn kind(&self, service: ServiceId) -> ServiceKind {
         let row = self.service(service).await;
-        row.is_some_and(|row| matches!(row.kind, ServiceKind::PrivacyIdea(_)))
+        row.map(|row| row.kind).unwrap_or_default()
     }
 
     /// Hands a message to the adapter of its protocol.
@@ -93,6 +100,7 @@ impl Agent {
         match message {
             Outgoing::Gateway(frame) => self.ports.push.send(service, frame).await,
             Outgoing::PrivacyIdea(answer) => self.ports.polls.send(service, answer).await,
+            Outgoing::Sudo(reply) => self.tell_sudo(reply),
         }
     }
 }

@@ -54,8 +54,32 @@ impl Agent {
             return Ok(verified(keys, by_pin));
         }
         // A finger is no PIN that the TPM has checked.
-        let finger_may =
-            Self::finger_choice(secrets) == FingerChoice::On && least != VerificationLevel::Tpm;
+        let finger = match least {
+            VerificationLevel::Tpm => FingerChoice::Off,
+            VerificationLevel::Click | VerificationLevel::Pin | VerificationLevel::Finger => {
+                Self::finger_choice(secrets)
+            }
+        };
+        self.typed_or_touched(row, by_pin, finger, about, caller)
+            .await
+    }
+
+    /// The token's PIN, or a finger in its place where `finger` says so.
+    pub(super) async fn typed_or_touched(
+        &self,
+        row: &TokenRow,
+        by_pin: VerificationLevel,
+        finger: FingerChoice,
+        about: About,
+        caller: &Caller,
+    ) -> Result<Verified, VerificationError> {
+        let who = FingerFor::Token(row.id);
+        let finger_may = finger == FingerChoice::On;
+        let verified = |keys, level| Verified {
+            keys,
+            level,
+            pin: None,
+        };
         let mut error = None;
         loop {
             let finger = if finger_may && self.finger_ready(who).await.is_ok() {
@@ -209,7 +233,7 @@ impl Agent {
     }
 
     /// Has the user let a finger stand for this token's PIN, and does its policy still allow that?
-    fn finger_choice(secrets: &TokenSecrets) -> FingerChoice {
+    pub(super) fn finger_choice(secrets: &TokenSecrets) -> FingerChoice {
         let allowed = matches!(
             secrets.pin,
             PinPolicy::Token(limits) if limits.biometric == BiometricPin::Allowed

@@ -29,6 +29,7 @@ use crate::{
         login_request::{RequestView, Standing},
         login_rules::{self, RuleError},
         status::{SessionStanding, Status as AgentStatus, host_of},
+        sudo_key::SudoKeyRow,
         verification::Biometric,
     },
     config::VaultKey,
@@ -353,6 +354,15 @@ pub(super) fn token(agent: &Agent, row: TokenRow, service: String) -> wire::Toke
     token.exportable = summary.exportable;
     token.created = seconds(summary.created);
     token
+}
+
+pub(super) fn sudo_key(key: SudoKeyRow) -> wire::SudoKey {
+    wire::SudoKey {
+        token: key.token.name,
+        public_key: key.public,
+        fingerprint: key.fingerprint.to_string(),
+        state: wire::TokenState::from(key.token.state).into(),
+    }
 }
 
 pub(super) fn login_request(view: RequestView) -> wire::LoginRequest {

@@ -19,7 +19,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::convert::{
     accepted_transport, block, block_id, container, container_sync, enrollment_preview, event,
     login_request, otp_kind, refusal, refusal_of_pin, requested_vault_key, seconds, slot, slot_id,
-    token, unlock_mode, vault_key, wanted_block, wanted_unlock,
+    sudo_key, token, unlock_mode, vault_key, wanted_block, wanted_unlock,
 };
 use super::files::{self, Messages};
 use crate::{
@@ -438,6 +438,30 @@ impl agent_server::Agent for AgentService {
         Ok(Response::new(wire::UnregisterContainerReply {
             name: done.name,
             deleted: done.deleted,
+        }))
+    }
+
+    async fn make_sudo_key(
+        &self,
+        request: Request<wire::MakeSudoKeyRequest>,
+    ) -> Result<Response<wire::MakeSudoKeyReply>, Status> {
+        let (caller, _here, request) = caller(request);
+        let caller = caller.with(secret(request.pin)?);
+        let key = self.agent.make_sudo_key(&caller).await;
+        let key = key.map_err(|error| refusal(&error))?;
+        Ok(Response::new(wire::MakeSudoKeyReply {
+            key: Some(sudo_key(key)),
+        }))
+    }
+
+    async fn list_sudo_keys(
+        &self,
+        _request: Request<wire::ListSudoKeysRequest>,
+    ) -> Result<Response<wire::ListSudoKeysReply>, Status> {
+        let keys = self.agent.sudo_keys().await;
+        let keys = keys.map_err(|error| refusal(&error))?;
+        Ok(Response::new(wire::ListSudoKeysReply {
+            keys: keys.into_iter().map(sudo_key).collect(),
         }))
     }
 

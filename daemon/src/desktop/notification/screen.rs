@@ -110,7 +110,7 @@ impl Screen {
 mod tests {
     use core::time::Duration;
 
-    use countersign_core::login_origin::LoginOrigin;
+    use countersign_core::{login_origin::LoginOrigin, login_request::Subject};
 
     use super::*;
     use crate::agent::ports::{Approval, Extent, ShownThere};
@@ -121,6 +121,7 @@ mod tests {
         Question {
             notice: LoginRequestNotice {
                 id: REQUEST,
+                subject: Subject::Login,
                 service: String::new(),
                 token: String::new(),
                 question: String::new(),

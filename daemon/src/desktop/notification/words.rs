@@ -1,6 +1,8 @@
 //! What a notification says. Short and calm; enough to decide by; no passcode, no secret; safe for any server.
 
-use countersign_core::{ids::LoginRequestId, text, time::UnixMillis};
+mod account;
+
+use countersign_core::{ids::LoginRequestId, login_request::Subject, text, time::UnixMillis};
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::screen::Features;
@@ -92,6 +94,9 @@ pub(super) fn question(
 ) -> Words {
     if notice.approval == Approval::SessionLocked {
         return held();
+    }
+    if notice.subject == Subject::Account {
+        return account::question(notice, until, features);
     }
     let mut body = Body::new(features);
     if !notice.question.is_empty() {
@@ -255,6 +260,9 @@ const fn there(shown_there: ShownThere) -> &'static str {
 
 /// What became of it.
 pub(super) fn outcome(notice: &OutcomeNotice, features: Features) -> Words {
+    if notice.subject == Subject::Account {
+        return account::outcome(notice, features);
+    }
     let resource = shown(&notice.resource);
     let user = shown(&notice.user);
     let mut body = Body::new(features);

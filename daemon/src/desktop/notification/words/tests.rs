@@ -1,6 +1,6 @@
 use core::time::Duration;
 
-use countersign_core::{ids::LoginRequestId, login_origin::LoginOrigin};
+use countersign_core::{ids::LoginRequestId, login_origin::LoginOrigin, login_request::Subject};
 use proptest::prelude::*;
 
 use super::*;
@@ -17,6 +17,7 @@ const POOR: Features = Features {
 fn notice() -> LoginRequestNotice {
     LoginRequestNotice {
         id: LoginRequestId([7; 16]),
+        subject: Subject::Login,
         service: "Example".to_owned(),
         token: "Work".to_owned(),
         question: String::new(),
@@ -42,6 +43,7 @@ fn asked(notice: &LoginRequestNotice, features: Features) -> Words {
 fn told(outcome: NoticedOutcome, features: Features) -> Words {
     let notice = OutcomeNotice {
         id: LoginRequestId([7; 16]),
+        subject: Subject::Login,
         resource: "Example Portal".to_owned(),
         user: "alice".to_owned(),
         outcome,
