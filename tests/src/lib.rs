@@ -26,6 +26,7 @@ pub mod memory;
 pub mod notices;
 pub mod notify_socket;
 pub mod page;
+pub mod pam_module;
 pub mod parts;
 pub mod pictures;
 pub mod pinned;

@@ -290,7 +290,7 @@ fn known(user: &UserName) -> Result<(), Failure> {
 }
 
 fn opened() -> Result<Option<Passcodes>, Failure> {
-    Passcodes::open(FOLDER, Uid::ROOT).map_err(Failure::Folder)
+    Passcodes::open(FOLDER.as_ref(), Uid::ROOT).map_err(Failure::Folder)
 }
 
 /// The folder, made with those above it where they are not there.
@@ -302,7 +302,7 @@ fn made() -> Result<Passcodes, Failure> {
             Err(error) => return Err(Failure::MakeFolder(folder, error)),
         }
     }
-    Passcodes::open_or_make(FOLDER, Uid::ROOT).map_err(Failure::Folder)
+    Passcodes::open_or_make(FOLDER.as_ref(), Uid::ROOT).map_err(Failure::Folder)
 }
 
 fn of(user: &UserName) -> impl Fn(StoreError) -> Failure {

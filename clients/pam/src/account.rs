@@ -38,6 +38,8 @@ impl Account {
             .ok_or_else(|| unknown.clone())?;
         // A service that runs as root itself (login, sshd) asks for the account alone.
         let by_another = ruid != 0 && ruid != named.uid.as_raw();
+        // A passcode is asked of whoever sits there: it needs no agent of another user.
+        let by_another = by_another && options.minds_who_asks();
         let user = match (by_another, options.account) {
             (false, _) => named,
             (true, Whose::Proved) => return Err(Verdict::Unavailable(Unavailable::OtherUser)),

@@ -1,7 +1,11 @@
 //! What the user reads on the terminal.
 
-use countersign_core::sudo::MatchNumber;
-use pam::{constants::PAM_TEXT_INFO, conv::Conv, module::PamHandle};
+use countersign_core::{secret::SecretText, sudo::MatchNumber};
+use pam::{
+    constants::{PAM_PROMPT_ECHO_OFF, PAM_TEXT_INFO},
+    conv::Conv,
+    module::PamHandle,
+};
 
 use crate::{options::Words, verdict::Unavailable};
 
@@ -37,6 +41,27 @@ impl<'a> Conversation<'a> {
     /// Root asks for a finger now.
     pub(crate) fn finger(&self) {
         self.say("Countersign: touch the fingerprint reader.");
+    }
+
+    /// Asks for a passcode; none if the application cannot ask, or nobody answers.
+    pub(crate) fn passcode(&self, challenge: Option<&str>) -> Option<SecretText> {
+        // In one message: sshd shows a message of its own only after the answer.
+        let prompt = match challenge {
+            Some(challenge) => format!("Challenge: {challenge}\nPasscode: "),
+            None => "Passcode: ".to_owned(),
+        };
+        let answer = self.conv.as_ref()?.send(PAM_PROMPT_ECHO_OFF, &prompt);
+        let answer = answer.ok().flatten()?;
+        core::str::from_utf8(answer.as_bytes())
+            .ok()
+            .map(SecretText::from)
+    }
+
+    /// Why a passcode did not help, where the user can do something about it.
+    pub(crate) fn not_right(&self, words: &str) {
+        if self.words == Words::Some {
+            self.say(words);
+        }
     }
 
     /// Nobody was asked, or nobody answered.

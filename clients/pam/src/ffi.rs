@@ -1,7 +1,7 @@
-//! The two things of the C library and libpam that no safe wrapper has.
+//! The three things of the C library and libpam that no safe wrapper has.
 #![expect(
     unsafe_code,
-    reason = "syslog(3), which takes a variable number of arguments, and pam_get_data(3), whose type only the caller knows"
+    reason = "syslog(3), which takes a variable number of arguments, pam_get_data(3), whose type only the caller knows, and pam_fail_delay(3)"
 )]
 
 use std::ffi::CString;
@@ -68,6 +68,16 @@ impl Log {
         }
     }
 
+    /// Somebody is let in.
+    pub(crate) fn info(&self, text: &str) {
+        self.write(libc::LOG_INFO, text);
+    }
+
+    /// Somebody is not.
+    pub(crate) fn notice(&self, text: &str) {
+        self.write(libc::LOG_NOTICE, text);
+    }
+
     /// Something that an administrator has to mend.
     pub(crate) fn warning(&self, text: &str) {
         self.write(libc::LOG_WARNING, text);
@@ -86,6 +96,17 @@ impl Log {
             libc::syslog(libc::LOG_AUTHPRIV | severity, c"%s".as_ptr(), line.as_ptr());
         }
     }
+}
+
+// libpam is linked by pam-bindings.
+unsafe extern "C" {
+    fn pam_fail_delay(pamh: *mut PamHandle, micros: libc::c_uint) -> libc::c_int;
+}
+
+/// If this login fails, libpam waits about so long before it says so.
+pub(crate) fn delay_failure(pamh: &mut PamHandle, micros: u32) {
+    // SAFETY: the handle is libpam's own, and borrowed for the call; nothing is kept of it.
+    let _not_fatal = unsafe { pam_fail_delay(pamh, micros) };
 }
 
 /// What an earlier call in this handle came to, if the user had been asked by then.

@@ -14,6 +14,7 @@ mod finger;
 mod interrupt;
 mod line;
 mod options;
+mod passcode;
 mod places;
 mod question;
 mod root_file;
@@ -48,15 +49,17 @@ fn decide(pamh: &mut PamHandle, arguments: &[&CStr], places: &Places) -> Verdict
             return Verdict::Unavailable(verdict::Unavailable::Options);
         }
     };
+    // A passcode can be mistyped, and what the approval's line came to is not this one's.
+    if options.mode == Mode::Passcode {
+        return passcode::authenticate(pamh, &options, places, &log);
+    }
     // sudo asks up to three times in one handle: the user is asked once.
     if let Some(before) = ffi::remembered(pamh) {
         return before;
     }
     let verdict = match Account::of(pamh, &options) {
         Err(verdict) => verdict,
-        Ok(account) => match options.mode {
-            Mode::Approval => approval::ask(pamh, &account, &options, places, &log),
-        },
+        Ok(account) => approval::ask(pamh, &account, &options, places, &log),
     };
     log.verdict(&verdict, options.log);
     ffi::remember(pamh, &verdict);

@@ -4,7 +4,10 @@ use std::ffi::CStr;
 
 use core::time::Duration;
 
-use countersign_core::sudo::{Finger, Least};
+use countersign_core::{
+    pam_passcode::Window,
+    sudo::{Finger, Least},
+};
 use countersign_proto::limits;
 
 /// What the line of the service's file says.
@@ -20,6 +23,8 @@ pub struct Options {
     pub least: Least,
     /// Does root ask for a finger, whatever the key's line says?
     pub finger: Finger,
+    /// `window=N`: passcodes around the expected one that are right too.
+    pub window: Window,
     /// Whose agent is asked.
     pub account: Account,
     /// Whom it concerns; nobody else is asked, and nothing is said about them. Empty: everybody.
@@ -36,6 +41,8 @@ pub enum Mode {
     /// The agent's approval.
     #[default]
     Approval,
+    /// `passcode`: a passcode, checked against root's record of the user.
+    Passcode,
 }
 
 /// Does the terminal show a number?
@@ -106,6 +113,7 @@ impl Default for Options {
             number: Number::default(),
             least: Least::Presence,
             finger: Finger::default(),
+            window: Window::DEFAULT,
             account: Account::default(),
             only: Vec::new(),
             words: Words::default(),
@@ -129,9 +137,20 @@ impl Options {
         Ok(options)
     }
 
+    /// Does it make a difference who asks, beside whose account is to be proved?
+    pub(crate) fn minds_who_asks(&self) -> bool {
+        match self.mode {
+            Mode::Approval => true,
+            // `ask=caller` means the caller's passcodes.
+            Mode::Passcode => self.account == Account::Caller,
+        }
+    }
+
     fn take(&mut self, text: &str) -> Result<(), OptionsError> {
         let wrong = || OptionsError::Value(text.to_owned());
         match text.split_once('=').unwrap_or((text, "")) {
+            ("passcode", "") => self.mode = Mode::Passcode,
+            ("window", size) => self.window = size.parse().map_err(|_bounds| wrong())?,
             ("number", "") => self.number = Number::Shown,
             ("quiet", "") => self.words = Words::Quiet,
             ("debug", "") => self.log = LogAmount::Everything,
@@ -171,15 +190,16 @@ mod tests {
 
     #[test]
     fn every_option_is_understood() {
-        let options = parse("timeout=20 number verify=pin finger=root ask=caller user=alice group=wheel quiet debug").unwrap();
+        let options = parse("timeout=20 number verify=pin finger=root ask=caller user=alice group=wheel quiet debug passcode window=3").unwrap();
         assert_eq!(
             options,
             Options {
-                mode: Mode::Approval,
+                mode: Mode::Passcode,
                 timeout: Duration::from_secs(20),
                 number: Number::Shown,
                 least: Least::Pin,
                 finger: Finger::ByRoot,
+                window: Window::new(3).unwrap(),
                 account: Account::Caller,
                 only: vec![Who::User("alice".into()), Who::Group("wheel".into())],
                 words: Words::Quiet,
@@ -197,6 +217,9 @@ mod tests {
             "timeout=",
             "timeout",
             "timeout=-5",
+            "window=21",
+            "window=",
+            "window",
             "verify=click",
             "verify",
             "finger",

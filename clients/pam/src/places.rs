@@ -10,6 +10,8 @@ pub struct Places {
     pub keys: Place,
     /// The folder with each user's runtime folder, named by uid.
     pub run_user: Place,
+    /// The folder of the passcode records, a file a user.
+    pub passcodes: Place,
     /// machine-id(5).
     pub machine_id: Place,
     /// The program of the fingerprint service that asks for a finger.
@@ -41,6 +43,7 @@ impl Places {
     pub const SYSTEM: Self = Self {
         keys: Place::Fixed("/etc/countersign/pam/keys.d"),
         run_user: Place::Fixed("/run/user"),
+        passcodes: Place::Fixed(countersign_passcodes::FOLDER),
         machine_id: Place::Fixed("/etc/machine-id"),
         fprintd_verify: Place::Fixed("/usr/bin/fprintd-verify"),
         owner: 0,

@@ -29,6 +29,8 @@ pub(crate) enum Refused {
     Interrupted,
     #[error("the finger was not recognised")]
     Finger,
+    #[error("passcode: {0}")]
+    Passcode(#[from] crate::passcode::NotRight),
 }
 
 /// Why nobody was asked, or nobody answered.

@@ -1,6 +1,9 @@
 //! Opening, trusting, reading and replacing files of the folder.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::{
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::Path,
+};
 
 use countersign_core::{
     pam_passcode::MAX_TEXT,
@@ -21,7 +24,7 @@ const OTHERS: Mode = Mode::RWXG.union(Mode::RWXO);
 const OWNERS_ALONE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 /// The folder at `path`; none if there is none.
-pub(crate) fn open_folder(path: &str, owner: Uid) -> Result<Option<OwnedFd>, StoreError> {
+pub(crate) fn open_folder(path: &Path, owner: Uid) -> Result<Option<OwnedFd>, StoreError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let folder = match rustix::fs::open(path, flags, Mode::empty()) {
         Ok(folder) => folder,

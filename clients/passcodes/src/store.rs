@@ -1,6 +1,9 @@
 //! What is done with records.
 
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::{
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    path::Path,
+};
 
 use countersign_core::{
     pam_passcode::{NotBegun, Record, Verdict, Window},
@@ -57,7 +60,7 @@ impl Passcodes {
     ///
     /// # Errors
     /// [`StoreError`]: the folder is not `owner`'s alone, or cannot be opened.
-    pub fn open(path: &str, owner: Uid) -> Result<Option<Self>, StoreError> {
+    pub fn open(path: &Path, owner: Uid) -> Result<Option<Self>, StoreError> {
         let folder = file::open_folder(path, owner)?;
         Ok(folder.map(|folder| Self { folder, owner }))
     }
@@ -66,7 +69,7 @@ impl Passcodes {
     ///
     /// # Errors
     /// [`StoreError`], as [`Passcodes::open`].
-    pub fn open_or_make(path: &str, owner: Uid) -> Result<Self, StoreError> {
+    pub fn open_or_make(path: &Path, owner: Uid) -> Result<Self, StoreError> {
         match rustix::fs::mkdir(path, Mode::RWXU) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(cause) => return Err(while_("make the folder of the passcodes")(cause)),

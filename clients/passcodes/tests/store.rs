@@ -40,8 +40,7 @@ struct Stage {
 impl Stage {
     fn new(mode: OtpMode) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let passcodes =
-            Passcodes::open_or_make(&format!("{}/p", folder.path().display()), geteuid()).unwrap();
+        let passcodes = Passcodes::open_or_make(&folder.path().join("p"), geteuid()).unwrap();
         let record = Record::new(mode, seed(), 0, TryLimit::DEFAULT).unwrap();
         passcodes
             .put(&alice(), &record, Replacing::Refused)
@@ -103,7 +102,7 @@ fn a_passcode_lets_in_once() {
     assert_eq!(stage.judge("000000"), Ok(WRONG));
     assert_eq!(stage.judge(&right()), Ok(ACCEPTED));
     assert_eq!(stage.judge(&right()), Ok(USED));
-    let again = Passcodes::open(&stage.path(""), geteuid())
+    let again = Passcodes::open(stage.path("").as_ref(), geteuid())
         .unwrap()
         .unwrap();
     let typed = SecretText::from(right());
@@ -122,7 +121,11 @@ fn who_has_no_record_is_not_asked() {
         .judge(&bob, &typed, None, Window::DEFAULT, NOW);
     assert_eq!(outcome, Ok(Outcome::NotEnrolled));
     let nowhere = format!("{}/nowhere", stage.folder.path().display());
-    assert!(Passcodes::open(&nowhere, geteuid()).unwrap().is_none());
+    assert!(
+        Passcodes::open(nowhere.as_ref(), geteuid())
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[test]
@@ -150,7 +153,7 @@ fn a_record_that_others_may_read_or_write_is_refused() {
     }
     let stage = Stage::new(time());
     fs::set_permissions(stage.path(""), fs::Permissions::from_mode(0o755)).unwrap();
-    let opened = Passcodes::open(&stage.path(""), geteuid());
+    let opened = Passcodes::open(stage.path("").as_ref(), geteuid());
     assert_eq!(opened.unwrap_err(), StoreError::Unsafe(Unsafe::Mode));
 }
 
@@ -158,7 +161,7 @@ fn a_record_that_others_may_read_or_write_is_refused() {
 fn a_record_of_another_owner_is_refused() {
     let stage = Stage::new(time());
     let other = Uid::from_raw(geteuid().as_raw().wrapping_add(1));
-    let opened = Passcodes::open(&stage.path(""), other);
+    let opened = Passcodes::open(stage.path("").as_ref(), other);
     assert_eq!(opened.unwrap_err(), StoreError::Unsafe(Unsafe::Owner));
     if geteuid().is_root() {
         rustix::fs::chown(stage.path("alice"), Some(other), None).unwrap();
@@ -192,7 +195,7 @@ fn what_is_no_file_is_refused_at_once() {
     )
     .unwrap();
     let linked = format!("{}/link", stage.folder.path().display());
-    let opened = Passcodes::open(&linked, geteuid());
+    let opened = Passcodes::open(linked.as_ref(), geteuid());
     assert_eq!(opened.unwrap_err(), StoreError::Unsafe(Unsafe::Kind));
 }
 

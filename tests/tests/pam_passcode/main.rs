@@ -8,4 +8,6 @@
 
 mod administration;
 mod kill;
+mod logins;
 mod rig;
+mod ssh;
