@@ -125,6 +125,9 @@ fn a_challenge_stands_above_the_passcode() {
     sandbox.end().unwrap();
 }
 
+/// What is wrong with a record, and how it comes to that.
+type Spoil<'a> = (&'static str, Box<dyn Fn() + 'a>);
+
 #[test]
 fn a_record_that_is_not_roots_alone_lets_nobody_in() {
     if !Sandbox::is_possible("logins::unsafe") {
@@ -135,7 +138,7 @@ fn a_record_that_is_not_roots_alone_lets_nobody_in() {
     let record = sandbox.path(&format!("/etc/countersign/pam/passcodes/{USER}"));
     let path = record.to_str().unwrap().to_owned();
     let text = fs::read(&record).unwrap();
-    let spoil: [(&str, Box<dyn Fn()>); 6] = [
+    let spoil: [Spoil<'_>; 6] = [
         (
             "owner",
             Box::new(|| {

@@ -114,7 +114,7 @@ pub(crate) fn authenticate(
     match verdict {
         Ok(Acceptance::InWindow) => log.info("passcode accepted"),
         Ok(Acceptance::Resynchronised) => {
-            log.info("passcode accepted, and the clock or counter found")
+            log.info("passcode accepted, and the clock or counter found");
         }
         Err(Verdict::Refused(Refused::Passcode(why))) => {
             if let Some(words) = why.words() {
