@@ -73,11 +73,11 @@ impl Agent {
     pub async fn ask_for_sudo(self: &Arc<Self>, ask: wire::Ask) -> Result<SudoPending, Why> {
         let challenge = read(&ask.challenge)?;
         self.started().await;
-        self.open_for_sudo().await?;
-        let key = self.sudo_key_among(&ask.keys).await?;
         if !self.state.facts().holds.is_empty() {
             return Err(Why::SessionLocked);
         }
+        self.open_for_sudo().await?;
+        let key = self.sudo_key_among(&ask.keys).await?;
         if self.autosend().await == Autosend::Off || self.muted_until().is_some() {
             return Err(Why::Muted);
         }

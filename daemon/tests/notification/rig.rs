@@ -2,7 +2,9 @@
 
 use core::time::Duration;
 
-use countersign_core::{ids::LoginRequestId, login_origin::LoginOrigin, time::UnixMillis};
+use countersign_core::{
+    ids::LoginRequestId, login_origin::LoginOrigin, login_request::Subject, time::UnixMillis,
+};
 use countersign_tests::{
     Workspace,
     bus::{Activation, PrivateBus},

@@ -26,4 +26,5 @@ mod polled;
 mod rules;
 mod showing;
 mod stage;
+mod sudo;
 mod vault_session;

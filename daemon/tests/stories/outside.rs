@@ -63,6 +63,8 @@ pub(crate) struct World {
     pub(crate) dialogs: Vec<PinDialog>,
     /// The questions that were put.
     pub(crate) questions: Vec<Confirmation>,
+    /// Name of the notification server, where one answers.
+    pub(crate) notification_server: Option<String>,
     /// What the next scans show; when there is nothing left, nobody touches the reader.
     pub(crate) scans: VecDeque<Scan>,
     /// What the reader wants, as it is on the screen.
@@ -100,6 +102,7 @@ impl Outside {
             typed: VecDeque::new(),
             dialogs: Vec::new(),
             questions: Vec::new(),
+            notification_server: None,
             scans: VecDeque::new(),
             hint: None,
             hints_withdrawn: 0,
@@ -195,7 +198,7 @@ impl Notifications for Outside {
     }
 
     async fn server(&self) -> Option<String> {
-        None
+        self.world.lock().unwrap().notification_server.clone()
     }
 }
 
