@@ -4,7 +4,9 @@
 //! and randomness are arguments. No async, no logging. Nothing here knows the wire (`countersign-proto`).
 
 pub mod activation_string;
+pub mod allowance;
 pub mod audit_chain;
+pub mod autofill;
 pub mod biometric;
 pub mod dskpp;
 pub mod export;
@@ -18,6 +20,7 @@ pub mod login_rules;
 pub mod login_transition;
 pub mod otp;
 pub mod otpauth;
+pub mod pairing;
 pub mod pam_passcode;
 pub mod password;
 pub mod pin;

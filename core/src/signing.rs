@@ -59,11 +59,13 @@ pub enum Label {
     AuditHead,
     /// Where a gateway's audit log begins after pruning; signed by the service identity key.
     AuditCheckpoint,
+    /// Who a browser extension is; signed by its installation's key.
+    BrowserHello,
 }
 
 impl Label {
     /// Every label, in the order of docs/protocol.md.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Hello,
         Self::Request,
         Self::Decision,
@@ -75,6 +77,7 @@ impl Label {
         Self::ServerPin,
         Self::AuditHead,
         Self::AuditCheckpoint,
+        Self::BrowserHello,
     ];
 
     /// The text that is signed in front of the body: ASCII, no zero byte.
@@ -92,6 +95,7 @@ impl Label {
             Self::ServerPin => "countersign/push/1 server-pin",
             Self::AuditHead => "countersign/audit/1 head",
             Self::AuditCheckpoint => "countersign/audit/1 checkpoint",
+            Self::BrowserHello => "countersign/browser/1 hello",
         }
     }
 }

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use self::encoding::millis;
 pub use self::keys::{KeyHolder, NewPin, PinLock, TokenKeys, TpmPart};
 use crate::{
+    autofill::Binding,
     ids::{DeviceId, ServiceId},
     otp::OtpMode,
     pskc::PinPolicy,
@@ -110,6 +111,9 @@ pub struct TokenSecrets {
     /// When it was enrolled, milliseconds since the Unix epoch.
     #[serde(with = "millis")]
     pub created: UnixMillis,
+    /// Where browsers fill it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<Binding>,
 }
 
 impl TokenSecrets {
@@ -214,6 +218,7 @@ impl TryFrom<FirstTokenSecrets> for TokenSecrets {
             policy_name: first.policy_name,
             policy_level: first.policy_level,
             created: first.created,
+            origins: Vec::new(),
         })
     }
 }
@@ -261,6 +266,8 @@ pub struct TokenSummary {
     pub policy_level: String,
     /// When it was enrolled.
     pub created: UnixMillis,
+    /// Where browsers fill it.
+    pub origins: Vec<Binding>,
 }
 
 /// Has the user let a finger stand for a PIN?
@@ -290,6 +297,7 @@ impl From<TokenSecrets> for TokenSummary {
             policy_name: token.policy_name,
             policy_level: token.policy_level,
             created: token.created,
+            origins: token.origins,
         }
     }
 }
@@ -298,6 +306,7 @@ impl From<TokenSecrets> for TokenSummary {
 mod tests {
     use super::*;
     use crate::{
+        autofill::Scope,
         ids::TokenId,
         otp::{Digits, HashAlgorithm, Period},
         pskc::TokenPin,
@@ -359,6 +368,9 @@ mod tests {
             policy_name: "standard".to_owned(),
             policy_level: "2".to_owned(),
             created: UnixMillis(1_700_000_000_000),
+            origins: vec![
+                Binding::new("https://login.example.com".parse().unwrap(), Scope::Domain).unwrap(),
+            ],
         }
     }
 

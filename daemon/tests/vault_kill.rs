@@ -126,6 +126,7 @@ fn create_here(path: &Path) -> TokenId {
         policy_name: String::new(),
         policy_level: String::new(),
         created: UnixMillis(0),
+        origins: Vec::new(),
     };
     vault
         .add_token(

@@ -10,6 +10,7 @@ pub mod dbus;
 pub mod desktop;
 pub mod frame;
 pub mod limits;
+pub mod native_messaging;
 pub mod reason;
 mod redacted;
 
@@ -26,6 +27,22 @@ pub mod agent {
     )]
     pub mod v1 {
         include!("generated/countersign.agent.v1.rs");
+    }
+}
+
+/// Between a browser's native-messaging host and the agent.
+pub mod browser {
+    /// Version 1.
+    #[expect(
+        missing_docs,
+        unused_qualifications,
+        clippy::all,
+        clippy::pedantic,
+        clippy::restriction,
+        reason = "generated code"
+    )]
+    pub mod v1 {
+        include!("generated/countersign.browser.v1.rs");
     }
 }
 

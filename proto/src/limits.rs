@@ -52,3 +52,23 @@ pub const SUDO_TEXT: usize = 256;
 pub const SUDO_KEYS: usize = 32;
 /// The shortest and longest time that the PAM module waits for an answer, in seconds.
 pub const SUDO_WAIT_SECONDS: core::ops::RangeInclusive<u32> = 5..=120;
+/// The longest JSON message between a browser and the native-messaging host, in bytes. Browsers allow the host 1 MiB.
+pub const NATIVE_MESSAGE: usize = 64 * 1024;
+/// How deep such a message may be nested: an object with plain values, and lists of them in replies.
+pub const NATIVE_DEPTH: usize = 4;
+/// The most requests of one browser that may be under way.
+pub const BROWSER_REQUESTS: usize = 16;
+/// The largest gRPC message from a native-messaging host, in bytes.
+pub const BROWSER_MESSAGE: usize = 64 * 1024;
+/// The longest origin, in bytes: a host has at most 253.
+pub const ORIGIN: usize = 300;
+/// The longest name of a pairing, and of the browser behind it, in characters.
+pub const PAIRING_NAME: usize = 48;
+/// The most pairings.
+pub const PAIRINGS: usize = 32;
+/// The most origins that a token is bound to.
+pub const ORIGINS: usize = 32;
+/// The largest picture that a browser sends for its QR codes, in bytes.
+pub const BROWSER_PICTURE: usize = 8 * 1024 * 1024;
+/// The longest piece of such a picture, in bytes.
+pub const BROWSER_CHUNK: usize = 48 * 1024;

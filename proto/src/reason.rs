@@ -62,7 +62,9 @@ impl Reason {
             | Self::PinMalformed
             | Self::BlockInvalid
             | Self::ImportInvalid
-            | Self::NumberRequired => Code::InvalidArgument,
+            | Self::NumberRequired
+            | Self::OriginInvalid
+            | Self::PairingInvalid => Code::InvalidArgument,
             Self::AgentNotRunning
             | Self::GatewayUnreachable
             | Self::KeySourceAbsent
@@ -81,7 +83,8 @@ impl Reason {
             | Self::EnrollmentRefused
             | Self::ForbiddenByService
             | Self::GatewayUntrusted
-            | Self::LoginRequestRefused => Code::PermissionDenied,
+            | Self::LoginRequestRefused
+            | Self::NotPaired => Code::PermissionDenied,
             Self::Deadline | Self::OutcomeUnknown => Code::DeadlineExceeded,
             Self::VaultAbsent
             | Self::VaultLocked
@@ -105,21 +108,26 @@ impl Reason {
             | Self::ContainerAmbiguous
             | Self::ContainerGone
             | Self::SudoFailed
-            | Self::SessionLocked => Code::FailedPrecondition,
+            | Self::SessionLocked
+            | Self::AskedAlready => Code::FailedPrecondition,
             Self::VaultDamaged => Code::DataLoss,
             Self::VaultExists | Self::TokenNameTaken | Self::TokenExists | Self::SudoKeyExists => {
                 Code::AlreadyExists
             }
-            Self::StorageFull | Self::StorageReadOnly | Self::TooManyTries => {
-                Code::ResourceExhausted
-            }
+            Self::StorageFull
+            | Self::StorageReadOnly
+            | Self::TooManyTries
+            | Self::RateLimited
+            | Self::LimitReached => Code::ResourceExhausted,
             Self::TokenUnknown
             | Self::ContainerUnknown
             | Self::LoginRequestUnknown
             | Self::BlockUnknown
             | Self::ImportGone
             | Self::SudoKeyUnknown
-            | Self::SlotUnknown => Code::NotFound,
+            | Self::SlotUnknown
+            | Self::OriginUnknown
+            | Self::PairingUnknown => Code::NotFound,
             Self::Cancelled => Code::Cancelled,
         }
     }

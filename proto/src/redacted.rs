@@ -2,7 +2,7 @@
 
 use core::fmt::{Debug, Formatter, Result};
 
-use crate::{agent::v1 as agent, push::v1 as push};
+use crate::{agent::v1 as agent, browser::v1 as browser, push::v1 as push};
 
 macro_rules! redacted {
     ($($message:ty { $($shown:ident),* }),* $(,)?) => {
@@ -36,6 +36,8 @@ redacted! {
     agent::AddSlotRequest { kind },
     agent::AddSlotReply { slot },
     agent::RemoveSlotRequest { id },
+    browser::PasscodeReply { token, name },
+    browser::Enroll {},
     push::Decision { signed },
     push::RegisterBody { serial, device_name },
     push::RegisterRequest {},

@@ -6,14 +6,15 @@ use anyhow::{Context as _, Result, bail};
 use prost::Message as _;
 
 /// The proto files, relative to `proto/proto`.
-const FILES: [&str; 3] = [
+const FILES: [&str; 4] = [
     "countersign/agent/v1/agent.proto",
+    "countersign/browser/v1/browser.proto",
     "countersign/push/v1/push.proto",
     "countersign/sudo/v1/sudo.proto",
 ];
 
 /// Messages with a secret inside: their `Debug` is written by hand in `proto/src/redacted.rs`.
-const SECRET: [&str; 24] = [
+const SECRET: [&str; 26] = [
     ".countersign.agent.v1.SetupRequest",
     ".countersign.agent.v1.SetupReply",
     ".countersign.agent.v1.UnlockRequest",
@@ -33,6 +34,8 @@ const SECRET: [&str; 24] = [
     ".countersign.agent.v1.AddSlotRequest",
     ".countersign.agent.v1.AddSlotReply",
     ".countersign.agent.v1.RemoveSlotRequest",
+    ".countersign.browser.v1.PasscodeReply",
+    ".countersign.browser.v1.Enroll",
     ".countersign.push.v1.Decision",
     ".countersign.push.v1.RegisterBody",
     ".countersign.push.v1.RegisterRequest",

@@ -114,6 +114,12 @@ const RULES: &[Rule] = &[
         never: NOT_FOR_CLIENTS,
     },
     Rule {
+        name: "countersign-browser",
+        uses: &["countersign-client", "countersign-proto"],
+        not_itself: &[],
+        never: NOT_FOR_CLIENTS,
+    },
+    Rule {
         name: "countersign-desktop",
         uses: &["countersign-proto"],
         not_itself: &[],

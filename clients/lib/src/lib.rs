@@ -1,13 +1,14 @@
 //! The only code that dials the Countersign agent.
 //!
 //! [`SocketPath`] says where the agent listens, [`AgentClient::connect`] dials it and checks who is at the
-//! other end, [`AgentClient::with_screen`] tells it where the caller sits, and every call of `countersign.agent.v1` is one method with a deadline. What can go wrong is
+//! other end, [`AgentClient::with_screen`] tells it where the caller sits, [`browser::open`] opens the stream of a browser's host, and every call of `countersign.agent.v1` is one method with a deadline. What can go wrong is
 //! one [`ClientError`], which knows its [`Reason`](countersign_proto::agent::v1::Reason), and so its exit
 //! code, and what to do next.
 //!
 //! Invariant: this crate decides nothing about tokens, PINs or login requests, reads no environment and
 //! keeps no secret longer than the call that carries it.
 
+pub mod browser;
 mod client;
 mod connection;
 mod error;

@@ -5,17 +5,22 @@ use core::{future, time::Duration};
 use std::sync::Arc;
 
 use countersign_core::{
+    allowance::{Allowance, TooOften},
     biometric::{AfterMiss, Armed, PinDue},
     ids::TokenId,
     secret::SecretBytes,
 };
+use countersign_proto::agent::v1::Reason;
 use tokio::sync::broadcast::error::RecvError;
 use tracing::info;
 
 use super::{
     Agent,
     caller::{Caller, UsedUp},
-    ports::{FingerHint, FingerprintError, Notifications, PinDialog, PinEntryError, Scan},
+    explain::Explain,
+    ports::{
+        Confirmation, FingerHint, FingerprintError, Notifications, PinDialog, PinEntryError, Scan,
+    },
 };
 use crate::vault::{EventKind, Vault};
 
@@ -88,7 +93,100 @@ impl Unasked {
     }
 }
 
+/// Why the user has not said yes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unconfirmed {
+    /// The user said no, nobody answered in time, or whoever asked has gone.
+    #[error("it was not confirmed")]
+    Declined,
+    /// One question at a time.
+    #[error("you are being asked about something else")]
+    AskedAlready,
+    /// The user is not there.
+    #[error("the session is locked")]
+    SessionLocked,
+    /// No dialog can be shown.
+    #[error("nobody can be asked: {0}")]
+    Nobody(PinEntryError),
+}
+
+impl Explain for Unconfirmed {
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Declined => Reason::Cancelled,
+            Self::AskedAlready => Reason::AskedAlready,
+            Self::SessionLocked => Reason::SessionLocked,
+            Self::Nobody(_) => Reason::VerificationUnavailable,
+        }
+    }
+
+    fn hint(&self) -> String {
+        match self {
+            Self::Declined => String::new(),
+            Self::AskedAlready => "answer that dialog first".to_owned(),
+            Self::SessionLocked => "unlock your desktop first".to_owned(),
+            Self::Nobody(_) => {
+                "install a pinentry for your desktop, for instance pinentry-gnome3".to_owned()
+            }
+        }
+    }
+}
+
+/// Questions of browsers: a program that asks on and on is told to wait.
+const QUESTIONS: Allowance = Allowance {
+    burst: 10,
+    every: Duration::from_secs(20),
+};
+
 impl Agent {
+    /// Shows a question and waits for a yes. One question of this kind at a time.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`Unconfirmed`].
+    pub(super) async fn confirmed(
+        &self,
+        question: &Confirmation,
+        caller: &Caller,
+    ) -> Result<(), Unconfirmed> {
+        let only = self.confirmation.try_lock();
+        let _only = only.map_err(|_asking| Unconfirmed::AskedAlready)?;
+        tokio::select! {
+            biased;
+            () = self.held() => Err(Unconfirmed::SessionLocked),
+            answer = self.said_yes(question, caller) => answer,
+        }
+    }
+
+    /// As [`Agent::confirmed`], for whoever holds the place of the one question.
+    ///
+    /// # Errors
+    ///
+    /// [`Unconfirmed::Declined`], [`Unconfirmed::Nobody`].
+    pub(super) async fn said_yes(
+        &self,
+        question: &Confirmation,
+        caller: &Caller,
+    ) -> Result<(), Unconfirmed> {
+        tokio::select! {
+            biased;
+            () = caller.gone.cancelled() => Err(Unconfirmed::Declined),
+            answer = self.ports.pin_entry.confirm(question, &caller.screen) => match answer {
+                Ok(()) => Ok(()),
+                Err(PinEntryError::Cancelled | PinEntryError::TimedOut) => Err(Unconfirmed::Declined),
+                Err(why) => Err(Unconfirmed::Nobody(why)),
+            },
+        }
+    }
+
+    /// A browser is about to ask the user something.
+    pub(super) fn spend_question(&self) -> Result<(), TooOften> {
+        let now = self.ports.clock.boot();
+        let mut facts = self.state.facts();
+        facts.questions = Some(QUESTIONS.take(facts.questions, now)?);
+        Ok(())
+    }
+
     /// Asks until something was given.
     ///
     /// # Errors

@@ -80,6 +80,13 @@ impl About {
         self
     }
 
+    /// With a line more that is as long as it takes: what one decides by is not clipped.
+    #[must_use]
+    pub(super) fn and_long(mut self, line: &str, most: usize) -> Self {
+        self.lines.push(text::display(line, most.saturating_add(LINE)));
+        self
+    }
+
     /// For no longer than this.
     #[must_use]
     pub(super) const fn within(mut self, within: Duration) -> Self {

@@ -286,7 +286,7 @@ impl Agent {
         let (accepted, _only_link) = match consent {
             Consent::Given(accepted) => (accepted, None),
             Consent::AskHere => {
-                let only = self.link.try_lock();
+                let only = self.confirmation.try_lock();
                 let only = only.map_err(|_asking| EnrollmentError::AskedAlready)?;
                 (self.confirmed_here(brought, caller).await?, Some(only))
             }
@@ -393,6 +393,7 @@ impl Agent {
             policy_name: String::new(),
             policy_level: String::new(),
             created: self.ports.clock.wall(),
+            origins: Vec::new(),
             mode: Some(uri.mode),
         };
         let pin = match self.first_pin(policy, name, caller).await? {

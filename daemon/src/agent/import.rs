@@ -375,6 +375,7 @@ impl Agent {
             policy_name: text::display(&candidate.policy_name, SHOWN),
             policy_level: text::display(&candidate.policy_level, SHOWN),
             created: self.ports.clock.wall(),
+            origins: Vec::new(),
         }
     }
 

@@ -5,7 +5,8 @@
 //! lost is durable in the vault before it leaves the agent.
 
 mod agreement;
-mod asking;
+pub(crate) mod asking;
+pub mod autofill;
 pub mod autosend;
 pub mod caller;
 pub mod containers;
@@ -16,6 +17,7 @@ pub mod export;
 pub mod import;
 pub mod login_request;
 pub mod login_rules;
+pub mod pairing;
 pub mod passcode;
 pub mod pin;
 mod pin_draft;
@@ -39,7 +41,10 @@ pub mod verification;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use countersign_core::{ids::LoginRequestId, time::BootTime};
+use countersign_core::{
+    ids::LoginRequestId,
+    time::{BootTime, UnixMillis},
+};
 use tokio::sync::{Notify, broadcast, watch};
 
 use self::{
@@ -112,6 +117,8 @@ pub enum Change {
     Services,
     /// The desktop session was locked or unlocked.
     Session,
+    /// A browser was paired, or is no more.
+    Pairings,
 }
 
 /// Where the start stands.
@@ -146,8 +153,8 @@ pub struct Agent {
     start: watch::Sender<Start>,
     /// One enrollment, setup or unlock at a time.
     exclusive: tokio::sync::Mutex<()>,
-    /// The user is asked about one link at a time, and a second one is refused: a page cannot pile up dialogs.
-    link: tokio::sync::Mutex<()>,
+    /// The user is asked for one yes at a time, and a second question is refused: a page cannot pile up dialogs.
+    confirmation: tokio::sync::Mutex<()>,
     /// One exchange with the server of a container at a time.
     container_exchange: tokio::sync::Mutex<()>,
 }
@@ -168,7 +175,7 @@ impl Agent {
             deadlines: Notify::new(),
             start: watch::Sender::new(Start::Opening),
             exclusive: tokio::sync::Mutex::new(()),
-            link: tokio::sync::Mutex::new(()),
+            confirmation: tokio::sync::Mutex::new(()),
             container_exchange: tokio::sync::Mutex::new(()),
         })
     }
@@ -182,6 +189,12 @@ impl Agent {
     pub fn reconfigure(&self, settings: Settings) {
         *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
         self.deadlines.notify_one();
+    }
+
+    /// The wall clock, for what people and browsers are told.
+    #[must_use]
+    pub fn now(&self) -> UnixMillis {
+        self.ports.clock.wall()
     }
 
     /// `N` random bytes.

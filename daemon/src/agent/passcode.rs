@@ -187,8 +187,25 @@ impl Agent {
         let shown = text::display(selector, limits::TOKEN_NAME);
         let about = About::new(&format!("A passcode of the token {shown}"));
         let (_, caller) = self.unlock_first(caller, about.clone()).await?;
-        let caller = &caller;
-        let (row, secrets) = self.select_open(selector).await?;
+        let token = self.select_open(selector).await?;
+        self.passcode_of(token, wish, challenge, about, "", &caller)
+            .await
+    }
+
+    /// A passcode of this token; the vault is open. `told` is what the history says about it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Agent::generate_passcode`].
+    pub(super) async fn passcode_of(
+        &self,
+        (row, secrets): (TokenRow, TokenSecrets),
+        wish: PasscodeWish,
+        challenge: Option<&str>,
+        about: About,
+        told: &str,
+        caller: &Caller,
+    ) -> Result<Generated, PasscodeError> {
         let Some(mode) = &secrets.mode else {
             return Err(PasscodeError::PushOnly { name: row.name });
         };
@@ -208,7 +225,7 @@ impl Agent {
             .verify_for_passcode(&row, &secrets, about, caller)
             .await?;
         let now = self.ports.clock.wall();
-        let event = self.event(EventKind::PasscodeGenerated, &row.name, "");
+        let event = self.event(EventKind::PasscodeGenerated, &row.name, told);
         let (passcode, _, validity) = self
             .passcode(&row, mode, &verified, challenge, now, event)
             .await?;

@@ -76,7 +76,8 @@ impl Agent {
                         Change::LoginRequest(_)
                         | Change::Vault
                         | Change::Autosend
-                        | Change::Session,
+                        | Change::Session
+                        | Change::Pairings,
                     ) => {}
                     Err(RecvError::Closed) => return,
                 }

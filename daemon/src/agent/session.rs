@@ -184,6 +184,11 @@ impl Agent {
         self.vault.state().await == VaultState::Unlocked
     }
 
+    /// What can be done with the vault now.
+    pub async fn vault_state(&self) -> VaultState {
+        self.vault.state().await
+    }
+
     /// The vault was used: it does not idle.
     pub(super) fn touch(&self) {
         self.user_is_active();

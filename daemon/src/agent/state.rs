@@ -9,6 +9,7 @@ use std::{
 use core::{net::IpAddr, time::Duration};
 
 use countersign_core::{
+    allowance::Used,
     biometric::Armed,
     ids::{ContainerId, LoginRequestId, ServiceId, TokenId},
     login_origin::LoginOrigin,
@@ -25,6 +26,7 @@ use super::{
     asking::FingerFor, containers::Aftermath, enrollment::unfinished::UnfinishedRun,
     import::WaitingImport, login_rules::Mute, ports::SudoWord, session::LockedBy,
 };
+use crate::vault::PairingId;
 
 /// The owner.
 #[derive(Debug, Default)]
@@ -85,6 +87,10 @@ pub(crate) struct Facts {
     pub(crate) sudo: BTreeMap<LoginRequestId, SudoQuestion>,
     /// How often it has asked lately.
     pub(crate) sudo_asking: Asking,
+    /// Questions of browsers that were asked lately.
+    pub(crate) questions: Option<Used>,
+    /// Passcodes that each paired browser has asked for lately.
+    pub(crate) browser_passcodes: BTreeMap<PairingId, Used>,
     /// What locked it; `None` while it is open, and before it was.
     pub(crate) locked_by: Option<LockedBy>,
 }

@@ -137,7 +137,14 @@ impl Agent {
         selector: &str,
     ) -> Result<(TokenRow, TokenSecrets), SelectError> {
         self.started().await;
-        let row = self.token(selector).await?;
+        self.open_token(self.token(selector).await?).await
+    }
+
+    /// This token with its secrets, likewise.
+    pub(super) async fn open_token(
+        &self,
+        row: TokenRow,
+    ) -> Result<(TokenRow, TokenSecrets), SelectError> {
         match row.state {
             TokenState::Active => {}
             TokenState::Revoked => return Err(SelectError::Revoked(row.name)),

@@ -8,17 +8,18 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, config::
 use super::{VaultError, place::FileHeader};
 
 /// The newest schema that this program knows.
-pub(super) const SCHEMA_VERSION: i32 = 5;
+pub(super) const SCHEMA_VERSION: i32 = 6;
 /// "CSVt": a database with another number is not a vault.
 pub(super) const APPLICATION_ID: i32 = 0x4353_5674;
 
 /// One step each; step n leads to schema version n. Never edited once released.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("schema_1.sql"),
     include_str!("schema_2.sql"),
     include_str!("schema_3.sql"),
     include_str!("schema_4.sql"),
     include_str!("schema_5.sql"),
+    include_str!("schema_6.sql"),
 ];
 
 /// Nobody else writes while the lock is held; a reader that copies the file may be in the way for a moment.

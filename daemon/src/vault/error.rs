@@ -122,6 +122,12 @@ pub enum VaultError {
     /// No rule has this number.
     #[error("there is no such rule")]
     BlockUnknown,
+    /// No pairing has this number.
+    #[error("there is no such paired browser")]
+    PairingUnknown,
+    /// As many as there may be.
+    #[error("there are as many as there may be")]
+    LimitReached,
     /// A frame or content beyond its bound.
     #[error("the content is too long to be kept")]
     TooLong,
@@ -162,6 +168,8 @@ impl VaultError {
             Self::TokenRevoked => Reason::TokenRevoked,
             Self::RequestUnknown => Reason::LoginRequestUnknown,
             Self::BlockUnknown => Reason::BlockUnknown,
+            Self::PairingUnknown => Reason::PairingUnknown,
+            Self::LimitReached => Reason::LimitReached,
             Self::RequestAnswered => Reason::LoginRequestAnswered,
         }
     }
@@ -212,6 +220,8 @@ impl VaultError {
             }
             Self::ServiceInUse => "Delete its tokens first.",
             Self::BlockUnknown => "`countersign block list` shows them all.",
+            Self::PairingUnknown => "`countersign browser list` shows them all.",
+            Self::LimitReached => "Take away what is not used any more.",
             Self::RequestUnknown => "`countersign requests --history` shows them all.",
             Self::ServiceUnknown | Self::RequestAnswered | Self::TooLong => "",
         }

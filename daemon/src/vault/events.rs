@@ -81,6 +81,16 @@ words! {
         ContainerUnregistered = "container_unregistered",
         /// Tokens were written as a file.
         Exported = "exported",
+        /// A browser extension was let in.
+        BrowserPaired = "browser_paired",
+        /// It was let in no more.
+        BrowserRevoked = "browser_revoked",
+        /// A browser extension asked for what it does not get.
+        BrowserRefused = "browser_refused",
+        /// A token is filled at an origin from now on.
+        OriginBound = "origin_bound",
+        /// It is filled there no more.
+        OriginUnbound = "origin_unbound",
     }
 }
 

@@ -8,7 +8,7 @@
 //! Nothing is used that its seal or MAC does not vouch for.
 //!
 //! The rows live in: header.rs, slots.rs (ways to open), tokens.rs on `token_columns.rs` with counters.rs
-//! and pin.rs, unlocking.rs, services.rs, containers.rs, requests.rs with outbox.rs, events.rs. The files' place and permissions: place.rs.
+//! and pin.rs, origins.rs, unlocking.rs, services.rs, containers.rs, pairings.rs, requests.rs with outbox.rs, events.rs. The files' place and permissions: place.rs.
 
 mod containers;
 mod counters;
@@ -17,7 +17,9 @@ mod error;
 mod events;
 mod handle;
 mod header;
+mod origins;
 mod outbox;
+mod pairings;
 mod pin;
 mod place;
 mod random;
@@ -46,6 +48,7 @@ pub use events::{EVENT_DETAIL, Event, EventKind, KEPT_EVENTS, NewEvent};
 pub use handle::{VaultHandle, prepare_slot};
 pub use header::UnlockMode;
 pub use outbox::{OutboxKind, Waiting};
+pub use pairings::{NewPairing, PairingId, PairingRow};
 pub use pin::{PinAttempt, PinOutcome};
 pub use requests::{KEPT_REQUESTS, Recorded, RequestRow, RequestState};
 pub use rules::{BlockId, BlockKind, BlockRow};

@@ -26,6 +26,15 @@ pub struct PinAttempt {
     pub left: u32,
 }
 
+/// What a change of a token's content does to the tries that are left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tries {
+    /// They stay: whoever asked has shown no PIN.
+    Stay,
+    /// All are there again: the PIN is new.
+    All,
+}
+
 /// What a try showed.
 #[derive(Debug)]
 pub enum PinOutcome {
@@ -183,7 +192,7 @@ impl Vault {
         event: &NewEvent,
     ) -> Result<(), VaultError> {
         let nonce = random::array()?;
-        self.change_secrets(id, event, |secrets, _| {
+        self.change_secrets(id, event, Tries::All, |secrets, _| {
             secrets.keys = KeyHolder::Locked(PinLock::seal(id, keys, pin, &nonce)?);
             Ok(())
         })
@@ -201,7 +210,7 @@ impl Vault {
         event: &NewEvent,
     ) -> Result<(), VaultError> {
         let nonce = random::array()?;
-        self.change_secrets(id, event, |secrets, decision| {
+        self.change_secrets(id, event, Tries::Stay, |secrets, decision| {
             let KeyHolder::Locked(lock) = &mut secrets.keys else {
                 return Err(VaultError::NoPin);
             };
@@ -226,7 +235,7 @@ impl Vault {
         asking: PinAsking,
         event: &NewEvent,
     ) -> Result<(), VaultError> {
-        self.change_secrets(id, event, |secrets, _| {
+        self.change_secrets(id, event, Tries::Stay, |secrets, _| {
             secrets.asking = asking;
             Ok(())
         })
@@ -234,10 +243,11 @@ impl Vault {
 
     /// Opens a token's blob, changes it, seals it anew and writes it with its event. What it said before is
     /// overwritten in the file.
-    fn change_secrets(
+    pub(super) fn change_secrets(
         &mut self,
         id: TokenId,
         event: &NewEvent,
+        tries: Tries,
         change: impl FnOnce(&mut TokenSecrets, &DecisionTier) -> Result<(), VaultError>,
     ) -> Result<(), VaultError> {
         let opened = self.opened_mut()?;
@@ -253,7 +263,9 @@ impl Vault {
                 .token_blob
                 .seal(SealContext::Token(id), &random::array()?, plain.expose())?;
         columns.blob = Some(blob);
-        columns.tries_left = secrets.tries_allowed().map(i64::from);
+        if tries == Tries::All {
+            columns.tries_left = secrets.tries_allowed().map(i64::from);
+        }
         columns.store(&transaction, key)?;
         events::append(&transaction, event)?;
         transaction.commit()?;

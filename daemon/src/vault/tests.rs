@@ -41,6 +41,7 @@ fn token() -> TokenSecrets {
         policy_name: String::new(),
         policy_level: String::new(),
         created: UnixMillis(0),
+        origins: Vec::new(),
     }
 }
 

@@ -365,6 +365,11 @@ fn put(
         services::load(transaction, &channel.columns, bound)?;
     }
     let former = membership.and_then(|membership| membership.replaces);
+    // The user bound the token to them, whatever its secret.
+    let origins = former
+        .and_then(|former| Columns::load(transaction, &channel.columns, former).ok())
+        .and_then(|columns| columns.secrets(decision).ok())
+        .map_or_else(|| secrets.origins.clone(), |former| former.origins);
     let position = match former {
         Some(former) => transaction
             .query_row(
@@ -400,16 +405,20 @@ fn put(
     };
     columns.id = insert(transaction, &columns)?;
     // The seals and the MAC are bound to the id, which is known only now.
-    let locked = match (pin, secrets.keys.open()) {
-        (Some(pin), Some(keys)) => Some(TokenSecrets {
-            keys: KeyHolder::Locked(PinLock::seal(columns.id, keys, pin, &random::array()?)?),
-            ..secrets.clone()
-        }),
-        (None, _) if secrets.tries_allowed().is_none() => None,
+    let keys = match (pin, secrets.keys.open()) {
+        (Some(pin), Some(keys)) => {
+            KeyHolder::Locked(PinLock::seal(columns.id, keys, pin, &random::array()?)?)
+        }
+        (None, _) if secrets.tries_allowed().is_none() => secrets.keys.clone(),
         // A token with a PIN is never kept without it.
         (None | Some(_), _) => return Err(VaultError::NoPin),
     };
-    let plain = locked.as_ref().unwrap_or(secrets).to_bytes()?;
+    let kept = TokenSecrets {
+        keys,
+        origins,
+        ..secrets.clone()
+    };
+    let plain = kept.to_bytes()?;
     let nonce = random::array()?;
     let context = SealContext::Token(columns.id);
     columns.blob = Some(decision.token_blob.seal(context, &nonce, plain.expose())?);

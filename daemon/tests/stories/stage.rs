@@ -164,6 +164,7 @@ impl Stage {
             policy_name: String::new(),
             policy_level: String::new(),
             created: UnixMillis(0),
+            origins: Vec::new(),
         };
         let registration = ServiceRegistration {
             service: row,

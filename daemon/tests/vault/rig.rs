@@ -204,6 +204,7 @@ pub(crate) fn token(mode: OtpMode) -> TokenSecrets {
         policy_name: "standard".to_owned(),
         policy_level: "1".to_owned(),
         created: NOW,
+        origins: Vec::new(),
     }
 }
 

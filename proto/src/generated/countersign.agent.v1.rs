@@ -406,6 +406,9 @@ pub struct Token {
     /// The name of the container that it belongs to; empty: none.
     #[prost(string, tag = "27")]
     pub container: ::prost::alloc::string::String,
+    /// Where browsers fill it: "<https://login.example.com",> "<https://*.example.com".>
+    #[prost(string, repeated, tag = "28")]
+    pub origins: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListTokensRequest {}
@@ -926,6 +929,62 @@ pub struct ListEventsReply {
     #[prost(message, repeated, tag = "1")]
     pub events: ::prost::alloc::vec::Vec<Event>,
 }
+/// A browser extension that may ask for passcodes.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Pairing {
+    /// A decimal number as text; never used again.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The user's name for it; display-safe.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// In the extension's own words; display-safe.
+    #[prost(string, tag = "3")]
+    pub browser: ::prost::alloc::string::String,
+    /// A short hash of its key: "ABCD-EFGH".
+    #[prost(string, tag = "4")]
+    pub fingerprint: ::prost::alloc::string::String,
+    /// Unix seconds.
+    #[prost(int64, tag = "5")]
+    pub created: i64,
+    /// Absent: never since.
+    #[prost(int64, optional, tag = "6")]
+    pub used: ::core::option::Option<i64>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListPairingsRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListPairingsReply {
+    #[prost(message, repeated, tag = "1")]
+    pub pairings: ::prost::alloc::vec::Vec<Pairing>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokePairingRequest {
+    /// Id, or a name that only one has.
+    #[prost(string, tag = "1")]
+    pub pairing: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokePairingReply {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnbindOriginRequest {
+    /// Name, serial or id.
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+    /// As Token.origins shows it; empty: all.
+    #[prost(string, tag = "2")]
+    pub origin: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnbindOriginReply {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "2")]
+    pub origins: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
 /// Why something was refused. The one closed list: CLI exit codes (the number is the code), gRPC
 /// error details and D-Bus error names all derive from it. 2 is the command line's own usage error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -1011,6 +1070,20 @@ pub enum Reason {
     /// Nothing may leave the vault, or not in this form.
     ExportRefused = 104,
     NotConfirmed = 105,
+    /// The extension is not paired, or no more.
+    NotPaired = 110,
+    /// No token is bound to the page's origin.
+    OriginUnknown = 111,
+    /// No origin that a passcode is given to.
+    OriginInvalid = 112,
+    RateLimited = 113,
+    /// The user is being asked about something else.
+    AskedAlready = 114,
+    /// The key or the signature of an extension.
+    PairingInvalid = 115,
+    PairingUnknown = 116,
+    /// As many as there may be.
+    LimitReached = 117,
     /// This vault has a sudo key already.
     SudoKeyExists = 120,
     SudoKeyUnknown = 121,
@@ -1097,6 +1170,14 @@ impl Reason {
             Self::ImportGone => "REASON_IMPORT_GONE",
             Self::ExportRefused => "REASON_EXPORT_REFUSED",
             Self::NotConfirmed => "REASON_NOT_CONFIRMED",
+            Self::NotPaired => "REASON_NOT_PAIRED",
+            Self::OriginUnknown => "REASON_ORIGIN_UNKNOWN",
+            Self::OriginInvalid => "REASON_ORIGIN_INVALID",
+            Self::RateLimited => "REASON_RATE_LIMITED",
+            Self::AskedAlready => "REASON_ASKED_ALREADY",
+            Self::PairingInvalid => "REASON_PAIRING_INVALID",
+            Self::PairingUnknown => "REASON_PAIRING_UNKNOWN",
+            Self::LimitReached => "REASON_LIMIT_REACHED",
             Self::SudoKeyExists => "REASON_SUDO_KEY_EXISTS",
             Self::SudoKeyUnknown => "REASON_SUDO_KEY_UNKNOWN",
             Self::SudoNotInstalled => "REASON_SUDO_NOT_INSTALLED",
@@ -1177,6 +1258,14 @@ impl Reason {
             "REASON_IMPORT_GONE" => Some(Self::ImportGone),
             "REASON_EXPORT_REFUSED" => Some(Self::ExportRefused),
             "REASON_NOT_CONFIRMED" => Some(Self::NotConfirmed),
+            "REASON_NOT_PAIRED" => Some(Self::NotPaired),
+            "REASON_ORIGIN_UNKNOWN" => Some(Self::OriginUnknown),
+            "REASON_ORIGIN_INVALID" => Some(Self::OriginInvalid),
+            "REASON_RATE_LIMITED" => Some(Self::RateLimited),
+            "REASON_ASKED_ALREADY" => Some(Self::AskedAlready),
+            "REASON_PAIRING_INVALID" => Some(Self::PairingInvalid),
+            "REASON_PAIRING_UNKNOWN" => Some(Self::PairingUnknown),
+            "REASON_LIMIT_REACHED" => Some(Self::LimitReached),
             "REASON_SUDO_KEY_EXISTS" => Some(Self::SudoKeyExists),
             "REASON_SUDO_KEY_UNKNOWN" => Some(Self::SudoKeyUnknown),
             "REASON_SUDO_NOT_INSTALLED" => Some(Self::SudoNotInstalled),
@@ -1984,6 +2073,11 @@ pub enum EventKind {
     ContainerRegistered = 31,
     ContainerSynced = 32,
     ContainerUnregistered = 33,
+    BrowserPaired = 50,
+    BrowserRevoked = 51,
+    BrowserRefused = 52,
+    OriginBound = 53,
+    OriginUnbound = 54,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2025,6 +2119,11 @@ impl EventKind {
             Self::ContainerRegistered => "EVENT_KIND_CONTAINER_REGISTERED",
             Self::ContainerSynced => "EVENT_KIND_CONTAINER_SYNCED",
             Self::ContainerUnregistered => "EVENT_KIND_CONTAINER_UNREGISTERED",
+            Self::BrowserPaired => "EVENT_KIND_BROWSER_PAIRED",
+            Self::BrowserRevoked => "EVENT_KIND_BROWSER_REVOKED",
+            Self::BrowserRefused => "EVENT_KIND_BROWSER_REFUSED",
+            Self::OriginBound => "EVENT_KIND_ORIGIN_BOUND",
+            Self::OriginUnbound => "EVENT_KIND_ORIGIN_UNBOUND",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2063,6 +2162,11 @@ impl EventKind {
             "EVENT_KIND_CONTAINER_REGISTERED" => Some(Self::ContainerRegistered),
             "EVENT_KIND_CONTAINER_SYNCED" => Some(Self::ContainerSynced),
             "EVENT_KIND_CONTAINER_UNREGISTERED" => Some(Self::ContainerUnregistered),
+            "EVENT_KIND_BROWSER_PAIRED" => Some(Self::BrowserPaired),
+            "EVENT_KIND_BROWSER_REVOKED" => Some(Self::BrowserRevoked),
+            "EVENT_KIND_BROWSER_REFUSED" => Some(Self::BrowserRefused),
+            "EVENT_KIND_ORIGIN_BOUND" => Some(Self::OriginBound),
+            "EVENT_KIND_ORIGIN_UNBOUND" => Some(Self::OriginUnbound),
             _ => None,
         }
     }
@@ -3021,6 +3125,80 @@ pub mod agent_client {
                 .insert(GrpcMethod::new("countersign.agent.v1.Agent", "ListEvents"));
             self.inner.unary(req, path, codec).await
         }
+        /// Browser extensions that may ask for passcodes.
+        pub async fn list_pairings(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListPairingsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPairingsReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::LeanCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/countersign.agent.v1.Agent/ListPairings",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("countersign.agent.v1.Agent", "ListPairings"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn revoke_pairing(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RevokePairingRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RevokePairingReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::LeanCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/countersign.agent.v1.Agent/RevokePairing",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("countersign.agent.v1.Agent", "RevokePairing"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// A token is not filled at an origin any more.
+        pub async fn unbind_origin(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UnbindOriginRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UnbindOriginReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::LeanCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/countersign.agent.v1.Agent/UnbindOrigin",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("countersign.agent.v1.Agent", "UnbindOrigin"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -3287,6 +3465,29 @@ pub mod agent_server {
             &self,
             request: tonic::Request<super::ListEventsRequest>,
         ) -> std::result::Result<tonic::Response<super::ListEventsReply>, tonic::Status>;
+        /// Browser extensions that may ask for passcodes.
+        async fn list_pairings(
+            &self,
+            request: tonic::Request<super::ListPairingsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPairingsReply>,
+            tonic::Status,
+        >;
+        async fn revoke_pairing(
+            &self,
+            request: tonic::Request<super::RevokePairingRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RevokePairingReply>,
+            tonic::Status,
+        >;
+        /// A token is not filled at an origin any more.
+        async fn unbind_origin(
+            &self,
+            request: tonic::Request<super::UnbindOriginRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UnbindOriginReply>,
+            tonic::Status,
+        >;
     }
     #[derive(Debug)]
     pub struct AgentServer<T> {
@@ -4931,6 +5132,141 @@ pub mod agent_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListEventsSvc(inner);
+                        let codec = crate::codec::LeanCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/countersign.agent.v1.Agent/ListPairings" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListPairingsSvc<T: Agent>(pub Arc<T>);
+                    impl<
+                        T: Agent,
+                    > tonic::server::UnaryService<super::ListPairingsRequest>
+                    for ListPairingsSvc<T> {
+                        type Response = super::ListPairingsReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListPairingsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::list_pairings(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListPairingsSvc(inner);
+                        let codec = crate::codec::LeanCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/countersign.agent.v1.Agent/RevokePairing" => {
+                    #[allow(non_camel_case_types)]
+                    struct RevokePairingSvc<T: Agent>(pub Arc<T>);
+                    impl<
+                        T: Agent,
+                    > tonic::server::UnaryService<super::RevokePairingRequest>
+                    for RevokePairingSvc<T> {
+                        type Response = super::RevokePairingReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RevokePairingRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::revoke_pairing(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RevokePairingSvc(inner);
+                        let codec = crate::codec::LeanCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/countersign.agent.v1.Agent/UnbindOrigin" => {
+                    #[allow(non_camel_case_types)]
+                    struct UnbindOriginSvc<T: Agent>(pub Arc<T>);
+                    impl<
+                        T: Agent,
+                    > tonic::server::UnaryService<super::UnbindOriginRequest>
+                    for UnbindOriginSvc<T> {
+                        type Response = super::UnbindOriginReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UnbindOriginRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Agent>::unbind_origin(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UnbindOriginSvc(inner);
                         let codec = crate::codec::LeanCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

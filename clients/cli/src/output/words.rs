@@ -203,6 +203,11 @@ pub(crate) const fn event(kind: EventKind) -> &'static str {
         EventKind::ContainerSynced => "container changed",
         EventKind::ContainerUnregistered => "container unregistered",
         EventKind::Exported => "exported",
+        EventKind::BrowserPaired => "browser paired",
+        EventKind::BrowserRevoked => "browser revoked",
+        EventKind::BrowserRefused => "browser refused",
+        EventKind::OriginBound => "bound to a page",
+        EventKind::OriginUnbound => "not filled any more",
     }
 }
 
@@ -210,7 +215,10 @@ pub(crate) const fn event(kind: EventKind) -> &'static str {
 pub(crate) const fn event_paint(kind: EventKind) -> Paint {
     use EventKind as Kind;
     match kind {
-        Kind::RequestApproved | Kind::Enrolled | Kind::ContainerRegistered => Paint::Good,
+        Kind::RequestApproved
+        | Kind::Enrolled
+        | Kind::ContainerRegistered
+        | Kind::BrowserPaired => Paint::Good,
         Kind::RequestDenied
         | Kind::RequestRefused
         | Kind::EnrollmentFailed
@@ -223,7 +231,11 @@ pub(crate) const fn event_paint(kind: EventKind) -> Paint {
         | Kind::BlockAdded
         | Kind::BlockRemoved
         | Kind::ContainerSynced
-        | Kind::ContainerUnregistered => Paint::Attention,
+        | Kind::ContainerUnregistered
+        | Kind::BrowserRevoked
+        | Kind::BrowserRefused
+        | Kind::OriginBound
+        | Kind::OriginUnbound => Paint::Attention,
         Kind::RequestReported
         | Kind::UnlockFailed
         | Kind::Revoked

@@ -109,6 +109,7 @@ impl Agent {
             policy_name: text::display(&package.policy_name, SHOWN),
             policy_level: text::display(&package.policy_level, SHOWN),
             created: self.ports.clock.wall(),
+            origins: Vec::new(),
             mode: Some(package.mode),
         };
         let profile = profile(&row);

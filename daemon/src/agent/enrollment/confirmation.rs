@@ -8,8 +8,9 @@ use countersign_core::{privacyidea::Transport, secret::SecretBytes};
 use super::{Accepted, EnrollmentError, EnrollmentKind, EnrollmentPreview};
 use crate::agent::{
     Agent,
+    asking::Unconfirmed,
     caller::{About, Caller},
-    ports::{Confirmation, PinEntryError},
+    ports::Confirmation,
 };
 
 /// Who has said or says yes.
@@ -49,15 +50,15 @@ impl Agent {
         if preview.transport != Transport::Verified {
             return Err(EnrollmentError::Insecure(preview.transport));
         }
-        let question = question(&preview);
-        tokio::select! {
-            biased;
-            () = caller.gone.cancelled() => Err(EnrollmentError::NotConfirmed),
-            answer = self.ports.pin_entry.confirm(&question, &caller.screen) => match answer {
-                Ok(()) => Ok(Accepted { host: preview.host, transport: preview.transport }),
-                Err(PinEntryError::Cancelled | PinEntryError::TimedOut) => Err(EnrollmentError::NotConfirmed),
-                Err(why) => Err(EnrollmentError::NobodyToAsk(why.to_string())),
-            },
+        match self.said_yes(&question(&preview), caller).await {
+            Ok(()) => Ok(Accepted {
+                host: preview.host,
+                transport: preview.transport,
+            }),
+            Err(Unconfirmed::Nobody(why)) => Err(EnrollmentError::NobodyToAsk(why.to_string())),
+            Err(Unconfirmed::Declined | Unconfirmed::AskedAlready | Unconfirmed::SessionLocked) => {
+                Err(EnrollmentError::NotConfirmed)
+            }
         }
     }
 }

@@ -158,6 +158,7 @@ impl Agent {
             policy_name: String::new(),
             policy_level: String::new(),
             created: self.ports.clock.wall(),
+            origins: Vec::new(),
         }
     }
 }

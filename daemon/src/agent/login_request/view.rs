@@ -121,6 +121,14 @@ impl Agent {
             .collect()
     }
 
+    /// Pending login requests as a window may show them: none while the session is locked.
+    pub fn shown_login_requests(&self) -> Vec<RequestView> {
+        if self.holds() {
+            return Vec::new();
+        }
+        self.pending_login_requests()
+    }
+
     /// Pending ones and the last that ended, newest first.
     ///
     /// # Errors

@@ -34,7 +34,7 @@ use crate::{
     },
     config::VaultKey,
     hardening,
-    vault::{BlockId, BlockRow, Event, Slot, SlotId, TokenRow, UnlockMode, VaultState},
+    vault::{BlockId, BlockRow, Event, PairingRow, Slot, SlotId, TokenRow, UnlockMode, VaultState},
 };
 
 /// The gRPC error of a refusal.
@@ -44,12 +44,28 @@ pub(crate) fn refusal(error: &impl Explain) -> Status {
 
 /// The gRPC error of a refusal that may have cost a try.
 pub(super) fn refusal_of_pin(error: &impl Explain, tries_left: Option<u32>) -> Status {
-    detail_status(&wire::ErrorDetail {
+    detail_status(&detail(error, tries_left))
+}
+
+/// What a refusal carries.
+pub(super) fn detail(error: &impl Explain, tries_left: Option<u32>) -> wire::ErrorDetail {
+    wire::ErrorDetail {
         reason: error.reason().into(),
         message: error.to_string(),
         hint: error.hint(),
         tries_left,
-    })
+    }
+}
+
+pub(super) fn pairing(row: PairingRow) -> wire::Pairing {
+    wire::Pairing {
+        id: row.id.0.to_string(),
+        fingerprint: row.key.fingerprint(),
+        name: row.name,
+        browser: row.browser,
+        created: seconds(row.created),
+        used: row.used.map(seconds),
+    }
 }
 
 pub(super) fn requested_vault_key(key: wire::VaultKey) -> Result<Option<VaultKey>, Status> {
@@ -353,6 +369,7 @@ pub(super) fn token(agent: &Agent, row: TokenRow, service: String) -> wire::Toke
     token.policy_level = summary.policy_level;
     token.exportable = summary.exportable;
     token.created = seconds(summary.created);
+    token.origins = summary.origins.iter().map(ToString::to_string).collect();
     token
 }
 

@@ -1,5 +1,7 @@
 //! `countersign.agent.v1` on a unix socket: only the user's own programs are served.
 
+mod browser;
+mod browser_convert;
 mod convert;
 mod files;
 mod peer;
@@ -7,11 +9,14 @@ mod service;
 
 use std::{future::Future, sync::Arc};
 
-use countersign_proto::{agent::v1::agent_server::AgentServer, limits};
+use countersign_proto::{
+    agent::v1::agent_server::AgentServer, browser::v1::browser_server::BrowserServer, limits,
+};
 use tokio::net::UnixListener;
+use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
-use self::service::AgentService;
+use self::{browser::BrowserService, service::AgentService};
 use crate::agent::Agent;
 
 /// The server ended with an error.
@@ -40,6 +45,15 @@ pub async fn serve(
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(countersign_proto::DESCRIPTORS)
         .build_v1()?;
+    // A stream without an end would keep the server from its own.
+    let ending = CancellationToken::new();
+    let browsers = BrowserServer::new(BrowserService::new(Arc::clone(&agent), ending.clone()))
+        .max_decoding_message_size(limits::BROWSER_MESSAGE)
+        .max_encoding_message_size(limits::AGENT_MESSAGE);
+    let shutdown = async move {
+        shutdown.await;
+        ending.cancel();
+    };
     let service = AgentServer::new(AgentService::new(agent))
         .max_decoding_message_size(limits::AGENT_MESSAGE)
         .max_encoding_message_size(limits::AGENT_MESSAGE);
@@ -50,6 +64,7 @@ pub async fn serve(
         .add_service(health_service)
         .add_service(reflection)
         .add_service(service)
+        .add_service(browsers)
         .serve_with_incoming_shutdown(peer::own_user_only(listener), shutdown)
         .await?;
     Ok(())

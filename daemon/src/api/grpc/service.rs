@@ -18,8 +18,8 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::convert::{
     accepted_transport, block, block_id, container, container_sync, enrollment_preview, event,
-    login_request, otp_kind, refusal, refusal_of_pin, requested_vault_key, seconds, slot, slot_id,
-    sudo_key, token, unlock_mode, vault_key, wanted_block, wanted_unlock,
+    login_request, otp_kind, pairing, refusal, refusal_of_pin, requested_vault_key, seconds, slot,
+    slot_id, sudo_key, token, unlock_mode, vault_key, wanted_block, wanted_unlock,
 };
 use super::files::{self, Messages};
 use crate::{
@@ -79,7 +79,7 @@ pub(super) fn secret(bytes: Vec<u8>) -> Result<Option<SecretBytes>, Status> {
 
 /// Who calls, where a dialog for it is shown, and the message itself. A dialog goes when the guard is dropped:
 /// with the call, however it ends.
-fn caller<T>(request: Request<T>) -> (Caller, DropGuard, T) {
+pub(super) fn caller<T>(request: Request<T>) -> (Caller, DropGuard, T) {
     let screen = request
         .metadata()
         .get_bin(SCREEN)
@@ -112,7 +112,7 @@ fn printed(code: Option<&RecoveryCode>) -> String {
         .unwrap_or_default()
 }
 
-fn optional(text: &str) -> Option<&str> {
+pub(super) fn optional(text: &str) -> Option<&str> {
     if text.is_empty() { None } else { Some(text) }
 }
 
@@ -636,9 +636,11 @@ impl agent_server::Agent for AgentService {
                 let change = change
                     .map(|change| match change {
                         Change::LoginRequest(id) => agent.login_request_view(id),
-                        Change::Vault | Change::Autosend | Change::Services | Change::Session => {
-                            None
-                        }
+                        Change::Vault
+                        | Change::Autosend
+                        | Change::Services
+                        | Change::Session
+                        | Change::Pairings => None,
                     })
                     .transpose();
                 std::future::ready(change.map(|view| {
@@ -760,6 +762,42 @@ impl agent_server::Agent for AgentService {
         let events = events.map_err(|error| refusal(&error))?;
         Ok(Response::new(wire::ListEventsReply {
             events: events.into_iter().map(event).collect(),
+        }))
+    }
+
+    async fn list_pairings(
+        &self,
+        _request: Request<wire::ListPairingsRequest>,
+    ) -> Result<Response<wire::ListPairingsReply>, Status> {
+        let rows = self.agent.pairings().await;
+        let rows = rows.map_err(|error| refusal(&error))?;
+        Ok(Response::new(wire::ListPairingsReply {
+            pairings: rows.into_iter().map(pairing).collect(),
+        }))
+    }
+
+    async fn revoke_pairing(
+        &self,
+        request: Request<wire::RevokePairingRequest>,
+    ) -> Result<Response<wire::RevokePairingReply>, Status> {
+        let name = self.agent.revoke_pairing(&request.get_ref().pairing).await;
+        let name = name.map_err(|error| refusal(&error))?;
+        Ok(Response::new(wire::RevokePairingReply { name }))
+    }
+
+    async fn unbind_origin(
+        &self,
+        request: Request<wire::UnbindOriginRequest>,
+    ) -> Result<Response<wire::UnbindOriginReply>, Status> {
+        let (caller, _here, request) = caller(request);
+        let unbound = self
+            .agent
+            .unbind(&request.token, optional(&request.origin), &caller)
+            .await;
+        let (row, gone) = unbound.map_err(|error| refusal(&error))?;
+        Ok(Response::new(wire::UnbindOriginReply {
+            name: row.name,
+            origins: gone.iter().map(ToString::to_string).collect(),
         }))
     }
 }
