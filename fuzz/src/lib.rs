@@ -6,6 +6,7 @@
 
 use core::convert::Infallible;
 
+use countersign_browser::{framing, reply, request};
 use countersign_core::{
     activation_string::{ActivationString, AllowHttp},
     dskpp::{client, server},
@@ -28,6 +29,8 @@ use countersign_core::{
     text,
     token::TokenSecrets,
 };
+use countersign_proto::{browser::v1 as wire, limits};
+use prost::Message as _;
 use rand_core::{TryCryptoRng, TryRng};
 
 /// A parser and its name, which is that of its corpus.
@@ -64,6 +67,10 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "key_package",
         run: key_package,
+    },
+    Target {
+        name: "native_message",
+        run: native_message,
     },
     Target {
         name: "ocra_suite",
@@ -173,6 +180,28 @@ pub fn key_package(data: &[u8]) {
         again.is_ok_and(|again| again == read),
         "a key package that is written reads the same",
     );
+}
+
+/// Native messaging, both ways: frames of a browser with their JSON, and what the agent says on its way to the browser.
+pub fn native_message(data: &[u8]) {
+    let mut input = data;
+    while let Ok(Some(message)) = framing::read(&mut input) {
+        promise(
+            message.len() <= limits::NATIVE_MESSAGE,
+            "a frame is no longer than its bound",
+        );
+        drop(request::read(&message));
+    }
+    drop(request::read(data));
+    let told = wire::Message::decode(data).ok().and_then(reply::of_message);
+    if let Some(told) = told {
+        let frame = framing::framed(&told);
+        promise(frame.is_some(), "what is told fits a frame");
+        promise(
+            serde_json::from_slice::<serde_json::Value>(&told).is_ok(),
+            "what is told is JSON",
+        );
+    }
 }
 
 /// An OCRA suite; its text is what was read.

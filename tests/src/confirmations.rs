@@ -1,4 +1,4 @@
-//! A dialog program that answers every question for yes or no as it is told, and keeps what was asked.
+//! A dialog program that answers every question for yes or no as it is told, types nothing, and keeps what was asked.
 //!
 //! For tests of what a dialog says and of what follows; that people can read and press the real ones is shown elsewhere.
 
@@ -48,6 +48,7 @@ impl Confirmations {
              SETDESC*) printf '%s\\n' \"${{line#SETDESC }}\" >> '{asked}'; echo OK ;;\n\
              CONFIRM*) read -r said < '{answer}'; case $said in yes) echo OK ;;\n\
              no) echo 'ERR 83886179 Operation cancelled' ;; *) exec sleep 600 ;; esac ;;\n\
+             GETPIN*) echo 'ERR 83886179 Operation cancelled' ;;\n\
              BYE*) echo OK; exit 0 ;;\n\
              *) echo OK ;;\n\
              esac\ndone\n",

@@ -4,6 +4,7 @@ use std::{
     fs, io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context as _, Result};
@@ -14,8 +15,9 @@ use crate::{links, packages, say, tree, tree::Tree};
 const PACKAGED: &str = "/usr/bin/";
 
 /// The programs, of which one starts another beside itself.
-const PROGRAMS: [&str; 4] = [
+const PROGRAMS: [&str; 5] = [
     "countersign",
+    "countersign-browser",
     "countersignd",
     "countersign-desktop",
     "countersign-gateway",
@@ -57,6 +59,7 @@ pub(crate) fn run(tree: &Tree, otpauth_links: bool) -> Result<()> {
         )?;
     }
     links::announce(&folders.applications)?;
+    tell_browsers(&folders, "install")?;
     say::line("\nNothing was switched on. To use it now and at every login:")?;
     say::line("  systemctl --user daemon-reload")?;
     say::line("  systemctl --user enable --now countersignd.socket countersignd.service")?;
@@ -83,6 +86,7 @@ pub(crate) fn remove() -> Result<()> {
         .chain([folders.activation.join(ACTIVATION)])
         .chain([links::ENROLL, links::OTPAUTH].map(|name| folders.applications.join(name)))
         .collect();
+    tell_browsers(&folders, "uninstall")?;
     links::remove(&files)?;
     if folders.applications.is_dir() {
         links::announce(&folders.applications)?;
@@ -93,8 +97,27 @@ pub(crate) fn remove() -> Result<()> {
     )?)
 }
 
+/// Lets the command line that is in place write or remove the manifests of this user's browsers. One without a browser
+/// has none to tell.
+fn tell_browsers(folders: &Folders, what: &str) -> Result<()> {
+    let program = folders.programs.join("countersign");
+    if !program.is_file() {
+        return Ok(());
+    }
+    let told = Command::new(program)
+        .args(["browser", what])
+        .output()
+        .context("countersign cannot be run")?;
+    let said = if told.status.success() {
+        told.stdout
+    } else {
+        told.stderr
+    };
+    Ok(say::line(String::from_utf8_lossy(&said).trim_end())?)
+}
+
 /// Builds the programs as they are used and gathers them in one folder: the agent and the gateway, and the
-/// command line statically linked, for dynamic linking is most of its start-up time.
+/// command line and the host of browsers statically linked, for dynamic linking is most of their start-up time.
 ///
 /// # Errors
 ///
@@ -124,6 +147,8 @@ pub(crate) fn build(tree: &Tree) -> Result<PathBuf> {
             "--locked",
             "--package",
             "countersign-cli",
+            "--package",
+            "countersign-browser",
             "--target",
         ])
         .arg(&platform)
@@ -143,7 +168,9 @@ pub(crate) fn build(tree: &Tree) -> Result<PathBuf> {
         &release.join("countersign-desktop"),
         &gathered.join("countersign-desktop"),
     )?;
-    replace(&r#static.join("countersign"), &gathered.join("countersign"))?;
+    for program in ["countersign", "countersign-browser"] {
+        replace(&r#static.join(program), &gathered.join(program))?;
+    }
     Ok(gathered)
 }
 

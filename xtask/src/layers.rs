@@ -166,7 +166,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "countersign-fuzz",
-        uses: &["countersign-core"],
+        uses: &["countersign-browser", "countersign-core", "countersign-proto"],
         not_itself: &[],
         never: &[],
     },

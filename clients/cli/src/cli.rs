@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod browser;
 mod container;
 mod files;
 mod pin;
@@ -15,6 +16,7 @@ use clap::{
 use countersign_proto::agent::v1::TokenPlace;
 
 pub(crate) use self::{
+    browser::{Browser, BrowserInstall, BrowserKind, BrowserUnbind},
     container::{Container, ContainerUnregister},
     files::{Export, FileFormat, Import},
     pin::{Asking, Biometric, Pin, PinAsk, PinChange},
@@ -110,6 +112,10 @@ pub(crate) enum Command {
     /// Let a finger stand for the PIN, or not
     Biometric(Biometric),
 
+    /// Browsers: paired ones, pages that are filled, the way to the extension
+    #[command(subcommand)]
+    Browser(Browser),
+
     /// A screen of login requests, tokens and what happened
     Tui(Tui),
     /// Show what the agent is doing
@@ -125,6 +131,8 @@ pub(crate) enum Command {
     Vault(Vault),
     /// Show what happened
     Log(Log),
+    /// Look for what keeps it from working, or from being safe
+    Doctor,
     /// Print a completion script for a shell
     Completions(Completions),
 }
@@ -438,6 +446,13 @@ mod tests {
             "countersign vault slot add credential",
             "countersign vault slot add tpm",
             "countersign vault slot remove 3 --passphrase-stdin --yes",
+            "countersign browser list --json",
+            "countersign browser revoke Work",
+            "countersign browser origins",
+            "countersign browser unbind Work https://login.example.com",
+            "countersign browser install --browser all --system",
+            "countersign browser uninstall",
+            "countersign doctor --json",
             "countersign lock",
             "countersign tui",
             "countersign tui --plain --json",

@@ -14,6 +14,10 @@ pub(crate) struct Environment {
     pub(crate) runtime_folder: Option<PathBuf>,
     /// `NO_COLOR` is set to something (no-color.org), or `TERM` is `dumb`.
     pub(crate) plain: bool,
+    /// `HOME`, if it is an absolute path.
+    pub(crate) home: Option<PathBuf>,
+    /// `XDG_CONFIG_HOME`, if it is an absolute path.
+    pub(crate) config_home: Option<PathBuf>,
     /// Where the agent can show a dialog to whoever runs this; what is not known is empty.
     pub(crate) screen: CallerScreen,
 }
@@ -22,10 +26,15 @@ impl Environment {
     /// Reads it.
     pub(crate) fn read() -> Self {
         let set = |value: &OsString| !value.is_empty();
-        Self {
-            runtime_folder: variable("XDG_RUNTIME_DIR")
+        let folder = |name| {
+            variable(name)
                 .map(PathBuf::from)
-                .filter(|folder| folder.is_absolute()),
+                .filter(|folder| folder.is_absolute())
+        };
+        Self {
+            runtime_folder: folder("XDG_RUNTIME_DIR"),
+            home: folder("HOME"),
+            config_home: folder("XDG_CONFIG_HOME"),
             plain: variable("NO_COLOR").as_ref().is_some_and(set)
                 || variable("TERM").is_some_and(|term| term == "dumb"),
             screen: screen(),

@@ -504,6 +504,41 @@ impl AgentClient {
             .map(|api::RemoveBlockReply {}| ())
     }
 
+    /// The browser extensions that may ask for passcodes.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn list_pairings(&mut self) -> Result<api::ListPairingsReply, ClientError> {
+        let request = api::ListPairingsRequest {};
+        within(self.deadlines.alone, self.stub.list_pairings(request)).await
+    }
+
+    /// Lets a browser extension ask for nothing more.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn revoke_pairing(
+        &mut self,
+        pairing: String,
+    ) -> Result<api::RevokePairingReply, ClientError> {
+        let request = api::RevokePairingRequest { pairing };
+        within(self.deadlines.alone, self.stub.revoke_pairing(request)).await
+    }
+
+    /// Fills a token on a page no more.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentClient`].
+    pub async fn unbind_origin(
+        &mut self,
+        request: api::UnbindOriginRequest,
+    ) -> Result<api::UnbindOriginReply, ClientError> {
+        within(self.deadlines.with_others, self.stub.unbind_origin(request)).await
+    }
+
     /// The newest events, at most `limit`.
     ///
     /// # Errors

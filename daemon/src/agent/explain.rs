@@ -25,7 +25,7 @@ pub fn sentences(error: &impl Explain) -> String {
 }
 
 /// With a capital at the beginning and a full stop at the end.
-pub(super) fn sentence(text: &str) -> String {
+pub(crate) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let mut sentence: String = letters
         .next()

@@ -54,12 +54,13 @@ struct Stored {
 }
 
 impl Stored {
-    fn from_row(row: &Row<'_>) -> rusqlite::Result<Result<Self, VaultError>> {
+    /// Nothing for a row that this vault never wrote.
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Option<Self>> {
         let key: Vec<u8> = row.get(1)?;
         let Ok(key) = ExtensionKey::from_spki(&key) else {
-            return Ok(Err(VaultError::Damaged));
+            return Ok(None);
         };
-        Ok(Ok(Self {
+        Ok(Some(Self {
             row: PairingRow {
                 id: PairingId(row.get(0)?),
                 key,
@@ -83,27 +84,31 @@ fn columns_mac(row: &PairingRow, key: &MacKey) -> Result<ColumnsMac, VaultError>
         .number(row.created.0))
 }
 
-/// Every row, oldest first. Without `key` nothing vouches for them.
+/// Every row, oldest first. What the MAC does not vouch for is no pairing; without `key` nothing vouches for any.
 fn all(database: &Connection, key: Option<&MacKey>) -> Result<Vec<PairingRow>, VaultError> {
     let mut statement =
         database.prepare_cached(&format!("SELECT {COLUMNS} FROM pairings ORDER BY id"))?;
     let mut rows = Vec::new();
     for stored in statement.query_map((), Stored::from_row)? {
-        let stored = stored??;
-        if let Some(key) = key {
-            columns_mac(&stored.row, key)?.check(&stored.mac)?;
+        let Some(stored) = stored? else { continue };
+        let sound = match key {
+            Some(key) => columns_mac(&stored.row, key)?.check(&stored.mac).is_ok(),
+            None => true,
+        };
+        if sound {
+            rows.push(stored.row);
         }
-        rows.push(stored.row);
     }
     Ok(rows)
 }
 
 impl Vault {
-    /// Every pairing, oldest first. Before the first unlock nothing vouches for the rows.
+    /// Every pairing, oldest first. One that was changed from outside is none; before the first unlock nothing vouches
+    /// for the rows.
     ///
     /// # Errors
     ///
-    /// [`VaultError::Damaged`] when one was changed from outside, storage errors.
+    /// Storage errors.
     pub fn pairings(&self) -> Result<Vec<PairingRow>, VaultError> {
         let opened = self.opened()?;
         let key = opened.channel.as_ref().map(|channel| &channel.columns);
@@ -114,7 +119,7 @@ impl Vault {
     ///
     /// # Errors
     ///
-    /// [`VaultError::LimitReached`]; [`VaultError::Locked`], [`VaultError::Damaged`], storage errors.
+    /// [`VaultError::LimitReached`]; [`VaultError::Locked`], storage errors.
     pub fn add_pairing(
         &mut self,
         pairing: &NewPairing,

@@ -5,6 +5,7 @@
     reason = "tests stop at the first surprise, and say aloud what they skip"
 )]
 
+mod browsers;
 mod containers;
 mod disks;
 mod files;

@@ -10,6 +10,7 @@
 mod activation;
 mod administration;
 mod bad_input;
+mod browser;
 mod credential;
 mod dbus;
 mod dialogs;

@@ -5,11 +5,13 @@ mod approve;
 mod autosend;
 mod biometric;
 mod block;
+mod browser;
 mod code;
 mod completions;
 mod container;
 mod delete;
 mod deny;
+mod doctor;
 mod enroll;
 mod export;
 mod import;
@@ -98,6 +100,7 @@ async fn dispatch(command: Command, session: &Session) -> Result<(), Failure> {
         Command::Pin(Pin::Change(arguments)) => pin_change::run(arguments, session).await,
         Command::Pin(Pin::Ask(arguments)) => pin_asking::run(arguments, session).await,
         Command::Biometric(arguments) => biometric::run(arguments, session).await,
+        Command::Browser(arguments) => browser::run(arguments, session).await,
         Command::Tui(arguments) => tui::run(&arguments, session).await,
         Command::Status => status::run(session).await,
         Command::Setup(arguments) => setup::run(&arguments, session).await,
@@ -111,6 +114,7 @@ async fn dispatch(command: Command, session: &Session) -> Result<(), Failure> {
             slot_remove::run(arguments, session).await
         }
         Command::Log(arguments) => log::run(&arguments, session).await,
+        Command::Doctor => doctor::run(session).await,
         Command::Completions(arguments) => completions::run(&arguments),
     }
 }

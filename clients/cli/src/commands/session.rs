@@ -6,6 +6,7 @@ use countersign_client::{AgentClient, ClientError, Deadlines, SocketPath};
 use countersign_proto::agent::v1::{CallerScreen, Reason};
 use tokio::time::timeout;
 
+use super::browser::manifests::Homes;
 use crate::{
     environment::Environment,
     exit::Failure,
@@ -79,6 +80,16 @@ impl Session {
         Ok(Dialer {
             path: SocketPath::in_runtime_folder(folder),
             deadlines,
+        })
+    }
+
+    /// Where browsers of this user look for manifests; nothing without a home.
+    pub(super) fn homes(&self) -> Option<Homes> {
+        let home = self.environment.home.clone()?;
+        let config = self.environment.config_home.clone();
+        Some(Homes {
+            config: config.unwrap_or_else(|| home.join(".config")),
+            home,
         })
     }
 

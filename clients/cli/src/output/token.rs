@@ -40,6 +40,8 @@ pub(crate) struct Token {
     pub(crate) server_pin_due: Option<bool>,
     /// Not sealed.
     pub(crate) container: Option<String>,
+    /// Where browsers fill it.
+    pub(crate) origins: Option<Vec<String>>,
     /// The clock of its service minus ours.
     pub(crate) clock_offset_ms: Option<i64>,
     #[serde(skip)]
@@ -95,6 +97,7 @@ impl From<api::Token> for Token {
             pin_rules: text(token.pin_rules),
             clock_offset_ms: token.clock_offset_ms.filter(|_| !sealed),
             server_pin_due: (kind.pin == api::PinType::Server).then_some(token.server_pin_due),
+            origins: (!sealed).then_some(token.origins),
             container: (!token.container.is_empty()).then_some(token.container),
             kind,
         }
@@ -145,6 +148,7 @@ impl Token {
             ("User", "user", text(&self.user)),
             ("Service", "service", text(&self.service)),
             ("Container", "container", text(&self.container)),
+            ("Filled at", "origins", self.origins.as_ref().map(|all| all.join(", ")).unwrap_or_default()),
             ("Algorithm", "algorithm", text(&self.algorithm)),
             ("Digits", "digits", number(self.digits)),
             ("Period", "period", number(self.period)),

@@ -730,6 +730,45 @@ impl Agent for FakeAgent {
         Ok(Response::new(api::RemoveBlockReply {}))
     }
 
+    async fn list_pairings(
+        &self,
+        _request: Request<api::ListPairingsRequest>,
+    ) -> Result<Response<api::ListPairingsReply>, Status> {
+        self.begin("list pairings".to_owned()).await?;
+        Ok(Response::new(api::ListPairingsReply {
+            pairings: vec![api::Pairing {
+                id: "1".to_owned(),
+                name: "Work".to_owned(),
+                browser: "Chromium 156".to_owned(),
+                fingerprint: "ABCD-EFGH".to_owned(),
+                created: 1_700_000_000,
+                used: None,
+            }],
+        }))
+    }
+
+    async fn revoke_pairing(
+        &self,
+        request: Request<api::RevokePairingRequest>,
+    ) -> Result<Response<api::RevokePairingReply>, Status> {
+        let pairing = request.into_inner().pairing;
+        self.begin(format!("revoke {pairing}")).await?;
+        Ok(Response::new(api::RevokePairingReply { name: pairing }))
+    }
+
+    async fn unbind_origin(
+        &self,
+        request: Request<api::UnbindOriginRequest>,
+    ) -> Result<Response<api::UnbindOriginReply>, Status> {
+        let request = request.into_inner();
+        self.begin(format!("unbind {} {}", request.token, request.origin))
+            .await?;
+        Ok(Response::new(api::UnbindOriginReply {
+            name: request.token,
+            origins: vec!["https://login.example.com".to_owned()],
+        }))
+    }
+
     async fn list_events(
         &self,
         request: Request<api::ListEventsRequest>,

@@ -24,7 +24,7 @@ use tracing::info;
 
 use super::{
     browser_convert::{choice, passcode, state, status, token, vault_state},
-    convert::{detail, login_request},
+    convert::{self, login_request},
     service::{caller, optional},
 };
 use crate::{
@@ -33,6 +33,7 @@ use crate::{
         autofill::{Filling, Window},
         caller::Caller,
         enrollment::{Consent, Gained},
+        explain::{Explain, sentence},
         login_request::{AnswerWish, RequestSelector},
         pairing::{Extension, PairingError, Proven},
         unlocking::UnlockWish,
@@ -224,10 +225,25 @@ fn reply(done: Result<Content, ErrorDetail>) -> Content {
     done.unwrap_or_else(Content::Error)
 }
 
+/// In whole sentences: the extension shows them as they are.
+fn detail(error: &impl Explain, tries_left: Option<u32>) -> ErrorDetail {
+    let said = convert::detail(error, tries_left);
+    let hint = if said.hint.is_empty() {
+        String::new()
+    } else {
+        sentence(&said.hint)
+    };
+    ErrorDetail {
+        message: sentence(&said.message),
+        hint,
+        ..said
+    }
+}
+
 fn refused(reason: Reason, message: &str) -> ErrorDetail {
     ErrorDetail {
         reason: reason.into(),
-        message: message.to_owned(),
+        message: sentence(message),
         hint: String::new(),
         tries_left: None,
     }
