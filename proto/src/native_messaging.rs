@@ -46,7 +46,11 @@ pub fn is_started_for_us(arguments: &[String]) -> bool {
 /// The manifest for a host at `program`, an absolute path. Nothing if the path cannot stand in JSON as it is.
 #[must_use]
 pub fn manifest(family: Family, program: &str) -> Option<String> {
-    if !program.starts_with('/') || program.chars().any(|c| c.is_control() || "\"\\".contains(c)) {
+    if !program.starts_with('/')
+        || program
+            .chars()
+            .any(|c| c.is_control() || "\"\\".contains(c))
+    {
         return None;
     }
     let (list, extension) = match family {
@@ -83,7 +87,10 @@ mod tests {
             words(&["--help"]),
             words(&[without_slash]),
             words(&["chrome-extension://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/"]),
-            words(&["chrome-extension://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/", FIREFOX_ID]),
+            words(&[
+                "chrome-extension://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/",
+                FIREFOX_ID,
+            ]),
             words(&["/x.json", "other@example.org"]),
             words(&[FIREFOX_ID]),
         ] {

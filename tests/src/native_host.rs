@@ -121,7 +121,7 @@ impl NativeHost {
     /// # Errors
     ///
     /// None came in time, or what no browser takes.
-    pub fn next(&mut self) -> Result<Option<Value>> {
+    pub fn message(&mut self) -> Result<Option<Value>> {
         if let Some(kept) = self.kept.pop_front() {
             return Ok(Some(kept));
         }
@@ -152,7 +152,7 @@ impl NativeHost {
     ///
     /// As [`NativeHost::write`].
     pub fn begin(&mut self, op: &str, fields: &Value) -> Result<u64> {
-        self.last += 1;
+        self.last = self.last.saturating_add(1);
         let mut message = json!({"id": self.last, "op": op});
         for (name, value) in fields.as_object().into_iter().flatten() {
             if let Some(message) = message.as_object_mut() {
@@ -163,7 +163,7 @@ impl NativeHost {
         Ok(self.last)
     }
 
-    /// The reply to a request, whole. What comes before it is kept for [`NativeHost::next`].
+    /// The reply to a request, whole. What comes before it is kept for [`NativeHost::message`].
     ///
     /// # Errors
     ///
@@ -315,7 +315,9 @@ impl Extension {
     pub fn connect(&self, host: &mut NativeHost) -> Result<bool> {
         let nonce = self.hello(host)?;
         let said = host.ask("prove", &json!({"signature": self.signature(&nonce)}))?;
-        said.get("paired").and_then(Value::as_bool).context("no word about the pairing")
+        said.get("paired")
+            .and_then(Value::as_bool)
+            .context("no word about the pairing")
     }
 
     /// The same, and pairs where it is not: somebody has to say yes.

@@ -166,7 +166,11 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "countersign-fuzz",
-        uses: &["countersign-browser", "countersign-core", "countersign-proto"],
+        uses: &[
+            "countersign-browser",
+            "countersign-core",
+            "countersign-proto",
+        ],
         not_itself: &[],
         never: &[],
     },

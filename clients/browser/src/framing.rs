@@ -36,7 +36,8 @@ pub fn read(input: &mut impl Read) -> Result<Option<Zeroizing<Vec<u8>>>, FrameEr
         LENGTH => {}
         _ => return Err(FrameError::Cut),
     }
-    let length = usize::try_from(u32::from_ne_bytes(length)).map_err(|_wide| FrameError::TooLong)?;
+    let length =
+        usize::try_from(u32::from_ne_bytes(length)).map_err(|_wide| FrameError::TooLong)?;
     if length > NATIVE_MESSAGE {
         return Err(FrameError::TooLong);
     }
@@ -92,21 +93,32 @@ mod tests {
 
     #[test]
     fn a_length_beyond_the_bound_is_refused_before_its_bytes() {
-        for length in [NATIVE_MESSAGE + 1, 1 << 20, (1 << 20) + 1, usize::try_from(u32::MAX).unwrap()] {
+        for length in [
+            NATIVE_MESSAGE + 1,
+            1 << 20,
+            (1 << 20) + 1,
+            usize::try_from(u32::MAX).unwrap(),
+        ] {
             let bytes = u32::try_from(length).unwrap().to_ne_bytes();
             let refused = read(&mut bytes.as_slice());
             assert!(matches!(refused, Err(FrameError::TooLong)), "{length}");
         }
         let whole = [vec![b' '; NATIVE_MESSAGE], Vec::new()].concat();
         let frame = framed(&whole).unwrap();
-        assert_eq!(read(&mut frame.as_slice()).unwrap().unwrap().len(), NATIVE_MESSAGE);
+        assert_eq!(
+            read(&mut frame.as_slice()).unwrap().unwrap().len(),
+            NATIVE_MESSAGE
+        );
     }
 
     #[test]
     fn an_end_within_a_frame_is_no_end() {
         let frame = framed(b"{\"id\":1}").unwrap();
         for cut in 1..frame.len() {
-            assert!(matches!(read(&mut &frame[..cut]), Err(FrameError::Cut)), "{cut}");
+            assert!(
+                matches!(read(&mut &frame[..cut]), Err(FrameError::Cut)),
+                "{cut}"
+            );
         }
         assert!(read(&mut [].as_slice()).unwrap().is_none());
     }

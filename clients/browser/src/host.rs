@@ -84,7 +84,11 @@ fn write_all(mut messages: mpsc::Receiver<Frame>) {
         let Some(frame) = framing::framed(&message) else {
             continue;
         };
-        if output.write_all(&frame).and_then(|()| output.flush()).is_err() {
+        if output
+            .write_all(&frame)
+            .and_then(|()| output.flush())
+            .is_err()
+        {
             return;
         }
     }
@@ -110,7 +114,10 @@ struct Host<'a> {
 }
 
 impl Host<'_> {
-    async fn serve(mut self, mut incoming: mpsc::Receiver<Result<Frame, FrameError>>) -> Result<(), End> {
+    async fn serve(
+        mut self,
+        mut incoming: mpsc::Receiver<Result<Frame, FrameError>>,
+    ) -> Result<(), End> {
         loop {
             tokio::select! {
                 frame = incoming.recv() => match frame {
@@ -174,7 +181,8 @@ impl Host<'_> {
         match picture.with(data) {
             Grown::Part(picture) => self.picture = Some(picture),
             Grown::Whole(picture) => {
-                self.reading.spawn(async move { (of, picture.link().await) });
+                self.reading
+                    .spawn(async move { (of, picture.link().await) });
             }
             Grown::TooLong => {
                 let why = "the picture is longer than was said";
@@ -224,13 +232,12 @@ impl Host<'_> {
     }
 
     async fn connected(&mut self) -> Result<&Agent, ClientError> {
-        let agent = match self.agent.take() {
-            Some(agent) => agent,
-            None => {
-                let (requests, messages) =
-                    browser::open(&self.environment.socket, &self.environment.screen).await?;
-                Agent { requests, messages }
-            }
+        let agent = if let Some(agent) = self.agent.take() {
+            agent
+        } else {
+            let Environment { socket, screen } = self.environment;
+            let (requests, messages) = browser::open(socket, screen).await?;
+            Agent { requests, messages }
         };
         Ok(self.agent.insert(agent))
     }
@@ -245,7 +252,10 @@ impl Host<'_> {
             Ok(None) => return self.agent_is_gone(&ClientError::Lost).await,
             Err(error) => return self.agent_is_gone(&error).await,
         };
-        let news = matches!(message.content, Some(Content::State(_) | Content::Unpaired(_)));
+        let news = matches!(
+            message.content,
+            Some(Content::State(_) | Content::Unpaired(_))
+        );
         // An answer to a question that nobody asked is none.
         if !news && !self.open.remove(&message.id) {
             return Ok(());

@@ -20,7 +20,9 @@ fn main() -> ExitCode {
         .map(|argument| argument.to_string_lossy().into_owned())
         .collect();
     if arguments.is_empty() {
-        say("a browser starts this program for the Countersign extension; `countersign browser install` tells browsers of it");
+        say(
+            "a browser starts this program for the Countersign extension; `countersign browser install` tells browsers of it",
+        );
         return ExitCode::from(USAGE);
     }
     if !is_started_for_us(&arguments) {

@@ -128,12 +128,11 @@ impl NoCode {
     #[must_use]
     pub const fn reason(self) -> Reason {
         match self {
-            Self::None => Reason::EnrollmentInvalid,
             Self::Several => Reason::EnrollmentAmbiguous,
             Self::NotInstalled | Self::Trouble(Trouble::NotConfined) => {
                 Reason::EnrollmentUnsupported
             }
-            Self::Trouble(_) => Reason::EnrollmentInvalid,
+            Self::None | Self::Trouble(_) => Reason::EnrollmentInvalid,
         }
     }
 
@@ -173,7 +172,11 @@ async fn read(picture: &[u8]) -> Result<Zeroizing<Vec<u8>>, NoCode> {
         let mut given = Zeroizing::new(Vec::new());
         if let Some(stdout) = stdout {
             let most = u64::try_from(PICTURE_BYTES).unwrap_or(u64::MAX);
-            stdout.take(most).read_to_end(&mut given).await.map_err(failed)?;
+            stdout
+                .take(most)
+                .read_to_end(&mut given)
+                .await
+                .map_err(failed)?;
         }
         Ok(given)
     };

@@ -20,7 +20,7 @@ pub fn of_message(message: wire::Message) -> Option<Zeroizing<Vec<u8>>> {
     let id = message.id;
     let ok = match message.content? {
         Content::Error(detail) => return Some(of_detail(id, &detail)),
-        Content::State(state) => return Some(bytes(&of_state(state))),
+        Content::State(state) => return Some(bytes(&of_state(&state))),
         Content::Unpaired(wire::Unpaired {}) => return Some(bytes(&json!({"event": "unpaired"}))),
         Content::Hello(hello) => json!({
             "nonce": BASE64URL_NOPAD.encode(&hello.nonce),
@@ -42,7 +42,12 @@ pub fn of_message(message: wire::Message) -> Option<Zeroizing<Vec<u8>>> {
     };
     let whole = bytes(&json!({"id": id, "ok": ok}));
     if whole.len() > LONGEST_REPLY {
-        return Some(refused(id, Reason::LimitReached, "the answer is too long for a browser", ""));
+        return Some(refused(
+            id,
+            Reason::LimitReached,
+            "the answer is too long for a browser",
+            "",
+        ));
     }
     Some(whole)
 }
@@ -79,10 +84,8 @@ pub fn refused(id: u64, reason: Reason, message: &str, hint: &str) -> Zeroizing<
 
 fn of_detail(id: u64, detail: &ErrorDetail) -> Zeroizing<Vec<u8>> {
     // A reason of a newer agent is none that the extension knows.
-    let reason = match detail.reason() {
-        Reason::Unspecified => Reason::Internal,
-        reason => reason,
-    };
+    let known = Some(detail.reason()).filter(|reason| *reason != Reason::Unspecified);
+    let reason = known.unwrap_or(Reason::Internal);
     let mut error = json!({
         "reason": reason.as_str_name().trim_start_matches("REASON_"),
         "message": detail.message,
@@ -123,7 +126,11 @@ fn of_status(status: &wire::StatusReply) -> Value {
     });
     put(&mut told, "locks_at", status.locks_at);
     if status.paired {
-        put(&mut told, "pairing_name", Some(status.pairing_name.as_str()));
+        put(
+            &mut told,
+            "pairing_name",
+            Some(status.pairing_name.as_str()),
+        );
     }
     told
 }
@@ -208,7 +215,7 @@ fn of_answer(request: &LoginRequest) -> Value {
     told
 }
 
-fn of_state(state: wire::State) -> Value {
+fn of_state(state: &wire::State) -> Value {
     let (vault, now_ms) = (state.vault(), state.now_ms);
     let pending: Vec<_> = state
         .pending

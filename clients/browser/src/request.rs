@@ -120,10 +120,10 @@ fn call(op: &str, fields: Map<String, Value>) -> Result<Call, &'static str> {
         "pair" => Wish::Pair(wire::Pair {
             name: exactly::<Pair>(fields)?.name,
         }),
-        "status" => nothing(fields, Wish::Status(wire::Status {}))?,
-        "unlock" => nothing(fields, Wish::Unlock(wire::Unlock {}))?,
-        "lock" => nothing(fields, Wish::Lock(wire::Lock {}))?,
-        "watch" => nothing(fields, Wish::Watch(wire::Watch {}))?,
+        "status" => nothing(&fields, Wish::Status(wire::Status {}))?,
+        "unlock" => nothing(&fields, Wish::Unlock(wire::Unlock {}))?,
+        "lock" => nothing(&fields, Wish::Lock(wire::Lock {}))?,
+        "watch" => nothing(&fields, Wish::Watch(wire::Watch {}))?,
         "fill" => {
             let fill: Fill = exactly(fields)?;
             let window = if fill.private {
@@ -221,7 +221,7 @@ fn exactly<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, &'stati
     serde_json::from_value(Value::Object(fields)).map_err(|_fields| WRONG_FIELD)
 }
 
-fn nothing(fields: Map<String, Value>, wish: Wish) -> Result<Wish, &'static str> {
+fn nothing(fields: &Map<String, Value>, wish: Wish) -> Result<Wish, &'static str> {
     if fields.is_empty() {
         Ok(wish)
     } else {
@@ -370,7 +370,10 @@ mod tests {
         else {
             panic!()
         };
-        assert_eq!((fill.window(), fill.token.as_str()), (wire::Window::Private, "3"));
+        assert_eq!(
+            (fill.window(), fill.token.as_str()),
+            (wire::Window::Private, "3")
+        );
         for json in [
             r#"{"id":1,"op":"prove","signature":"AQID"}"#,
             r#"{"id":1,"op":"pair","name":"Work"}"#,
@@ -390,7 +393,9 @@ mod tests {
             drop(wish(json));
         }
         assert!(matches!(
-            read(br#"{"id":1,"op":"enroll","picture":true,"size":70000}"#).unwrap().call,
+            read(br#"{"id":1,"op":"enroll","picture":true,"size":70000}"#)
+                .unwrap()
+                .call,
             Call::Picture { size: 70_000 }
         ));
         assert!(matches!(
@@ -427,7 +432,10 @@ mod tests {
                 "{json}"
             );
         }
-        let long = format!(r#"{{"id":7,"op":"enroll","text":"{}"}}"#, "x".repeat(ENROLLMENT_TEXT + 1));
+        let long = format!(
+            r#"{{"id":7,"op":"enroll","text":"{}"}}"#,
+            "x".repeat(ENROLLMENT_TEXT + 1)
+        );
         assert_eq!(why(&long), "a link or a picture is enrolled");
         let piece = BASE64.encode(&vec![0; BROWSER_CHUNK + 1]);
         let long = format!(r#"{{"id":7,"op":"chunk","of":1,"data":"{piece}"}}"#);
@@ -455,7 +463,10 @@ mod tests {
         ] {
             assert_eq!(why(json), "garbage", "{json}");
         }
-        assert_eq!(read(b"{\"id\":1,\"op\":\"\xff\"}").unwrap_err(), Unreadable::Garbage);
+        assert_eq!(
+            read(b"{\"id\":1,\"op\":\"\xff\"}").unwrap_err(),
+            Unreadable::Garbage
+        );
         let deep = format!("{}{}", "[".repeat(30_000), "]".repeat(30_000));
         assert_eq!(why(&deep), "garbage");
     }

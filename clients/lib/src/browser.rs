@@ -22,7 +22,9 @@ pub async fn open(
 ) -> Result<(BrowserRequests, BrowserMessages), ClientError> {
     let within = Deadlines::default().alone;
     let late = |_elapsed| ClientError::Deadline { waited: within };
-    let channel = timeout(within, connection::open(path)).await.map_err(late)??;
+    let channel = timeout(within, connection::open(path))
+        .await
+        .map_err(late)??;
     let mut stub = Stub::with_interceptor(channel, ScreenMetadata::new(screen))
         .max_decoding_message_size(AGENT_MESSAGE)
         .max_encoding_message_size(BROWSER_MESSAGE);

@@ -27,7 +27,9 @@ pub struct Binding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BindingError {
     /// There is no domain that belongs to one owner.
-    #[error("this host belongs to no registered domain, so the token can be bound to its origin only")]
+    #[error(
+        "this host belongs to no registered domain, so the token can be bound to its origin only"
+    )]
     NoDomain,
 }
 

@@ -84,7 +84,10 @@ mod tests {
     #[test]
     fn a_whole_label_in_another_script_that_reads_as_ascii_is_told() {
         // All Cyrillic: аре.
-        assert_eq!(seen("\u{430}\u{440}\u{435}.com", &[]), [Doubt::ReadsAsAscii]);
+        assert_eq!(
+            seen("\u{430}\u{440}\u{435}.com", &[]),
+            [Doubt::ReadsAsAscii]
+        );
     }
 
     #[test]

@@ -131,7 +131,7 @@ impl Origin {
         let Host::Domain(name) = &self.host else {
             return None;
         };
-        psl::suffix(name.as_bytes()).filter(|suffix| suffix.is_known())?;
+        psl::suffix(name.as_bytes()).filter(psl::Suffix::is_known)?;
         psl::domain_str(name)
     }
 
@@ -227,7 +227,10 @@ mod tests {
             ("http://128.0.0.1", Insecure),
             ("http://[::2]", Insecure),
             ("file:///etc/passwd", Scheme),
-            ("chrome-extension://bjlogcdgcokdmghonoemnaepfnljjakm", Scheme),
+            (
+                "chrome-extension://bjlogcdgcokdmghonoemnaepfnljjakm",
+                Scheme,
+            ),
             ("javascript:alert(1)", Scheme),
             ("data:text/html,x", Scheme),
             ("blob:https://example.com/1", Scheme),

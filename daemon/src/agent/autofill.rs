@@ -153,7 +153,8 @@ impl Agent {
                 Window::Ordinary => format!("{error}: {}, for {}", shown(origin), pairing.name),
                 Window::Private => format!("{error}, for {}", pairing.name),
             };
-            self.record_event(EventKind::BrowserRefused, "", &detail).await;
+            self.record_event(EventKind::BrowserRefused, "", &detail)
+                .await;
         }
         filled
     }
@@ -209,7 +210,14 @@ impl Agent {
         let (_, caller) = self.unlock_first(caller, about.clone()).await?;
         let token = self.open_token(row.clone()).await?;
         let generated = self
-            .passcode_of(token, PasscodeWish::Current, challenge, about, &told, &caller)
+            .passcode_of(
+                token,
+                PasscodeWish::Current,
+                challenge,
+                about,
+                &told,
+                &caller,
+            )
             .await?;
         Ok((row, generated))
     }

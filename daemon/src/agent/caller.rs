@@ -83,7 +83,8 @@ impl About {
     /// With a line more that is as long as it takes: what one decides by is not clipped.
     #[must_use]
     pub(super) fn and_long(mut self, line: &str, most: usize) -> Self {
-        self.lines.push(text::display(line, most.saturating_add(LINE)));
+        self.lines
+            .push(text::display(line, most.saturating_add(LINE)));
         self
     }
 

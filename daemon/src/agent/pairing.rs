@@ -217,7 +217,11 @@ impl Agent {
             name: name.clone(),
             browser: extension.browser.clone(),
         };
-        let detail = format!("{name} ({}, {})", extension.browser, extension.key.fingerprint());
+        let detail = format!(
+            "{name} ({}, {})",
+            extension.browser,
+            extension.key.fingerprint()
+        );
         let event = self.event(EventKind::BrowserPaired, "", &detail);
         let row = self
             .vault

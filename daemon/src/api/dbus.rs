@@ -226,7 +226,8 @@ async fn announce(agent: &Arc<Agent>, connection: &Connection) {
             }
             Ok(Change::Vault) => object.get().await.locked_changed(emitter).await,
             Ok(Change::Autosend) => object.get().await.autosend_changed(emitter).await,
-            Ok(Change::Services | Change::Session | Change::Pairings) | Err(RecvError::Lagged(_)) => Ok(()),
+            Ok(Change::Services | Change::Session | Change::Pairings)
+            | Err(RecvError::Lagged(_)) => Ok(()),
             Err(RecvError::Closed) => return,
         };
         if let Err(error) = said {

@@ -28,7 +28,9 @@ fn pairing(number: u8, name: &str) -> NewPairing {
 
 fn paired(rig: &mut Rig, number: u8, name: &str) -> countersignd::vault::PairingRow {
     let event = event(EventKind::BrowserPaired);
-    rig.vault.add_pairing(&pairing(number, name), &event).unwrap()
+    rig.vault
+        .add_pairing(&pairing(number, name), &event)
+        .unwrap()
 }
 
 fn binding(text: &str, scope: Scope) -> Binding {
@@ -124,7 +126,10 @@ fn where_a_token_is_filled_is_sealed_and_lasts() {
     let one_more = bind(&mut rig, id, "https://more.example.com");
     assert_eq!(one_more, Err(VaultError::LimitReached));
     rig.vault.lock();
-    assert_eq!(bind(&mut rig, id, "https://x.example"), Err(VaultError::Locked));
+    assert_eq!(
+        bind(&mut rig, id, "https://x.example"),
+        Err(VaultError::Locked)
+    );
 }
 
 /// Neither a binding nor how often the PIN is asked for shows a PIN: no try comes back by them.
@@ -139,7 +144,9 @@ fn what_shows_no_pin_gives_no_try_back() {
         .finish_pin_attempt(id, &pin_key(b"135791"), None, &wrong, &wrong)
         .unwrap();
     bind(&mut rig, id, "https://login.example.com").unwrap();
-    rig.vault.set_asking(id, PinAsking::EveryTime, &wrong).unwrap();
+    rig.vault
+        .set_asking(id, PinAsking::EveryTime, &wrong)
+        .unwrap();
     let left = rig.vault.tokens().unwrap()[0].tries_left.unwrap();
     assert_eq!(left, before - 1);
 }
@@ -176,7 +183,12 @@ fn a_renewed_token_is_filled_where_the_former_was() {
         service: None,
         event: &enrolled,
     };
-    let membership = |replaces| Some(Membership { container, replaces });
+    let membership = |replaces| {
+        Some(Membership {
+            container,
+            replaces,
+        })
+    };
     let id = rig.vault.insert_token(new, membership(None)).unwrap();
     bind(&mut rig, id, "https://login.example.com").unwrap();
     rig.vault.insert_token(new, membership(Some(id))).unwrap();

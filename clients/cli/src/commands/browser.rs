@@ -32,7 +32,7 @@ pub(crate) async fn run(arguments: cli::Browser, session: &Session) -> Result<()
 async fn list(session: &Session) -> Result<(), Failure> {
     let reply = session.agent().await?.list_pairings().await?;
     session.output.answer(&BrowserList {
-        browsers: reply.pairings.into_iter().map(Browser::from).collect(),
+        browsers: reply.pairings.into_iter().map(Paired::from).collect(),
     })
 }
 
@@ -77,7 +77,7 @@ async fn unbind(arguments: cli::BrowserUnbind, session: &Session) -> Result<(), 
 
 /// A paired browser.
 #[derive(Debug, Serialize)]
-struct Browser {
+struct Paired {
     id: String,
     name: String,
     browser: String,
@@ -86,7 +86,7 @@ struct Browser {
     used: Option<i64>,
 }
 
-impl From<api::Pairing> for Browser {
+impl From<api::Pairing> for Paired {
     fn from(pairing: api::Pairing) -> Self {
         Self {
             id: pairing.id,
@@ -101,7 +101,7 @@ impl From<api::Pairing> for Browser {
 
 #[derive(Debug, Serialize)]
 struct BrowserList {
-    browsers: Vec<Browser>,
+    browsers: Vec<Paired>,
 }
 
 impl Answer for BrowserList {
@@ -217,7 +217,11 @@ struct Unbound {
 impl Answer for Unbound {
     fn friendly(&self, style: &Style) -> String {
         let name = style.paint(Paint::Name, &text::short(&self.token));
-        let pages: Vec<_> = self.origins.iter().map(|origin| text::short(origin)).collect();
+        let pages: Vec<_> = self
+            .origins
+            .iter()
+            .map(|origin| text::short(origin))
+            .collect();
         format!("{name} is not filled any more at {}.\n", pages.join(", "))
     }
 

@@ -102,20 +102,20 @@ struct Findings {
 
 impl Answer for Findings {
     fn friendly(&self, style: &Style) -> String {
-        let mut lines = String::new();
-        for finding in &self.findings {
+        let shown = |finding: &Finding| {
             let mark = match finding.standing {
                 Standing::Good => style.paint(Paint::Good, "ok  "),
                 Standing::Advice => style.paint(Paint::Attention, "note"),
                 Standing::Bad => style.paint(Paint::Bad, "bad "),
             };
             let message = text::sentence(&finding.message);
-            lines.push_str(&format!("{mark}  {}: {message}\n", finding.check));
-            if !finding.hint.is_empty() {
-                lines.push_str(&format!("      {}\n", text::sentence(&finding.hint)));
-            }
-        }
-        lines
+            let hint = match text::sentence(&finding.hint) {
+                hint if hint.is_empty() => hint,
+                hint => format!("      {hint}\n"),
+            };
+            format!("{mark}  {}: {message}\n{hint}", finding.check)
+        };
+        self.findings.iter().map(shown).collect()
     }
 
     fn bare(&self) -> String {

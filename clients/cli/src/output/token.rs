@@ -148,7 +148,14 @@ impl Token {
             ("User", "user", text(&self.user)),
             ("Service", "service", text(&self.service)),
             ("Container", "container", text(&self.container)),
-            ("Filled at", "origins", self.origins.as_ref().map(|all| all.join(", ")).unwrap_or_default()),
+            (
+                "Filled at",
+                "origins",
+                self.origins
+                    .as_ref()
+                    .map(|all| all.join(", "))
+                    .unwrap_or_default(),
+            ),
             ("Algorithm", "algorithm", text(&self.algorithm)),
             ("Digits", "digits", number(self.digits)),
             ("Period", "period", number(self.period)),

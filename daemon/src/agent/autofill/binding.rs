@@ -44,7 +44,11 @@ impl Agent {
             TokenState::Revoked => return Err(SelectError::Revoked(row.name).into()),
             TokenState::PinExhausted => return Err(SelectError::PinExhausted(row.name).into()),
         }
-        if row.secrets.as_ref().is_none_or(|secrets| secrets.mode.is_none()) {
+        if row
+            .secrets
+            .as_ref()
+            .is_none_or(|secrets| secrets.mode.is_none())
+        {
             return Err(AutofillError::NoPasscodes(row.name));
         }
         if bindings(&row).contains(&binding) {
@@ -77,9 +81,12 @@ impl Agent {
         caller: &Caller,
     ) -> Result<(), AutofillError> {
         let here = Origin::parse(origin)?;
-        self.unlock_first(caller, About::new("Fill a page no more")).await?;
+        self.unlock_first(caller, About::new("Fill a page no more"))
+            .await?;
         let row = self.token_by_id(token).await?;
-        self.unbound(&row, |binding| binding.fits(&here)).await.map(drop)
+        self.unbound(&row, |binding| binding.fits(&here))
+            .await
+            .map(drop)
     }
 
     /// Takes back a binding as [`Binding`] prints it, or all of them.
@@ -94,7 +101,8 @@ impl Agent {
         caller: &Caller,
     ) -> Result<(TokenRow, Vec<Binding>), AutofillError> {
         self.started().await;
-        self.unlock_first(caller, About::new("Fill a page no more")).await?;
+        self.unlock_first(caller, About::new("Fill a page no more"))
+            .await?;
         let row = self.token(selector).await?;
         let gone = self
             .unbound(&row, |binding| {
@@ -109,7 +117,11 @@ impl Agent {
         row: &TokenRow,
         goes: impl Fn(&Binding) -> bool,
     ) -> Result<Vec<Binding>, AutofillError> {
-        let gone: Vec<_> = bindings(row).iter().filter(|&binding| goes(binding)).cloned().collect();
+        let gone: Vec<_> = bindings(row)
+            .iter()
+            .filter(|&binding| goes(binding))
+            .cloned()
+            .collect();
         if gone.is_empty() {
             return Err(AutofillError::NothingBound);
         }

@@ -5,16 +5,11 @@ use std::sync::Arc;
 use countersign_core::{autofill::Scope, secret::SecretBytes};
 use countersign_proto::{
     agent::v1::{ErrorDetail, Reason, Verdict},
-    browser::v1::{
-        self as wire, browser_server, message::Content, request::Wish,
-    },
+    browser::v1::{self as wire, browser_server, message::Content, request::Wish},
     limits,
 };
 use tokio::{
-    sync::{
-        broadcast::error::RecvError,
-        mpsc,
-    },
+    sync::{broadcast::error::RecvError, mpsc},
     task::{AbortHandle, JoinSet},
 };
 use tokio_stream::wrappers::ReceiverStream;
@@ -136,8 +131,7 @@ impl Connection {
                 let proven = self.prove(&prove.signature).await;
                 send(&self.messages, id, reply(proven)).await
             }
-            wish if self.work.len() >= limits::BROWSER_REQUESTS => {
-                drop(wish);
+            _ if self.work.len() >= limits::BROWSER_REQUESTS => {
                 let many = refused(Reason::RateLimited, "too many requests are under way");
                 send(&self.messages, id, Content::Error(many)).await
             }
@@ -154,7 +148,17 @@ impl Connection {
                 self.watch = Some(watch);
                 Ok(())
             }
-            wish => {
+            wish @ (Wish::Status(_)
+            | Wish::Pair(_)
+            | Wish::Unlock(_)
+            | Wish::Lock(_)
+            | Wish::Fill(_)
+            | Wish::Bind(_)
+            | Wish::Unbind(_)
+            | Wish::Tokens(_)
+            | Wish::Passcode(_)
+            | Wish::Answer(_)
+            | Wish::Enroll(_)) => {
                 let errand = self.errand();
                 let messages = self.messages.clone();
                 self.work.spawn(async move {
@@ -266,17 +270,15 @@ impl Errand {
     }
 
     async fn perform(&self, wish: Wish) -> Result<Content, ErrorDetail> {
-        match wish {
-            Wish::Status(wire::Status {}) => {
-                let row = self.pairing().await.ok();
-                Ok(Content::Status(status(self.agent.status().await, row)))
-            }
-            Wish::Pair(pair) => self.pair(&pair.name).await,
-            wish => {
-                let pairing = self.pairing().await?;
-                self.perform_for(wish, &pairing).await
-            }
+        if let Wish::Status(wire::Status {}) = wish {
+            let row = self.pairing().await.ok();
+            return Ok(Content::Status(status(&self.agent.status().await, row)));
         }
+        if let Wish::Pair(pair) = &wish {
+            return self.pair(&pair.name).await;
+        }
+        let pairing = self.pairing().await?;
+        self.perform_for(wish, &pairing).await
     }
 
     async fn pair(&self, name: &str) -> Result<Content, ErrorDetail> {
@@ -288,11 +290,7 @@ impl Errand {
         Ok(Content::Pair(wire::PairReply { name: row.name }))
     }
 
-    async fn perform_for(
-        &self,
-        wish: Wish,
-        pairing: &PairingRow,
-    ) -> Result<Content, ErrorDetail> {
+    async fn perform_for(&self, wish: Wish, pairing: &PairingRow) -> Result<Content, ErrorDetail> {
         let (agent, caller) = (&self.agent, &self.caller);
         match wish {
             Wish::Unlock(wire::Unlock {}) => {
@@ -335,11 +333,9 @@ impl Errand {
             }
             Wish::Answer(answer) => self.answer(answer).await,
             Wish::Enroll(enroll) => self.enroll(enroll).await,
-            Wish::Hello(_)
-            | Wish::Prove(_)
-            | Wish::Pair(_)
-            | Wish::Status(_)
-            | Wish::Watch(_) => Err(refused(Reason::Internal, "the agent mixed up a request")),
+            Wish::Hello(_) | Wish::Prove(_) | Wish::Pair(_) | Wish::Status(_) | Wish::Watch(_) => {
+                Err(refused(Reason::Internal, "the agent mixed up a request"))
+            }
         }
     }
 
@@ -357,7 +353,13 @@ impl Errand {
         };
         let filling = self
             .agent
-            .fill(&fill.origin, optional(&fill.token), window, pairing, &self.caller)
+            .fill(
+                &fill.origin,
+                optional(&fill.token),
+                window,
+                pairing,
+                &self.caller,
+            )
             .await
             .map_err(|error| detail(&error, error.tries_left()))?;
         Ok(Content::Fill(match filling {

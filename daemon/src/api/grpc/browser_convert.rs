@@ -10,11 +10,7 @@ use countersign_proto::{agent::v1 as agent_wire, browser::v1 as wire};
 use super::convert::{login_request, otp_kind, seconds};
 use crate::{
     agent::{
-        Agent,
-        autosend::Autosend,
-        passcode::Generated,
-        status::Status,
-        verification::Biometric,
+        Agent, autosend::Autosend, passcode::Generated, status::Status, verification::Biometric,
     },
     vault::{PairingRow, TokenRow, VaultState},
 };
@@ -28,7 +24,7 @@ pub(super) const fn vault_state(state: &VaultState) -> agent_wire::VaultState {
     }
 }
 
-pub(super) fn status(status: Status, pairing: Option<PairingRow>) -> wire::StatusReply {
+pub(super) fn status(status: &Status, pairing: Option<PairingRow>) -> wire::StatusReply {
     wire::StatusReply {
         agent: env!("CARGO_PKG_VERSION").to_owned(),
         vault: vault_state(&status.vault).into(),
@@ -73,9 +69,9 @@ pub(super) fn choice(row: TokenRow) -> wire::Choice {
 pub(super) fn passcode(agent: &Agent, row: &TokenRow, made: &Generated) -> wire::PasscodeReply {
     let now = agent.now();
     let period = made.validity.map_or(0, |(_, period)| period.secs());
-    let ends = made.validity.map(|(left, _)| {
-        now.plus_ms(i64::try_from(left.as_millis()).unwrap_or(0))
-    });
+    let ends = made
+        .validity
+        .map(|(left, _)| now.plus_ms(i64::try_from(left.as_millis()).unwrap_or(0)));
     wire::PasscodeReply {
         passcode: made.typed.expose().to_owned(),
         token: row.id.to_string(),

@@ -64,18 +64,26 @@ fn an_unknown_page_gets_no_word_about_any_token() {
         "https://xn--lgin-5qa.example.com",
         "http://localhost:8124",
     ] {
-        for fields in [json!({"origin": other}), json!({"origin": other, "token": token})] {
+        for fields in [
+            json!({"origin": other}),
+            json!({"origin": other, "token": token}),
+        ] {
             let id = desk.host.begin("fill", &fields).unwrap();
             let reply = desk.host.reply(id).unwrap();
             let said = reply.to_string();
             assert_eq!(reply["error"]["reason"], "ORIGIN_UNKNOWN", "{said}");
-            assert!(!said.contains("Forge") && !said.contains("login.example.com\""), "{said}");
+            assert!(
+                !said.contains("Forge") && !said.contains("login.example.com\""),
+                "{said}"
+            );
         }
     }
     // No counter was used up.
     assert_eq!(desk.fill(PAGE)["passcode"], PASSCODES[0]);
     let refusals = desk.log();
-    let refusals = refusals.iter().filter(|(kind, _)| kind == "browser_refused");
+    let refusals = refusals
+        .iter()
+        .filter(|(kind, _)| kind == "browser_refused");
     assert_eq!(refusals.count(), 10);
 }
 
@@ -104,14 +112,18 @@ fn what_is_no_origin_is_refused_before_anybody_is_asked() {
         &format!("https://{}.example", "a".repeat(400)),
     ] {
         let invalid = Reason::OriginInvalid;
-        desk.host.refused("fill", &json!({"origin": wrong}), invalid).unwrap();
+        desk.host
+            .refused("fill", &json!({"origin": wrong}), invalid)
+            .unwrap();
         if wrong.len() < 30 && wrong.len() % 2 == 0 {
             let bind = json!({"origin": wrong, "token": token, "scope": "origin"});
             desk.host.refused("bind", &bind, invalid).unwrap();
         }
     }
     let wide = json!({"origin": "https://192.0.2.7", "token": token, "scope": "domain"});
-    desk.host.refused("bind", &wide, Reason::OriginInvalid).unwrap();
+    desk.host
+        .refused("bind", &wide, Reason::OriginInvalid)
+        .unwrap();
     assert_eq!(desk.dialogs.asked().unwrap().len(), before);
 }
 
@@ -124,17 +136,27 @@ fn of_several_tokens_the_user_chooses_and_of_others_none_is_named() {
     desk.bind(PAGE, &forge);
     desk.bind(PAGE, &example);
     let filled = desk.fill(PAGE);
-    let ids: Vec<_> = filled["choose"].as_array().unwrap().iter().map(|one| &one["id"]).collect();
+    let ids: Vec<_> = filled["choose"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["id"])
+        .collect();
     assert_eq!(ids, [&json!(forge), &json!(example)]);
     assert!(filled.get("passcode").is_none() && !filled.to_string().contains("Secret"));
     let chosen = json!({"origin": PAGE, "token": forge});
-    assert_eq!(desk.host.ask("fill", &chosen).unwrap()["passcode"], PASSCODES[0]);
+    assert_eq!(
+        desk.host.ask("fill", &chosen).unwrap()["passcode"],
+        PASSCODES[0]
+    );
 
     let unbind = json!({"origin": PAGE, "token": example});
     desk.host.ask("unbind", &unbind).unwrap();
     assert_eq!(desk.fill(PAGE)["passcode"], PASSCODES[1]);
     desk.stage.cli.ask(&["browser", "unbind", "Forge"]).unwrap();
-    desk.host.refused("fill", &json!({"origin": PAGE}), Reason::OriginUnknown).unwrap();
+    desk.host
+        .refused("fill", &json!({"origin": PAGE}), Reason::OriginUnknown)
+        .unwrap();
 }
 
 #[test]
@@ -163,24 +185,49 @@ fn a_binding_is_confirmed_with_the_host_in_both_its_texts() {
     // All Cyrillic: аррӏе.
     let twin = "https://xn--80ak6aa92e.example.com";
     desk.dialogs.answer_with(Answer::No).unwrap();
-    let bind = |origin: &str, scope: &str| json!({"origin": origin, "token": token, "scope": scope});
-    desk.host.refused("bind", &bind(twin, "origin"), Reason::Cancelled).unwrap();
+    let bind =
+        |origin: &str, scope: &str| json!({"origin": origin, "token": token, "scope": scope});
+    desk.host
+        .refused("bind", &bind(twin, "origin"), Reason::Cancelled)
+        .unwrap();
     let question = last(&desk);
-    for said in [twin, "\u{430}\u{440}\u{440}\u{4cf}\u{435}.example.com", "Careful", "Forge", "Work"] {
+    for said in [
+        twin,
+        "\u{430}\u{440}\u{440}\u{4cf}\u{435}.example.com",
+        "Careful",
+        "Forge",
+        "Work",
+    ] {
         assert!(question.contains(said), "{said}: {question}");
     }
     assert!(question.contains("not apple.example.com"), "{question}");
-    desk.host.refused("fill", &json!({"origin": twin}), Reason::OriginUnknown).unwrap();
+    desk.host
+        .refused("fill", &json!({"origin": twin}), Reason::OriginUnknown)
+        .unwrap();
 
     // Wider only when the user says so, and the dialog too.
     desk.dialogs.answer_with(Answer::Yes).unwrap();
-    desk.host.ask("bind", &bind("https://a.example.co.uk", "domain")).unwrap();
+    desk.host
+        .ask("bind", &bind("https://a.example.co.uk", "domain"))
+        .unwrap();
     assert!(last(&desk).contains("https://*.example.co.uk"));
-    assert_eq!(desk.fill("https://b.example.co.uk")["passcode"], PASSCODES[0]);
-    for other in ["https://example.org.uk", "https://notexample.co.uk", "https://other.co.uk"] {
-        desk.host.refused("fill", &json!({"origin": other}), Reason::OriginUnknown).unwrap();
+    assert_eq!(
+        desk.fill("https://b.example.co.uk")["passcode"],
+        PASSCODES[0]
+    );
+    for other in [
+        "https://example.org.uk",
+        "https://notexample.co.uk",
+        "https://other.co.uk",
+    ] {
+        desk.host
+            .refused("fill", &json!({"origin": other}), Reason::OriginUnknown)
+            .unwrap();
     }
-    let tokens = desk.host.ask("tokens", &json!({"origin": "https://b.example.co.uk"})).unwrap();
+    let tokens = desk
+        .host
+        .ask("tokens", &json!({"origin": "https://b.example.co.uk"}))
+        .unwrap();
     assert_eq!(tokens["tokens"][0]["bound"], true);
     assert_eq!(
         tokens["tokens"][0]["origins"],
@@ -200,10 +247,17 @@ fn a_token_asks_for_its_pin_and_binding_gives_no_try_back() {
     assert_eq!(info["tries_left"], 5);
     desk.stage
         .cli
-        .refused(&["code", "Bank", "--pin-stdin"], "135791\n", Reason::PinWrong)
+        .refused(
+            &["code", "Bank", "--pin-stdin"],
+            "135791\n",
+            Reason::PinWrong,
+        )
         .unwrap();
     desk.bind(PAGE, &token);
-    assert_eq!(desk.stage.cli.json(&["info", "Bank"]).unwrap()["tries_left"], 4);
+    assert_eq!(
+        desk.stage.cli.json(&["info", "Bank"]).unwrap()["tries_left"],
+        4
+    );
     let tokens = desk.host.ask("tokens", &json!({})).unwrap();
     assert_eq!(tokens["tokens"][0]["verification"], "pin");
     // The dialog program gives no PIN: nothing is filled.
@@ -227,7 +281,9 @@ fn dialogs_go_with_the_browser_and_come_one_at_a_time() {
     assert!(desk.extension.connect(&mut second).unwrap());
     second.refused("bind", &bind, Reason::AskedAlready).unwrap();
     Extension::new(2).unwrap().connect(&mut second).unwrap();
-    second.refused("pair", &json!({"name": "x"}), Reason::AskedAlready).unwrap();
+    second
+        .refused("pair", &json!({"name": "x"}), Reason::AskedAlready)
+        .unwrap();
 
     desk.host.close();
     assert_eq!(desk.host.wait().unwrap(), Some(0));

@@ -25,7 +25,7 @@ fn ours() -> (Workspace, NativeHost) {
 #[test]
 fn started_by_hand_or_for_another_extension_it_serves_nobody() {
     let (workspace, mut host) = alone(&[]);
-    assert_eq!(host.next().unwrap(), None);
+    assert_eq!(host.message().unwrap(), None);
     assert_eq!(host.wait().unwrap(), Some(2));
     let log = std::fs::read_to_string(workspace.logs().join("countersign-browser.log")).unwrap();
     assert!(log.contains("a browser starts this program"), "{log}");
@@ -37,41 +37,58 @@ fn started_by_hand_or_for_another_extension_it_serves_nobody() {
         &["--help"],
     ] {
         let (_workspace, mut host) = alone(forged);
-        let said = host.next().unwrap().unwrap();
+        let said = host.message().unwrap().unwrap();
         refusal(&said, Reason::PermissionDenied).unwrap();
-        assert_eq!(host.next().unwrap(), None);
+        assert_eq!(host.message().unwrap(), None);
         assert_eq!(host.wait().unwrap(), Some(2), "{forged:?}");
     }
 }
 
 #[test]
 fn what_is_no_message_is_said_once_and_ends_the_host() {
-    let deep = format!(r#"{{"id":1,"op":"status","x":{}1{}}}"#, "[".repeat(2_000), "]".repeat(2_000));
-    for garbage in ["", "null", "[1]", "{\"id\":1", "{\"op\":\"status\"}", "{\"id\":0,\"op\":\"status\"}", &deep] {
+    let deep = format!(
+        r#"{{"id":1,"op":"status","x":{}1{}}}"#,
+        "[".repeat(2_000),
+        "]".repeat(2_000)
+    );
+    for garbage in [
+        "",
+        "null",
+        "[1]",
+        "{\"id\":1",
+        "{\"op\":\"status\"}",
+        "{\"id\":0,\"op\":\"status\"}",
+        &deep,
+    ] {
         let (_workspace, mut host) = ours();
         host.send(garbage.as_bytes()).unwrap();
-        let said = host.next().unwrap().unwrap();
+        let said = host.message().unwrap().unwrap();
         assert_eq!(said["id"], 0, "{said}");
         refusal(&said, Reason::Usage).unwrap();
-        assert_eq!(host.next().unwrap(), None, "{garbage}");
+        assert_eq!(host.message().unwrap(), None, "{garbage}");
         assert_eq!(host.wait().unwrap(), Some(0));
     }
 }
 
 #[test]
 fn a_frame_that_is_too_long_is_not_read_and_one_that_is_cut_is_no_message() {
-    for length in [u32::try_from(NATIVE_MESSAGE).unwrap() + 1, 1 << 20, (1 << 20) + 1, u32::MAX] {
+    for length in [
+        u32::try_from(NATIVE_MESSAGE).unwrap() + 1,
+        1 << 20,
+        (1 << 20) + 1,
+        u32::MAX,
+    ] {
         let (_workspace, mut host) = ours();
         host.write(&length.to_ne_bytes()).unwrap();
-        let said = host.next().unwrap().unwrap();
+        let said = host.message().unwrap().unwrap();
         refusal(&said, Reason::Usage).unwrap();
-        assert_eq!(host.next().unwrap(), None, "{length}");
+        assert_eq!(host.message().unwrap(), None, "{length}");
         host.wait().unwrap();
     }
     let (_workspace, mut host) = ours();
     host.write(&[100, 0, 0]).unwrap();
     host.close();
-    refusal(&host.next().unwrap().unwrap(), Reason::Usage).unwrap();
+    refusal(&host.message().unwrap().unwrap(), Reason::Usage).unwrap();
     assert_eq!(host.wait().unwrap(), Some(0));
 }
 
@@ -104,7 +121,9 @@ fn the_agent_comes_and_goes_while_the_port_stays_open() {
     desk.host.ask("watch", &json!({})).unwrap();
     desk.host.event("state").unwrap();
     // A request that waits for a person when the agent goes.
-    desk.dialogs.answer_with(countersign_tests::confirmations::Answer::Nothing).unwrap();
+    desk.dialogs
+        .answer_with(countersign_tests::confirmations::Answer::Nothing)
+        .unwrap();
     let asked = desk.dialogs.asked().unwrap().len();
     let bind = json!({"origin": "https://other.example.com", "token": token, "scope": "origin"});
     let open = desk.host.begin("bind", &bind).unwrap();
@@ -117,7 +136,9 @@ fn the_agent_comes_and_goes_while_the_port_stays_open() {
 
     desk.stage.agent.restart().unwrap();
     desk.stage.unlock().unwrap();
-    desk.host.refused("fill", &json!({"origin": PAGE}), Reason::NotPaired).unwrap();
+    desk.host
+        .refused("fill", &json!({"origin": PAGE}), Reason::NotPaired)
+        .unwrap();
     assert!(desk.extension.connect(&mut desk.host).unwrap());
     assert_eq!(desk.fill(PAGE)["passcode"], PASSCODES[0]);
 }

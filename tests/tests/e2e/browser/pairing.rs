@@ -21,12 +21,18 @@ fn every_wish() -> Vec<(&'static str, serde_json::Value)> {
         ("unlock", json!({})),
         ("lock", json!({})),
         ("fill", json!({"origin": PAGE})),
-        ("bind", json!({"origin": PAGE, "token": "1", "scope": "origin"})),
+        (
+            "bind",
+            json!({"origin": PAGE, "token": "1", "scope": "origin"}),
+        ),
         ("unbind", json!({"origin": PAGE, "token": "1"})),
         ("tokens", json!({})),
         ("passcode", json!({"token": "1"})),
         ("watch", json!({})),
-        ("answer", json!({"request": "00".repeat(16), "verdict": "approve"})),
+        (
+            "answer",
+            json!({"request": "00".repeat(16), "verdict": "approve"}),
+        ),
         ("enroll", json!({"text": EVENT})),
     ]
 }
@@ -67,7 +73,8 @@ fn pairing_binding_and_filling_through_the_real_dialogs() {
 
     let tokens = host.ask("tokens", &json!({})).unwrap();
     let token = tokens["tokens"][0]["id"].as_str().unwrap().to_owned();
-    let binding = json!({"origin": "https://xn--bcher-kva.example", "token": token, "scope": "origin"});
+    let binding =
+        json!({"origin": "https://xn--bcher-kva.example", "token": token, "scope": "origin"});
     let bound = host.begin("bind", &binding).unwrap();
     yes("bind.png");
     assert_eq!(host.reply(bound).unwrap()["ok"], json!({}));
@@ -90,8 +97,14 @@ fn the_dialog_shows_name_browser_and_the_code_that_the_extension_shows() {
     assert_eq!(paired["name"], "Work");
     assert_eq!(paired["fingerprint"], desk.extension.fingerprint());
     let log = desk.log();
-    let event = log.iter().find(|(kind, _)| kind == "browser_paired").unwrap();
-    assert!(event.1.contains("Work") && event.1.contains("Chromium 156"), "{event:?}");
+    let event = log
+        .iter()
+        .find(|(kind, _)| kind == "browser_paired")
+        .unwrap();
+    assert!(
+        event.1.contains("Work") && event.1.contains("Chromium 156"),
+        "{event:?}"
+    );
 }
 
 #[test]
@@ -102,7 +115,10 @@ fn who_is_not_paired_gets_nothing() {
         desk.host.refused(op, &fields, reason).unwrap();
     }
     let status = desk.host.ask("status", &json!({})).unwrap();
-    assert_eq!((&status["paired"], &status["vault"]), (&json!(false), &json!("unlocked")));
+    assert_eq!(
+        (&status["paired"], &status["vault"]),
+        (&json!(false), &json!("unlocked"))
+    );
     // Nor does who has shown a key that nobody let in.
     assert!(!desk.extension.connect(&mut desk.host).unwrap());
     for (op, fields) in every_wish() {
@@ -132,7 +148,8 @@ fn a_key_is_shown_and_not_said() {
     };
     desk.extension.hello(&mut host).unwrap();
     host.refused("prove", &signed, invalid).unwrap();
-    host.refused("pair", &json!({"name": "x"}), invalid).unwrap();
+    host.refused("pair", &json!({"name": "x"}), invalid)
+        .unwrap();
     for key in ["", "AQID"] {
         let hello = json!({"version": 1, "key": key, "browser": "x", "extension": "y"});
         host.refused("hello", &hello, invalid).unwrap();
@@ -200,5 +217,8 @@ fn a_pairing_outlives_the_agent_and_holds_before_the_first_unlock() {
         .refused("tokens", &json!({}), Reason::VaultLocked)
         .unwrap();
     desk.stage.unlock().unwrap();
-    assert_eq!(desk.host.ask("tokens", &json!({})).unwrap()["tokens"], json!([]));
+    assert_eq!(
+        desk.host.ask("tokens", &json!({})).unwrap()["tokens"],
+        json!([])
+    );
 }

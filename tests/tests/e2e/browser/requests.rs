@@ -1,9 +1,7 @@
 //! The extension's window onto the agent: login requests, enrollment, the lock.
 
 use countersign_proto::agent::v1::Reason;
-use countersign_tests::{
-    example_portal::ExamplePortal, pictures, stage::CLICK_TOKEN,
-};
+use countersign_tests::{example_portal::ExamplePortal, pictures, stage::CLICK_TOKEN};
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
@@ -27,7 +25,9 @@ fn pending(state: &Value) -> &Vec<Value> {
 fn a_login_request_is_told_and_answered() {
     let mut desk = Desk::new();
     let gateway = desk.stage.gateway().unwrap();
-    desk.stage.enroll(&gateway, "Example", &CLICK_TOKEN).unwrap();
+    desk.stage
+        .enroll(&gateway, "Example", &CLICK_TOKEN)
+        .unwrap();
     desk.stage.wait_until_connected().unwrap();
     desk.host.ask("watch", &json!({})).unwrap();
     let mut window = ExamplePortal::open(&gateway).unwrap();
@@ -40,7 +40,10 @@ fn a_login_request_is_told_and_answered() {
     assert!(request["ends_ms"].as_i64() > told["now_ms"].as_i64());
     let answer = json!({"request": request["id"], "verdict": "approve"});
     let done = desk.host.ask("answer", &answer).unwrap();
-    assert!(["approved", "logged_in"].contains(&done["outcome"].as_str().unwrap()), "{done}");
+    assert!(
+        ["approved", "logged_in"].contains(&done["outcome"].as_str().unwrap()),
+        "{done}"
+    );
     assert_eq!(window.wait_for_outcome().unwrap(), "approved");
     window.logged_in().unwrap();
     state(&mut desk, |state| pending(state).is_empty());
@@ -50,9 +53,16 @@ fn a_login_request_is_told_and_answered() {
     let told = state(&mut desk, |state| !pending(state).is_empty());
     let answer = json!({"request": pending(&told)[0]["id"], "verdict": "report"});
     let done = desk.host.ask("answer", &answer).unwrap();
-    assert_eq!((&done["outcome"], &done["reported"]), (&json!("denied"), &json!(true)));
+    assert_eq!(
+        (&done["outcome"], &done["reported"]),
+        (&json!("denied"), &json!(true))
+    );
     desk.host
-        .refused("answer", &json!({"request": "00".repeat(16), "verdict": "deny"}), Reason::LoginRequestUnknown)
+        .refused(
+            "answer",
+            &json!({"request": "00".repeat(16), "verdict": "deny"}),
+            Reason::LoginRequestUnknown,
+        )
         .unwrap();
 }
 
@@ -64,7 +74,9 @@ fn the_lock_is_seen_and_turned() {
     let locked = desk.host.ask("lock", &json!({})).unwrap();
     assert_eq!(locked, json!({"vault": "locked"}));
     state(&mut desk, |state| state["vault"] == "locked");
-    desk.host.refused("tokens", &json!({}), Reason::VaultLocked).unwrap();
+    desk.host
+        .refused("tokens", &json!({}), Reason::VaultLocked)
+        .unwrap();
     desk.stage.unlock().unwrap();
     state(&mut desk, |state| state["vault"] == "unlocked");
 }
@@ -75,33 +87,60 @@ fn a_link_or_a_code_on_the_page_is_enrolled_after_a_yes() {
     let added = desk.host.ask("enroll", &json!({"text": EVENT})).unwrap();
     assert_eq!(added["name"], "Forge alice");
     let asked = desk.dialogs.asked().unwrap();
-    assert!(asked.last().unwrap().contains("wants to add a token"), "{asked:?}");
+    assert!(
+        asked.last().unwrap().contains("wants to add a token"),
+        "{asked:?}"
+    );
 
     let picture = pictures::png(&[TIME]).unwrap();
     let size = picture.len();
-    let enroll = desk.host.begin("enroll", &json!({"picture": true, "size": size})).unwrap();
+    let enroll = desk
+        .host
+        .begin("enroll", &json!({"picture": true, "size": size}))
+        .unwrap();
     for piece in picture.chunks(1_000) {
         let chunk = json!({"of": enroll, "data": BASE64.encode(piece)});
         assert_eq!(desk.host.ask("chunk", &chunk).unwrap(), json!({}));
     }
-    assert_eq!(desk.host.reply(enroll).unwrap()["ok"]["name"], "Example alice");
+    assert_eq!(
+        desk.host.reply(enroll).unwrap()["ok"]["name"],
+        "Example alice"
+    );
 
     // A page without a code, and what is no picture.
     for (bytes, reason) in [
-        (pictures::png(&["https://example.com"]).unwrap(), Reason::EnrollmentInvalid),
+        (
+            pictures::png(&["https://example.com"]).unwrap(),
+            Reason::EnrollmentInvalid,
+        ),
         (b"no picture at all".to_vec(), Reason::EnrollmentInvalid),
     ] {
         let size = json!({"picture": true, "size": bytes.len()});
         let enroll = desk.host.begin("enroll", &size).unwrap();
         for piece in bytes.chunks(1_000) {
-            desk.host.ask("chunk", &json!({"of": enroll, "data": BASE64.encode(piece)})).unwrap();
+            desk.host
+                .ask(
+                    "chunk",
+                    &json!({"of": enroll, "data": BASE64.encode(piece)}),
+                )
+                .unwrap();
         }
         let reply = desk.host.reply(enroll).unwrap();
         countersign_tests::native_host::refusal(&reply, reason).unwrap();
     }
-    for hostile in ["javascript:alert(1)", "https://example.com", "countersign://"] {
-        let id = desk.host.begin("enroll", &json!({"text": hostile})).unwrap();
-        assert!(desk.host.reply(id).unwrap().get("error").is_some(), "{hostile}");
+    for hostile in [
+        "javascript:alert(1)",
+        "https://example.com",
+        "countersign://",
+    ] {
+        let id = desk
+            .host
+            .begin("enroll", &json!({"text": hostile}))
+            .unwrap();
+        assert!(
+            desk.host.reply(id).unwrap().get("error").is_some(),
+            "{hostile}"
+        );
     }
     let list = desk.stage.cli.json(&["list"]).unwrap();
     assert_eq!(list["tokens"].as_array().unwrap().len(), 2);

@@ -68,7 +68,10 @@ pub(super) fn install(arguments: &BrowserInstall, session: &Session) -> Result<(
         )
     })?;
     let mut placed = Vec::new();
-    for known in KNOWN.iter().filter(|known| whom.wants(known, arguments.browser)) {
+    for known in KNOWN
+        .iter()
+        .filter(|known| whom.wants(known, arguments.browser))
+    {
         let text = program
             .to_str()
             .and_then(|program| manifest(known.family, program))
@@ -113,7 +116,10 @@ pub(super) fn uninstall(arguments: &BrowserInstall, session: &Session) -> Result
 /// whatever the umask says.
 fn write(path: &Path, text: &str) -> io::Result<()> {
     if let Some(folder) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(folder)?;
     }
     let beside = path.with_extension("new");
     // What a run that was cut short has left.
@@ -157,6 +163,10 @@ impl Manifest {
         }
     }
 
+    fn shown(&self) -> String {
+        format!("{}: {}\n", self.browser, text::sentence(&self.path))
+    }
+
     fn line(&self) -> String {
         tabbed(&[self.browser, &self.path])
     }
@@ -169,12 +179,12 @@ struct Placed {
 
 impl Answer for Placed {
     fn friendly(&self, _style: &Style) -> String {
-        let lines: String = self
-            .manifests
-            .iter()
-            .map(|placed| format!("{}: {}\n", placed.browser, text::short(&placed.path)))
-            .collect();
-        format!("{lines}Browsers find Countersign now. Add its extension, open its window, and pair it.\n")
+        let mut lines: Vec<_> = self.manifests.iter().map(Manifest::shown).collect();
+        lines.push(
+            "Browsers find Countersign now. Add its extension, open its window, and pair it.\n"
+                .to_owned(),
+        );
+        lines.concat()
     }
 
     fn bare(&self) -> String {
@@ -192,11 +202,7 @@ impl Answer for Removed {
         if self.removed.is_empty() {
             return "There was nothing to take back.\n".to_owned();
         }
-        let lines = self
-            .removed
-            .iter()
-            .map(|gone| format!("{}: {}\n", gone.browser, text::short(&gone.path)));
-        lines.collect()
+        self.removed.iter().map(Manifest::shown).collect()
     }
 
     fn bare(&self) -> String {

@@ -253,7 +253,10 @@ mod tests {
             ),
         ];
         for (family, text) in packaged {
-            assert_eq!(manifest(family, "/usr/bin/countersign-browser").as_deref(), Some(text));
+            assert_eq!(
+                manifest(family, "/usr/bin/countersign-browser").as_deref(),
+                Some(text)
+            );
         }
     }
 
@@ -263,7 +266,10 @@ mod tests {
         for path in [&placed.manifest, &placed.program] {
             let before = fs::metadata(path).unwrap().permissions().mode();
             placed.mode(path, 0o777);
-            assert!(matches!(placed.look(), Some(Err(Fault::OpenToOthers(_)))), "{path:?}");
+            assert!(
+                matches!(placed.look(), Some(Err(Fault::OpenToOthers(_)))),
+                "{path:?}"
+            );
             placed.mode(path, before);
         }
         let folder = placed.manifest.parent().unwrap();
@@ -282,7 +288,11 @@ mod tests {
             ("org.countersign", "org.other", Fault::Other),
             ("stdio", "socket", Fault::Other),
             ("{\n", "", Fault::Other),
-            ("countersign-browser\"", "countersign-browser-gone\"", Fault::NoProgram),
+            (
+                "countersign-browser\"",
+                "countersign-browser-gone\"",
+                Fault::NoProgram,
+            ),
         ] {
             fs::write(&placed.manifest, text.replacen(from, to, 1)).unwrap();
             assert_eq!(placed.look(), Some(Err(fault)), "{to}");

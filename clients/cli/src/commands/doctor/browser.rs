@@ -32,7 +32,12 @@ pub(super) fn check(session: &Session) -> Vec<Finding> {
         for (path, found) in looked {
             findings.push(found.map_or_else(
                 |fault| told(known, &path.display().to_string(), &fault),
-                |()| Finding::good(CHECK, format!("{}: {} is sound.", known.name, path.display())),
+                |()| {
+                    Finding::good(
+                        CHECK,
+                        format!("{}: {} is sound.", known.name, path.display()),
+                    )
+                },
             ));
         }
     }
