@@ -342,7 +342,7 @@ mod tests {
     fn wish(json: &str) -> Wish {
         match read(json.as_bytes()).unwrap().call {
             Call::Ask(wish) => wish,
-            other => panic!("{other:?}"),
+            other @ (Call::Picture { .. } | Call::Chunk { .. }) => panic!("{other:?}"),
         }
     }
 

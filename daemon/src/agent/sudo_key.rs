@@ -167,6 +167,7 @@ impl Agent {
             policy_name: String::new(),
             policy_level: String::new(),
             created: self.ports.clock.wall(),
+            origins: Vec::new(),
         };
         let name = self.free_name(NAME).await;
         let event = self.event(EventKind::Enrolled, &name, &print.to_string());

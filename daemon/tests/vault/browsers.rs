@@ -45,7 +45,7 @@ fn bind(rig: &mut Rig, id: TokenId, text: &str) -> Result<(), VaultError> {
 
 fn origins(rig: &Rig, place: usize) -> Vec<String> {
     let rows = rig.vault.tokens().unwrap();
-    let secrets = rows[place].secrets.as_ref().unwrap();
+    let secrets = rows.get(place).unwrap().secrets.as_ref().unwrap();
     secrets.origins.iter().map(ToString::to_string).collect()
 }
 

@@ -215,14 +215,14 @@ mod tests {
                 program,
                 _folder: folder,
             };
-            placed.mode(&placed.program, 0o755);
+            Self::mode(&placed.program, 0o755);
             let text = manifest(Family::Chromium, placed.program.to_str().unwrap()).unwrap();
             fs::write(&placed.manifest, text).unwrap();
-            placed.mode(&placed.manifest, 0o644);
+            Self::mode(&placed.manifest, 0o644);
             placed
         }
 
-        fn mode(&self, path: &Path, mode: u32) {
+        fn mode(path: &Path, mode: u32) {
             fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         }
 
@@ -265,17 +265,17 @@ mod tests {
         let placed = Placed::new();
         for path in [&placed.manifest, &placed.program] {
             let before = fs::metadata(path).unwrap().permissions().mode();
-            placed.mode(path, 0o777);
+            Placed::mode(path, 0o777);
             assert!(
                 matches!(placed.look(), Some(Err(Fault::OpenToOthers(_)))),
                 "{path:?}"
             );
-            placed.mode(path, before);
+            Placed::mode(path, before);
         }
         let folder = placed.manifest.parent().unwrap();
-        placed.mode(folder, 0o777);
+        Placed::mode(folder, 0o777);
         assert!(matches!(placed.look(), Some(Err(Fault::OpenToOthers(_)))));
-        placed.mode(folder, 0o700);
+        Placed::mode(folder, 0o700);
         assert_eq!(placed.look(), Some(Ok(())));
     }
 
@@ -298,14 +298,14 @@ mod tests {
             assert_eq!(placed.look(), Some(Err(fault)), "{to}");
         }
         fs::write(&placed.manifest, &text).unwrap();
-        let firefox = super::fault(Family::Firefox, &placed.manifest, placed.own);
+        let firefox = fault(Family::Firefox, &placed.manifest, placed.own);
         assert_eq!(firefox, Some(Err(Fault::Other)));
-        placed.mode(&placed.program, 0o644);
+        Placed::mode(&placed.program, 0o644);
         assert_eq!(placed.look(), Some(Err(Fault::NoProgram)));
         let link = placed.manifest.with_extension("link");
         std::os::unix::fs::symlink(&placed.manifest, &link).unwrap();
         assert_eq!(
-            super::fault(Family::Chromium, &link, placed.own),
+            fault(Family::Chromium, &link, placed.own),
             Some(Err(Fault::NoFile))
         );
     }
