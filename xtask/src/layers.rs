@@ -149,7 +149,11 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "countersign-pam-admin",
-        uses: &["countersign-core", "countersign-passcodes"],
+        uses: &[
+            "countersign-core",
+            "countersign-pam",
+            "countersign-passcodes",
+        ],
         not_itself: &[],
         never: NOT_FOR_A_PAM_MODULE,
     },

@@ -5,6 +5,7 @@ mod container;
 mod files;
 mod pin;
 mod rules;
+mod sudo;
 mod vault;
 
 use std::{path::PathBuf, time::Duration};
@@ -21,6 +22,7 @@ pub(crate) use self::{
     files::{Export, FileFormat, Import},
     pin::{Asking, Biometric, Pin, PinAsk, PinChange},
     rules::{Block, Mute, MuteSpan},
+    sudo::{Sudo, SudoEnroll, SudoRevoke},
     vault::{
         Proof, Setup, Slot, SlotAdd, SlotKind, SlotRemove, Unlock, UnlockKind, Vault, VaultKeyKind,
     },
@@ -111,6 +113,9 @@ pub(crate) enum Command {
     Pin(Pin),
     /// Let a finger stand for the PIN, or not
     Biometric(Biometric),
+    /// Let sudo ask the agent
+    #[command(subcommand)]
+    Sudo(Sudo),
 
     /// Browsers: paired ones, pages that are filled, the way to the extension
     #[command(subcommand)]

@@ -6,12 +6,14 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 use countersign_core::{
     otp::{Digits, HashAlgorithm, OtpKind, Period, ocra::Suite},
     pam_passcode::{TryLimit, Window},
+    sudo::{Finger, Least},
 };
 use countersign_passcodes::UserName;
 
-/// Passcodes that Countersign's PAM module checks itself
+/// What Countersign's PAM module believes: keys of users' agents, and passcodes
 ///
-/// For the administrator: run it as root. One user has one record, in /etc/countersign/pam/passcodes.
+/// For the administrator: run it as root. Keys are in /etc/countersign/pam/keys.d, passcodes in
+/// /etc/countersign/pam/passcodes, a file a user.
 #[derive(Debug, Parser)]
 #[command(name = "countersign-pam", version)]
 pub(crate) struct Cli {
@@ -21,9 +23,64 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Area {
+    /// Keys that may approve in a user's name
+    #[command(subcommand)]
+    Key(Key),
     /// Passcodes for ssh, login, su and machines without an agent
     #[command(subcommand)]
     Passcode(Passcode),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Key {
+    /// Accept a key; `countersign sudo enroll` calls this
+    Add(KeyAdd),
+    /// The keys that are accepted
+    List {
+        /// Of this user alone
+        #[arg(long)]
+        user: Option<UserName>,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Accept a key no more
+    Remove {
+        user: UserName,
+        /// Its fingerprint, or the first letters of it
+        fingerprint: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeyAdd {
+    pub(crate) user: UserName,
+    /// The public key: 65 bytes in base64
+    pub(crate) key: String,
+    /// presence: a click is enough, after a PIN since the vault was unlocked; user: a PIN, or a finger that the agent
+    /// asked for; pin: the PIN, each time
+    #[arg(long, default_value = "user", value_parser = least)]
+    pub(crate) verify: Least,
+    /// root: the module asks for a finger as well, itself
+    #[arg(long, value_parser = finger)]
+    pub(crate) finger: Option<Finger>,
+    /// What the log calls it
+    #[arg(long, default_value = "agent")]
+    pub(crate) label: String,
+    /// Do not ask whether the fingerprint is right
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+fn least(word: &str) -> Result<Least, &'static str> {
+    Least::from_word(word).ok_or("presence, user or pin")
+}
+
+fn finger(word: &str) -> Result<Finger, &'static str> {
+    match word {
+        "root" => Ok(Finger::ByRoot),
+        _ => Err("root"),
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -27,7 +27,10 @@ pub(crate) fn run(cli: &Cli) -> Result<(), Failure> {
     if !rustix::process::geteuid().is_root() {
         return Err(Failure::NotRoot);
     }
-    let Area::Passcode(command) = &cli.area;
+    let command = match &cli.area {
+        Area::Key(command) => return crate::keys::run(command),
+        Area::Passcode(command) => command,
+    };
     match command {
         Passcode::Add(options) => add(options),
         Passcode::List { json } => list(*json),
@@ -281,7 +284,7 @@ fn read(path: &Path) -> Result<SecretText, Failure> {
 }
 
 /// Is there such a user? A record for a mistyped name would let nobody in and be forgotten.
-fn known(user: &UserName) -> Result<(), Failure> {
+pub(crate) fn known(user: &UserName) -> Result<(), Failure> {
     match User::from_name(user.as_str()) {
         Ok(Some(_)) => Ok(()),
         Ok(None) => Err(Failure::NoSuchUser(user.clone())),

@@ -1,6 +1,6 @@
 //! Why a command failed.
 
-use std::io;
+use std::{io, path::PathBuf};
 
 use countersign_core::{
     otpauth::OtpauthError,
@@ -11,12 +11,24 @@ use countersign_passcodes::{StoreError, UserName};
 /// Why a command failed, and what helps.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    #[error("run it as root: passcodes are root's alone")]
+    #[error("run it as root: what the module believes is root's alone")]
     NotRoot,
     #[error("no user of this system is called {0}")]
     NoSuchUser(UserName),
     #[error("the system's user database does not answer: {0}")]
     UserDatabase(nix::errno::Errno),
+    #[error(
+        "that is no public key: 65 bytes in base64 are expected, as `countersign sudo enroll` gives them"
+    )]
+    PublicKey,
+    #[error("a key needs a label")]
+    Label,
+    #[error("nothing was changed: the fingerprint was not confirmed")]
+    NotConfirmed,
+    #[error("{0} has no accepted key with the fingerprint {1}, or several that begin so")]
+    NoSuchKey(UserName, String),
+    #[error("{0}: {1}")]
+    KeyFile(PathBuf, String),
     #[error("{0} has no passcodes; `countersign-pam passcode add {0}` gives some")]
     NotEnrolled(UserName),
     #[error("not right: {0}")]

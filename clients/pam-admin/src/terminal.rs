@@ -1,6 +1,6 @@
 //! Standard input and output.
 
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 
 use countersign_core::{
     secret::{SecretBytes, SecretText},
@@ -39,6 +39,17 @@ pub(crate) fn prompt(text: &str) {
     if io::stdin().is_terminal() {
         drop(write!(io::stderr(), "{text}"));
     }
+}
+
+/// Asks for a yes, on standard input.
+pub(crate) fn confirmed(question: &str) -> Result<bool, Failure> {
+    if !io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    prompt(question);
+    let mut line = String::new();
+    io::stdin().lock().take(64).read_line(&mut line)?;
+    Ok(matches!(line.trim(), "y" | "Y" | "yes"))
 }
 
 /// Text of others, safe for the terminal.

@@ -5,6 +5,7 @@
 
 mod agent;
 mod browser;
+mod sudo;
 
 use countersign_proto::agent::v1::Reason;
 use serde::Serialize;
@@ -60,6 +61,10 @@ impl Finding {
         Self::new(check, Standing::Bad, message, hint)
     }
 
+    fn is_good(&self) -> bool {
+        self.standing == Standing::Good
+    }
+
     fn new(
         check: &'static str,
         standing: Standing,
@@ -79,6 +84,7 @@ impl Finding {
 pub(crate) async fn run(session: &Session) -> Result<(), Failure> {
     let mut findings = agent::check(session).await;
     findings.extend(browser::check(session));
+    findings.extend(sudo::check(session).await);
     let bad = findings
         .iter()
         .filter(|finding| finding.standing == Standing::Bad)

@@ -33,6 +33,7 @@ mod slot_add;
 mod slot_list;
 mod slot_remove;
 mod status;
+mod sudo;
 mod tui;
 mod unlock;
 
@@ -101,6 +102,7 @@ async fn dispatch(command: Command, session: &Session) -> Result<(), Failure> {
         Command::Pin(Pin::Ask(arguments)) => pin_asking::run(arguments, session).await,
         Command::Biometric(arguments) => biometric::run(arguments, session).await,
         Command::Browser(arguments) => browser::run(arguments, session).await,
+        Command::Sudo(arguments) => sudo::run(arguments, session).await,
         Command::Tui(arguments) => tui::run(&arguments, session).await,
         Command::Status => status::run(session).await,
         Command::Setup(arguments) => setup::run(&arguments, session).await,

@@ -62,6 +62,11 @@ impl Session {
         Ok(dialer.dial(&self.environment.screen).await?)
     }
 
+    /// The folder that the agent's socket is looked for in, if the environment names one.
+    pub(crate) const fn runtime_folder(&self) -> Option<&PathBuf> {
+        self.environment.runtime_folder.as_ref()
+    }
+
     /// What dials the agent.
     pub(crate) fn dialer(&self) -> Result<Dialer, Failure> {
         let Some(folder) = &self.environment.runtime_folder else {
