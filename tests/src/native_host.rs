@@ -61,7 +61,22 @@ impl NativeHost {
     ///
     /// It cannot be started.
     pub fn start_with(session: &Session, logs: &Path, arguments: &[&str]) -> Result<Self> {
-        let mut command = session.command(program("countersign-browser")?);
+        let host = program("countersign-browser")?;
+        Self::start_program(&host, session, logs, arguments)
+    }
+
+    /// Another program in the host's place.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be started.
+    pub fn start_program(
+        program: &Path,
+        session: &Session,
+        logs: &Path,
+        arguments: &[&str],
+    ) -> Result<Self> {
+        let mut command = session.command(program.to_owned());
         command
             .args(arguments)
             .env("DBUS_SESSION_BUS_ADDRESS", "disabled:");

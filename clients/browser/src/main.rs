@@ -8,6 +8,7 @@ use std::{
 
 use countersign_browser::{environment::Environment, host};
 use countersign_proto::native_messaging::is_started_for_us;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 /// As of the command line: it was called in a wrong way.
 const USAGE: u8 = 2;
@@ -30,6 +31,8 @@ fn main() -> ExitCode {
         say("started for another extension than Countersign's");
         return ExitCode::from(USAGE);
     }
+    // Passcodes pass through: another program of the user need not look on. Best effort, as all against such programs.
+    drop(set_dumpable_behavior(DumpableBehavior::NotDumpable));
     // One thread for all of it: it waits most of the time.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()

@@ -57,6 +57,9 @@ pub enum AutofillError {
     /// No origin that gets passcodes.
     #[error(transparent)]
     Origin(#[from] OriginError),
+    /// It would not fit the dialog that asks about it.
+    #[error("this page's address is too long to be shown whole")]
+    TooLong,
     /// Nothing is bound to it.
     #[error("no token is filled on this page")]
     NothingBound,
@@ -101,7 +104,7 @@ impl AutofillError {
 impl Explain for AutofillError {
     fn reason(&self) -> Reason {
         match self {
-            Self::Origin(_) | Self::Binding(_) => Reason::OriginInvalid,
+            Self::Origin(_) | Self::TooLong | Self::Binding(_) => Reason::OriginInvalid,
             Self::NothingBound => Reason::OriginUnknown,
             Self::NoPasscodes(_) => Reason::WrongMode,
             Self::Unconfirmed(why) => why.reason(),
@@ -122,7 +125,7 @@ impl Explain for AutofillError {
             Self::NoPasscodes(_) => "it answers login requests; choose another token".to_owned(),
             Self::Binding(_) => "bind it to this page's origin".to_owned(),
             Self::Unconfirmed(why) => why.hint(),
-            Self::TooOften(_) => String::new(),
+            Self::TooLong | Self::TooOften(_) => String::new(),
             Self::Select(error) => error.hint(),
             Self::Passcode(error) => error.hint(),
             Self::Session(error) => error.hint(),
@@ -146,6 +149,7 @@ impl Agent {
         caller: &Caller,
     ) -> Result<Filling, AutofillError> {
         self.started().await;
+        self.in_sight()?;
         self.spend_passcode(pairing.id)?;
         let filled = self.filled(origin, chosen, window, pairing, caller).await;
         if let Err(error @ (AutofillError::Origin(_) | AutofillError::NothingBound)) = &filled {
@@ -203,6 +207,7 @@ impl Agent {
         pairing: &PairingRow,
         caller: &Caller,
     ) -> Result<(TokenRow, Generated), AutofillError> {
+        self.in_sight()?;
         self.spend_passcode(pairing.id)?;
         let row = self.token_by_id(token).await?;
         let about = About::new(&format!("A passcode of the token {}", row.name));
@@ -220,6 +225,14 @@ impl Agent {
             )
             .await?;
         Ok((row, generated))
+    }
+
+    /// A page that is filled while the screen is locked is filled for somebody else.
+    fn in_sight(&self) -> Result<(), Unconfirmed> {
+        if self.holds() {
+            return Err(Unconfirmed::SessionLocked);
+        }
+        Ok(())
     }
 
     fn spend_passcode(&self, pairing: PairingId) -> Result<(), TooOften> {

@@ -3,6 +3,7 @@
 
 mod filling;
 mod hostile;
+mod manifests;
 mod pairing;
 mod requests;
 

@@ -16,8 +16,9 @@ use crate::{
     vault::{EventKind, PairingRow, TokenRow, TokenState},
 };
 
-/// The longest host in a dialog, in characters: as long as a host can be.
-const HOST: usize = 253;
+/// The longest origin that a token is bound to, in bytes. What does not fit a dialog whole cannot be judged: the part that
+/// says whose page it is stands at the end.
+const SHOWN_WHOLE: usize = 100;
 
 impl Agent {
     /// Asks the user whether a token is filled at this origin from now on.
@@ -34,7 +35,12 @@ impl Agent {
         caller: &Caller,
     ) -> Result<(), AutofillError> {
         self.started().await;
-        let binding = Binding::new(Origin::parse(origin)?, scope)?;
+        self.in_sight()?;
+        let here = Origin::parse(origin)?;
+        if here.as_str().len() > SHOWN_WHOLE {
+            return Err(AutofillError::TooLong);
+        }
+        let binding = Binding::new(here, scope)?;
         self.spend_question()?;
         let about = About::new(&format!("Fill passcodes at {}", binding.origin()));
         self.unlock_first(caller, about).await?;
@@ -140,7 +146,8 @@ fn printed(bindings: &[Binding]) -> String {
     texts.join(", ")
 }
 
-/// The host stands by itself, in the text that decides and in the one that people read.
+/// The host stands by itself, in the text that decides and in the one that people read. Warnings come first: a dialog that
+/// is full loses its end.
 fn question(
     row: &TokenRow,
     binding: &Binding,
@@ -148,18 +155,19 @@ fn question(
     pairing: &PairingRow,
 ) -> Confirmation {
     let origin = binding.origin();
-    let mut about = About::new(&format!("Fill passcodes of the token {} here?", row.name))
-        .and_long(&format!("Page: {origin}"), HOST);
+    let mut about = About::new(&format!("Fill passcodes of the token {} here?", row.name));
+    for doubt in doubts {
+        about = about.and_long(&warning(doubt), SHOWN_WHOLE);
+    }
+    about = about.and_long(&format!("Page: {origin}"), SHOWN_WHOLE);
     if let Some(read) = origin.unicode_host() {
-        about = about.and_long(&format!("Reads: {}", text::display(&read, HOST)), HOST);
+        let read = text::display(&read, SHOWN_WHOLE);
+        about = about.and_long(&format!("Reads: {read}"), SHOWN_WHOLE);
     }
     if binding.scope() == Scope::Domain {
-        about = about.and_long(&format!("And all of: {binding}"), HOST);
+        about = about.and_long(&format!("And all of: {binding}"), SHOWN_WHOLE);
     }
     about = about.and(&format!("Asked by: {}", pairing.name));
-    for doubt in doubts {
-        about = about.and_long(&warning(doubt), HOST);
-    }
     Confirmation {
         title: "Fill passcodes on this page?".to_owned(),
         description: about.description(

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what a user waits for and what a service needs, beside peers in the same run. Medians.
 
 mod brokers;
+mod browser;
 mod desktop;
 mod figures;
 mod fleet;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     Desktop,
+    Browser,
     Validation,
     Streams,
     Restarts,
@@ -65,10 +67,11 @@ impl Arguments {
                 "--only" => {
                     arguments.only = Some(match words.next().as_deref() {
                         Some("desktop") => Part::Desktop,
+                        Some("browser") => Part::Browser,
                         Some("validation") => Part::Validation,
                         Some("streams") => Part::Streams,
                         Some("restarts") => Part::Restarts,
-                        _ => bail!("--only desktop, validation, streams or restarts"),
+                        _ => bail!("--only desktop, browser, validation, streams or restarts"),
                     });
                 }
                 other => bail!("unknown: {other}"),
@@ -97,6 +100,9 @@ fn run(arguments: &Arguments) -> Result<()> {
 fn measure(arguments: &Arguments, rows: &mut Vec<Row>) -> Result<()> {
     if arguments.measures(Part::Desktop) {
         desktop::measure(&arguments.peers, rows)?;
+    }
+    if arguments.measures(Part::Browser) {
+        browser::measure(rows)?;
     }
     if arguments.measures(Part::Validation) {
         validation::measure(&arguments.peers, rows)?;

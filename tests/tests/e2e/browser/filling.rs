@@ -120,6 +120,12 @@ fn what_is_no_origin_is_refused_before_anybody_is_asked() {
             desk.host.refused("bind", &bind, invalid).unwrap();
         }
     }
+    // An address whose end would not be seen.
+    let long = format!("https://login.example.com.{0}.{0}.example", "a".repeat(40));
+    let bind = json!({"origin": long, "token": token, "scope": "origin"});
+    desk.host
+        .refused("bind", &bind, Reason::OriginInvalid)
+        .unwrap();
     let wide = json!({"origin": "https://192.0.2.7", "token": token, "scope": "domain"});
     desk.host
         .refused("bind", &wide, Reason::OriginInvalid)
@@ -201,6 +207,11 @@ fn a_binding_is_confirmed_with_the_host_in_both_its_texts() {
         assert!(question.contains(said), "{said}: {question}");
     }
     assert!(question.contains("not apple.example.com"), "{question}");
+    // A dialog that is full loses its end, and no warning.
+    assert!(
+        question.find("Careful") < question.find("Page:"),
+        "{question}"
+    );
     desk.host
         .refused("fill", &json!({"origin": twin}), Reason::OriginUnknown)
         .unwrap();
