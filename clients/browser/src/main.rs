@@ -32,7 +32,7 @@ fn main() -> ExitCode {
         return ExitCode::from(USAGE);
     }
     // Passcodes pass through: another program of the user need not look on. Best effort, as all against such programs.
-    drop(set_dumpable_behavior(DumpableBehavior::NotDumpable));
+    let _hidden = set_dumpable_behavior(DumpableBehavior::NotDumpable).is_ok();
     // One thread for all of it: it waits most of the time.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
