@@ -97,7 +97,7 @@ fn a_pairing_that_was_written_from_outside_is_none() {
     let rows = rig.vault.pairings().unwrap();
     assert_eq!(rows.len(), 1);
     assert_eq!(rows[0].name, "Home");
-    let rig = rig.tamper("UPDATE pairings SET key = x'00'").unlocked();
+    let rig = rig.tamper("UPDATE pairings SET key = x'00' WHERE name = 'Home'").unlocked();
     assert_eq!(rig.vault.pairings().unwrap(), []);
 }
 

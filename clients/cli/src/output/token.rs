@@ -40,10 +40,10 @@ pub(crate) struct Token {
     pub(crate) server_pin_due: Option<bool>,
     /// Not sealed.
     pub(crate) container: Option<String>,
-    /// Where browsers fill it.
-    pub(crate) origins: Option<Vec<String>>,
     /// The clock of its service minus ours.
     pub(crate) clock_offset_ms: Option<i64>,
+    /// Where browsers fill it.
+    pub(crate) origins: Option<Vec<String>>,
     #[serde(skip)]
     pub(crate) kind: Kind,
 }
@@ -148,14 +148,6 @@ impl Token {
             ("User", "user", text(&self.user)),
             ("Service", "service", text(&self.service)),
             ("Container", "container", text(&self.container)),
-            (
-                "Filled at",
-                "origins",
-                self.origins
-                    .as_ref()
-                    .map(|all| all.join(", "))
-                    .unwrap_or_default(),
-            ),
             ("Algorithm", "algorithm", text(&self.algorithm)),
             ("Digits", "digits", number(self.digits)),
             ("Period", "period", number(self.period)),
@@ -186,6 +178,14 @@ impl Token {
                 "Enrolled",
                 "created",
                 self.created.map(|at| at.to_string()).unwrap_or_default(),
+            ),
+            (
+                "Filled at",
+                "origins",
+                self.origins
+                    .as_ref()
+                    .map(|all| all.join(", "))
+                    .unwrap_or_default(),
             ),
             ("Tries left", "tries_left", number(self.tries_left)),
             ("Finger", "biometric", text(&self.biometric)),
