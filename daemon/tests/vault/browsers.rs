@@ -45,7 +45,8 @@ fn bind(rig: &mut Rig, id: TokenId, text: &str) -> Result<(), VaultError> {
 
 fn origins(rig: &Rig, place: usize) -> Vec<String> {
     let rows = rig.vault.tokens().unwrap();
-    let secrets = rows.get(place).unwrap().secrets.as_ref().unwrap();
+    let row = rows.into_iter().nth(place).unwrap();
+    let secrets = row.secrets.unwrap();
     secrets.origins.iter().map(ToString::to_string).collect()
 }
 
@@ -97,7 +98,9 @@ fn a_pairing_that_was_written_from_outside_is_none() {
     let rows = rig.vault.pairings().unwrap();
     assert_eq!(rows.len(), 1);
     assert_eq!(rows[0].name, "Home");
-    let rig = rig.tamper("UPDATE pairings SET key = x'00' WHERE name = 'Home'").unlocked();
+    let rig = rig
+        .tamper("UPDATE pairings SET key = x'00' WHERE name = 'Home'")
+        .unlocked();
     assert_eq!(rig.vault.pairings().unwrap(), []);
 }
 
