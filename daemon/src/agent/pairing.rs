@@ -191,6 +191,9 @@ impl Agent {
         caller: &Caller,
     ) -> Result<PairingRow, PairingError> {
         self.started().await;
+        if self.holds() {
+            return Err(Unconfirmed::SessionLocked.into());
+        }
         self.spend_question()?;
         let name = match text::display(name, PAIRING_NAME) {
             name if name.is_empty() => NAMELESS.to_owned(),

@@ -9,6 +9,7 @@
 
 mod answers;
 mod arrivals;
+mod browsers;
 mod clock;
 mod containers;
 mod files;
