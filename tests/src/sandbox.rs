@@ -1,5 +1,5 @@
 //! A system of its own for what is set up in `/etc`: PAM, sudo, sshd, users. It is this machine in a mount namespace of its own,
-//! with an overlay over `/etc` and empty `/home` and `/run`; whatever a test changes there is gone with it.
+//! with an overlay over `/etc` and `/usr/libexec` and empty `/home` and `/run`; whatever a test changes there is gone with it.
 
 use std::{
     fs,
@@ -28,8 +28,9 @@ pub const PASSWORD: &str = "correct horse";
 /// What happens inside, as its root. `$1` is a folder of the test's own.
 const SET_UP: &str = r#"
 mount -t tmpfs tmpfs "$1"
-mkdir "$1/up" "$1/wk"
+mkdir "$1/up" "$1/wk" "$1/lib-up" "$1/lib-wk"
 mount -t overlay overlay -o "lowerdir=/etc,upperdir=$1/up,workdir=$1/wk" /etc
+mount -t overlay overlay -o "lowerdir=/usr/libexec,upperdir=$1/lib-up,workdir=$1/lib-wk" /usr/libexec
 mount -t tmpfs -o mode=755 tmpfs /home
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/user /run/sshd /run/lock
@@ -198,6 +199,23 @@ impl Sandbox {
         Ok(fs::set_permissions(
             &path,
             fs::Permissions::from_mode(mode),
+        )?)
+    }
+
+    /// Puts one of our own programs where it is installed. `/etc` and `/usr/libexec` are the sandbox's own.
+    ///
+    /// # Errors
+    ///
+    /// It has not been built, or cannot be copied.
+    pub fn install(&self, program: &str, inside: &str) -> Result<()> {
+        let path = self.path(inside);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::copy(programs::program(program)?, &path)?;
+        Ok(fs::set_permissions(
+            &path,
+            fs::Permissions::from_mode(0o755),
         )?)
     }
 

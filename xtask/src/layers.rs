@@ -148,6 +148,12 @@ const RULES: &[Rule] = &[
         never: NOT_FOR_A_PAM_MODULE,
     },
     Rule {
+        name: "countersign-pam-gateway",
+        uses: &["countersign-core", "countersign-passcodes"],
+        not_itself: &[],
+        never: &["pam-bindings", "rusqlite", "tonic", "zbus"],
+    },
+    Rule {
         name: "countersign-pam-admin",
         uses: &[
             "countersign-core",

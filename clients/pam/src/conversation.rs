@@ -50,7 +50,27 @@ impl<'a> Conversation<'a> {
             Some(challenge) => format!("Challenge: {challenge}\nPasscode: "),
             None => "Passcode: ".to_owned(),
         };
-        let answer = self.conv.as_ref()?.send(PAM_PROMPT_ECHO_OFF, &prompt);
+        self.ask(&prompt)
+    }
+
+    /// Asks for a passcode, or for nothing: then the desktop is asked.
+    pub(crate) fn passcode_or_desktop(&self) -> Option<SecretText> {
+        self.ask("Passcode (or nothing, to be asked on your desktop): ")
+    }
+
+    /// The gateway has put the login on the desktop.
+    pub(crate) fn shown_by_the_gateway(&self, number: Option<&str>) {
+        match (number, self.words) {
+            (Some(number), _) => self.say(&format!(
+                "Countersign: to approve, type {number} on your desktop."
+            )),
+            (None, Words::Some) => self.say("Countersign: approve on your desktop."),
+            (None, Words::Quiet) => {}
+        }
+    }
+
+    fn ask(&self, prompt: &str) -> Option<SecretText> {
+        let answer = self.conv.as_ref()?.send(PAM_PROMPT_ECHO_OFF, prompt);
         let answer = answer.ok().flatten()?;
         core::str::from_utf8(answer.as_bytes())
             .ok()

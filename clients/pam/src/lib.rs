@@ -50,8 +50,10 @@ fn decide(pamh: &mut PamHandle, arguments: &[&CStr], places: &Places) -> Verdict
         }
     };
     // A passcode can be mistyped, and what the approval's line came to is not this one's.
-    if options.mode == Mode::Passcode {
-        return passcode::authenticate(pamh, &options, places, &log);
+    match options.mode {
+        Mode::Passcode => return passcode::authenticate(pamh, &options, places, &log),
+        Mode::Gateway => return passcode::gateway::authenticate(pamh, &options, places, &log),
+        Mode::Approval => {}
     }
     // sudo asks up to three times in one handle: the user is asked once.
     if let Some(before) = ffi::remembered(pamh) {

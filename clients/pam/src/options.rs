@@ -25,6 +25,8 @@ pub struct Options {
     pub finger: Finger,
     /// `window=N`: passcodes around the expected one that are right too.
     pub window: Window,
+    /// When the gateway asks the user's desktop.
+    pub desktop: Desktop,
     /// Whose agent is asked.
     pub account: Account,
     /// Whom it concerns; nobody else is asked, and nothing is said about them. Empty: everybody.
@@ -43,6 +45,18 @@ pub enum Mode {
     Approval,
     /// `passcode`: a passcode, checked against root's record of the user.
     Passcode,
+    /// `gateway`: a passcode, or the user's desktop, checked by the gateway of `gateway.toml`.
+    Gateway,
+}
+
+/// When does the gateway ask the user's desktop?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Desktop {
+    /// When nothing is typed where a passcode is asked for.
+    #[default]
+    OnEmpty,
+    /// `push`: at once; nothing is asked for here.
+    AtOnce,
 }
 
 /// Does the terminal show a number?
@@ -114,6 +128,7 @@ impl Default for Options {
             least: Least::Presence,
             finger: Finger::default(),
             window: Window::DEFAULT,
+            desktop: Desktop::default(),
             account: Account::default(),
             only: Vec::new(),
             words: Words::default(),
@@ -142,14 +157,18 @@ impl Options {
         match self.mode {
             Mode::Approval => true,
             // `ask=caller` means the caller's passcodes.
-            Mode::Passcode => self.account == Account::Caller,
+            Mode::Passcode | Mode::Gateway => self.account == Account::Caller,
         }
     }
 
     fn take(&mut self, text: &str) -> Result<(), OptionsError> {
         let wrong = || OptionsError::Value(text.to_owned());
         match text.split_once('=').unwrap_or((text, "")) {
+            // Both words: the passcode is the gateway's.
+            ("passcode", "") if self.mode == Mode::Gateway => {}
             ("passcode", "") => self.mode = Mode::Passcode,
+            ("gateway", "") => self.mode = Mode::Gateway,
+            ("push", "") => self.desktop = Desktop::AtOnce,
             ("window", size) => self.window = size.parse().map_err(|_bounds| wrong())?,
             ("number", "") => self.number = Number::Shown,
             ("quiet", "") => self.words = Words::Quiet,
@@ -190,7 +209,7 @@ mod tests {
 
     #[test]
     fn every_option_is_understood() {
-        let options = parse("timeout=20 number verify=pin finger=root ask=caller user=alice group=wheel quiet debug passcode window=3").unwrap();
+        let options = parse("timeout=20 number verify=pin finger=root ask=caller user=alice group=wheel quiet debug passcode window=3 push").unwrap();
         assert_eq!(
             options,
             Options {
@@ -200,6 +219,7 @@ mod tests {
                 least: Least::Pin,
                 finger: Finger::ByRoot,
                 window: Window::new(3).unwrap(),
+                desktop: Desktop::AtOnce,
                 account: Account::Caller,
                 only: vec![Who::User("alice".into()), Who::Group("wheel".into())],
                 words: Words::Quiet,
@@ -207,6 +227,9 @@ mod tests {
             }
         );
         assert_eq!(parse("").unwrap(), Options::default());
+        for both in ["passcode gateway", "gateway passcode", "gateway"] {
+            assert_eq!(parse(both).unwrap().mode, Mode::Gateway);
+        }
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub struct Places {
     pub run_user: Place,
     /// The folder of the passcode records, a file a user.
     pub passcodes: Place,
+    /// The program that asks a gateway.
+    pub gateway_program: Place,
     /// machine-id(5).
     pub machine_id: Place,
     /// The program of the fingerprint service that asks for a finger.
@@ -44,6 +46,7 @@ impl Places {
         keys: Place::Fixed("/etc/countersign/pam/keys.d"),
         run_user: Place::Fixed("/run/user"),
         passcodes: Place::Fixed(countersign_passcodes::FOLDER),
+        gateway_program: Place::Fixed(countersign_passcodes::gateway::PROGRAM),
         machine_id: Place::Fixed("/etc/machine-id"),
         fprintd_verify: Place::Fixed("/usr/bin/fprintd-verify"),
         owner: 0,

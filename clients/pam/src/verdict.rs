@@ -70,6 +70,8 @@ pub(crate) enum Unavailable {
     System,
     #[error("the fingerprint reader could not be used")]
     Reader,
+    #[error("the gateway does not answer")]
+    Gateway,
 }
 
 impl Verdict {
@@ -100,6 +102,7 @@ impl Unavailable {
             Self::Nobody => Some("Countersign has nothing to show a question on here."),
             Self::Muted => Some("Countersign takes no requests now; see `countersign status`."),
             Self::Reader => Some("Countersign: the fingerprint reader could not be used."),
+            Self::Gateway => Some("Countersign: the gateway does not answer."),
             Self::Options
             | Self::Account
             | Self::OtherUser

@@ -55,6 +55,16 @@ pub(crate) fn open(
     Ok(Some(file))
 }
 
+/// The text of a file that is `owner`'s alone and no longer than a record; none if it is not there.
+///
+/// # Errors
+/// [`StoreError`]: it is not to be trusted, or cannot be read.
+pub fn read_secret(path: &Path, owner: Uid) -> Result<Option<SecretText>, StoreError> {
+    let name = path.to_str().ok_or(StoreError::Unsafe(Unsafe::Kind))?;
+    let file = open(rustix::fs::CWD, name, owner)?;
+    file.as_ref().map(read).transpose()
+}
+
 /// A file of the folder to lock; made if it is not there.
 pub(crate) fn open_lock(
     folder: BorrowedFd<'_>,

@@ -6,12 +6,14 @@
 
 mod error;
 mod file;
+pub mod gateway;
 mod lock;
 mod random;
 mod store;
 mod user;
 
 pub use error::{StoreError, Unsafe};
+pub use file::read_secret;
 pub use store::{Outcome, Passcodes, Question, Replacing};
 pub use user::{UserName, UserNameError};
 

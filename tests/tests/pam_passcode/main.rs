@@ -7,6 +7,7 @@
 )]
 
 mod administration;
+mod gateway;
 mod kill;
 mod logins;
 mod rig;

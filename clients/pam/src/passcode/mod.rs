@@ -3,6 +3,8 @@
 //! Only a user without a record makes this unavailable. Whatever else goes wrong is a refusal, so that nobody is let in another way
 //! by making it go wrong.
 
+pub(crate) mod gateway;
+
 use core::fmt;
 
 use countersign_core::{
@@ -50,6 +52,12 @@ pub(crate) enum NotRight {
     Record(StoreError),
     /// The user's name can be no file's.
     Name,
+    /// The gateway's word.
+    Denied,
+    /// The gateway does not answer, and nobody is let in then.
+    GatewayAway,
+    /// The program that asks the gateway, or its settings.
+    GatewayFault,
 }
 
 impl core::error::Error for NotRight {}
@@ -71,6 +79,11 @@ impl fmt::Display for NotRight {
             Self::ChallengeOver => f.write_str("the challenge is over"),
             Self::Record(error) => write!(f, "the record cannot be used: {error}"),
             Self::Name => f.write_str("the user's name cannot be a file's"),
+            Self::Denied => f.write_str("the gateway lets the user not in"),
+            Self::GatewayAway => f.write_str("the gateway does not answer"),
+            Self::GatewayFault => {
+                f.write_str("the gateway cannot be asked; see gateway.toml and its program")
+            }
         }
     }
 }
@@ -87,16 +100,20 @@ impl NotRight {
                 "Too many wrong passcodes: wait {wait_secs} seconds."
             )),
             Self::ChallengeOver => Some("This challenge is over; try again.".to_owned()),
-            Self::Record(_) | Self::Name => {
+            Self::GatewayAway => Some("Countersign: the gateway does not answer.".to_owned()),
+            Self::Record(_) | Self::Name | Self::GatewayFault => {
                 Some("Passcodes cannot be checked now; the system's log says why.".to_owned())
             }
-            Self::Nothing | Self::Form | Self::Wrong => None,
+            Self::Nothing | Self::Form | Self::Wrong | Self::Denied => None,
         }
     }
 
     /// Is it the administrator's to mend?
     const fn is_a_fault(self) -> bool {
-        matches!(self, Self::Record(_) | Self::Name)
+        matches!(
+            self,
+            Self::Record(_) | Self::Name | Self::GatewayAway | Self::GatewayFault
+        )
     }
 }
 
@@ -107,34 +124,59 @@ pub(crate) fn authenticate(
     places: &Places,
     log: &Log,
 ) -> Verdict {
-    let verdict = match Account::of(pamh, options) {
+    let outcome = match Account::of(pamh, options) {
         Ok(account) => checked(pamh, &account, options, places),
         Err(verdict) => Err(verdict),
     };
-    match verdict {
-        Ok(Acceptance::InWindow) => log.info("passcode accepted"),
-        Ok(Acceptance::Resynchronised) => {
-            log.info("passcode accepted, and the clock or counter found");
-        }
-        Err(Verdict::Refused(Refused::Passcode(why))) => {
-            if let Some(words) = why.words() {
-                Conversation::new(pamh, options.words).not_right(&words);
+    let outcome = outcome.map(|how| match how {
+        Acceptance::InWindow => "passcode accepted",
+        Acceptance::Resynchronised => "passcode accepted, and the clock or counter found",
+    });
+    ended(pamh, options, log, outcome)
+}
+
+/// The end of a call: told to the user and to the log.
+fn ended(
+    pamh: &mut PamHandle,
+    options: &Options,
+    log: &Log,
+    outcome: Result<&'static str, Verdict>,
+) -> Verdict {
+    match outcome {
+        Ok(how) => {
+            log.info(how);
+            Verdict::Proved {
+                label: String::new(),
             }
-            ffi::delay_failure(pamh, DELAY);
-            let text = format!("passcode refused: {why}");
-            if why.is_a_fault() {
-                log.warning(&text);
-            } else {
-                log.notice(&text);
-            }
         }
-        Err(ref other) => log.verdict(other, LogAmount::Everything),
+        Err(verdict) => {
+            match &verdict {
+                Verdict::Refused(Refused::Passcode(why)) => {
+                    refused(pamh, options, log, *why);
+                }
+                Verdict::Unavailable(why) => {
+                    Conversation::new(pamh, options.words).unavailable(*why);
+                    log.verdict(&verdict, LogAmount::Everything);
+                }
+                Verdict::Proved { .. } | Verdict::Refused(_) | Verdict::NotConcerned => {
+                    log.verdict(&verdict, LogAmount::Everything);
+                }
+            }
+            verdict
+        }
     }
-    match verdict {
-        Ok(_) => Verdict::Proved {
-            label: String::new(),
-        },
-        Err(verdict) => verdict,
+}
+
+fn refused(pamh: &mut PamHandle, options: &Options, log: &Log, why: NotRight) {
+    if let Some(words) = why.words() {
+        Conversation::new(pamh, options.words).not_right(&words);
+    }
+    ffi::delay_failure(pamh, DELAY);
+    let text = format!("passcode refused: {why}");
+    if why.is_a_fault() {
+        log.warning(&text);
+    } else {
+        log.notice(&text);
     }
 }
 
