@@ -149,6 +149,7 @@ pub(crate) const TESTS: &[Part] = &[
         "strace",
         "kills programs between two system calls",
     ),
+    part("valgrind", "valgrind", "memory that the PAM module loses"),
     part("slapd", "slapd", "a directory"),
     part("ldapdelete", "ldap-utils", "changes in it"),
     part("python3", "python3-venv", "privacyIDEA, the other service"),

@@ -10,7 +10,7 @@ use countersign_tests::{
 use crate::rig::{Device, SEED_TYPED, administrator, passcode_of_seed};
 
 /// A sandbox with a service `passcode` that asks for nothing else.
-fn sandbox_with_service(words: &str) -> Sandbox {
+pub(crate) fn sandbox_with_service(words: &str) -> Sandbox {
     let sandbox = Sandbox::start().unwrap();
     let module = pam_module::path().unwrap();
     let line = format!("auth required {module} passcode {words}");
