@@ -2,12 +2,12 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
+use nix::time::{ClockId, clock_gettime};
 use rustix::{
-    fs::{FlockOperation, flock},
+    fs::{FlockOperation, Timespec, flock},
     io::Errno,
     process::Uid,
     thread::nanosleep,
-    time::{ClockId, Timespec, clock_gettime},
 };
 
 use crate::{StoreError, error::while_, file};
@@ -52,5 +52,5 @@ impl Drop for Lock {
 
 /// Whole seconds since boot.
 fn now() -> i64 {
-    clock_gettime(ClockId::Boottime).tv_sec
+    clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(i64::MAX, |now| now.tv_sec())
 }

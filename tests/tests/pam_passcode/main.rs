@@ -9,6 +9,7 @@
 mod administration;
 mod gateway;
 mod kill;
+mod leaks;
 mod logins;
 mod rig;
 mod ssh;
