@@ -14,13 +14,13 @@ pub const LONGEST_REPLY: usize = 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
     /// It announces more than is taken. Nothing of it was read.
-    #[error("a message has at most {NATIVE_MESSAGE} bytes")]
+    #[error("A message has at most {NATIVE_MESSAGE} bytes.")]
     TooLong,
     /// The input ended within it.
-    #[error("the message ends early")]
+    #[error("The message ends early.")]
     Cut,
     /// The input failed.
-    #[error("the browser's pipe failed")]
+    #[error("The browser's pipe failed.")]
     Input(#[source] io::Error),
 }
 

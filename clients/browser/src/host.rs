@@ -37,7 +37,7 @@ pub fn refuse_stranger() {
     let refusal = reply::refused(
         0,
         Reason::PermissionDenied,
-        "this host serves the Countersign extension only",
+        "This host serves the Countersign extension only.",
         "",
     );
     if let Some(frame) = framing::framed(&refusal) {
@@ -152,7 +152,12 @@ impl Host<'_> {
         };
         if self.open.contains(&id) {
             return self
-                .refuse(id, Reason::Usage, "a request with this id is under way", "")
+                .refuse(
+                    id,
+                    Reason::Usage,
+                    "A request with this id is under way.",
+                    "",
+                )
                 .await;
         }
         match call {
@@ -166,7 +171,7 @@ impl Host<'_> {
                 Ok(())
             }
             Call::Picture { .. } => {
-                self.refuse(id, Reason::RateLimited, "one picture at a time", "")
+                self.refuse(id, Reason::RateLimited, "One picture at a time.", "")
                     .await
             }
             Call::Chunk { of, data } => self.grow(id, of, &data).await,
@@ -175,7 +180,7 @@ impl Host<'_> {
 
     async fn grow(&mut self, id: u64, of: u64, data: &[u8]) -> Result<(), End> {
         let Some(picture) = self.picture.take_if(|picture| picture.id == of) else {
-            let why = "no picture of this id is awaited";
+            let why = "No picture of this id is awaited.";
             return self.refuse(id, Reason::Usage, why, "").await;
         };
         match picture.with(data) {
@@ -185,7 +190,7 @@ impl Host<'_> {
                     .spawn(async move { (of, picture.link().await) });
             }
             Grown::TooLong => {
-                let why = "the picture is longer than was said";
+                let why = "The picture is longer than was said.";
                 self.open.remove(&of);
                 self.refuse(of, Reason::Usage, why, "").await?;
                 return self.refuse(id, Reason::Usage, why, "").await;

@@ -45,7 +45,7 @@ pub fn of_message(message: wire::Message) -> Option<Zeroizing<Vec<u8>>> {
         return Some(refused(
             id,
             Reason::LimitReached,
-            "the answer is too long for a browser",
+            "The answer is too long for a browser.",
             "",
         ));
     }

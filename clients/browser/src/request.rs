@@ -45,7 +45,7 @@ pub enum Call {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// No JSON object with an id: there is nothing to answer to.
-    #[error("the extension sent what is no message")]
+    #[error("The extension sent what is no message.")]
     Garbage,
     /// A message that asks for nothing that is known.
     #[error("{why}")]
@@ -74,7 +74,7 @@ pub fn read(bytes: &[u8]) -> Result<Incoming, Unreadable> {
         .ok_or(Unreadable::Garbage)?;
     let wrong = |why| Unreadable::Wrong { id, why };
     let Some(Value::String(op)) = fields.remove("op") else {
-        return Err(wrong("the message names no operation"));
+        return Err(wrong("The message names no operation."));
     };
     let call = call(&op, fields).map_err(wrong)?;
     Ok(Incoming { id, call })
@@ -185,11 +185,11 @@ fn call(op: &str, fields: Map<String, Value>) -> Result<Call, &'static str> {
             let data = BASE64.decode(chunk.data.as_bytes());
             let data = Zeroizing::new(data.map_err(|_not_base64| WRONG_FIELD)?);
             if data.len() > BROWSER_CHUNK {
-                return Err("a piece of a picture has at most 48 KiB");
+                return Err("A piece of a picture has at most 48 KiB.");
             }
             return Ok(Call::Chunk { of: chunk.of, data });
         }
-        _ => return Err("the operation is not known"),
+        _ => return Err("The operation is not known."),
     };
     Ok(Call::Ask(wish))
 }
@@ -209,12 +209,12 @@ fn enroll(fields: Map<String, Value>) -> Result<Call, &'static str> {
             picture: Some(true),
             size: Some(size @ 1..=BROWSER_PICTURE),
         } => Ok(Call::Picture { size }),
-        Enroll { size: Some(_), .. } => Err("a picture has at most 8 MiB"),
-        Enroll { .. } => Err("a link or a picture is enrolled"),
+        Enroll { size: Some(_), .. } => Err("A picture has at most 8 MiB."),
+        Enroll { .. } => Err("A link or a picture is enrolled."),
     }
 }
 
-const WRONG_FIELD: &str = "a field is missing, wrong or not known";
+const WRONG_FIELD: &str = "A field is missing, wrong or not known.";
 
 fn exactly<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, &'static str> {
     // The decoder's error would repeat what was sent.
@@ -436,10 +436,10 @@ mod tests {
             r#"{{"id":7,"op":"enroll","text":"{}"}}"#,
             "x".repeat(ENROLLMENT_TEXT + 1)
         );
-        assert_eq!(why(&long), "a link or a picture is enrolled");
+        assert_eq!(why(&long), "A link or a picture is enrolled.");
         let piece = BASE64.encode(&vec![0; BROWSER_CHUNK + 1]);
         let long = format!(r#"{{"id":7,"op":"chunk","of":1,"data":"{piece}"}}"#);
-        assert_eq!(why(&long), "a piece of a picture has at most 48 KiB");
+        assert_eq!(why(&long), "A piece of a picture has at most 48 KiB.");
     }
 
     #[test]

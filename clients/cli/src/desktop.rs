@@ -1,33 +1,25 @@
-//! `countersign-desktop`, a child for one task: it takes pictures and reads their codes, so that no decoder and no bus is
-//! in this program, and a picture that brings a decoder down ends that child alone.
+//! Pictures and the clipboard, through the child that takes and reads them ([`countersign_client::desktop`]), and what is
+//! said when there are none.
 
 use core::time::Duration;
-use std::{
-    env,
-    path::{Path, PathBuf},
-    process::Stdio,
-};
 
+use countersign_client::desktop::{self, DesktopError, READING};
 use countersign_proto::{
     agent::v1::Reason,
-    desktop::{PROGRAM, Taken, Task, Trouble, next_text},
-    limits::{ENROLLMENT_TEXT, PICTURE_BYTES, QR_CODES},
+    desktop::{PROGRAM, Taken, Task, Trouble},
+    limits::PICTURE_BYTES,
 };
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    process::{Child, ChildStdout, Command},
+    io::AsyncReadExt as _,
+    process::{Child, ChildStdout},
     time::timeout,
 };
 use zeroize::Zeroizing;
 
 use crate::{exit::Failure, secret_line::Secret};
 
-/// How long the reader of a picture may take.
-const READING: Duration = Duration::from_mins(1);
 /// How long a person may choose a part of the screen, or hold a code before the camera.
 const CHOOSING: Duration = Duration::from_mins(3);
-/// Where a distribution puts programs that only other programs start.
-const ELSEWHERE: [&str; 2] = ["/usr/libexec", "/usr/lib/countersign"];
 
 /// What was in the clipboard.
 pub(crate) enum FromClipboard {
@@ -43,17 +35,8 @@ pub(crate) enum FromClipboard {
 ///
 /// It is none, damaged, too large, or the reader cannot be confined.
 pub(crate) async fn read_codes(picture: &Secret) -> Result<Vec<Secret>, Failure> {
-    let given = perform(Task::ReadPicture, picture, PICTURE_BYTES, READING).await?;
-    let mut rest = given.as_slice();
-    let mut codes = Vec::new();
-    while codes.len() < QR_CODES {
-        let Some((code, behind)) = next_text(rest, ENROLLMENT_TEXT) else {
-            break;
-        };
-        codes.push(Zeroizing::new(code.to_vec()));
-        rest = behind;
-    }
-    Ok(codes)
+    let codes = desktop::read_codes(picture).await;
+    codes.map_err(|error| failed(Task::ReadPicture, &error))
 }
 
 /// What the user copied.
@@ -88,7 +71,8 @@ pub(crate) async fn take(task: Task) -> Result<Secret, Failure> {
 ///
 /// There is no camera, or no code came in time.
 pub(crate) async fn watch_camera() -> Result<Vec<Secret>, Failure> {
-    let mut child = start(Task::TakeCamera)?;
+    let started = desktop::start(Task::TakeCamera);
+    let mut child = started.map_err(|error| failed(Task::TakeCamera, &error))?;
     let mut pictures = child.stdout.take().ok_or_else(|| told(Trouble::Failed))?;
     let watch = async {
         loop {
@@ -126,75 +110,8 @@ async fn perform(
     most: usize,
     within: Duration,
 ) -> Result<Secret, Failure> {
-    let mut child = start(task)?;
-    let (mut stdin, stdout) = (child.stdin.take(), child.stdout.take());
-    let give = async {
-        if let Some(stdin) = &mut stdin {
-            // A child that reads no further says why with its exit code.
-            drop(stdin.write_all(input).await);
-            drop(stdin.shutdown().await);
-        }
-        drop(stdin.take());
-    };
-    let take = async {
-        let mut given = Zeroizing::new(Vec::new());
-        if let Some(stdout) = stdout {
-            let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
-            stdout
-                .take(limit)
-                .read_to_end(&mut given)
-                .await
-                .map_err(Failure::Input)?;
-        }
-        Ok::<_, Failure>(given)
-    };
-    let done = timeout(within, async {
-        let ((), given) = tokio::join!(give, take);
-        let given = given?;
-        if given.len() > most {
-            return Err(told(Trouble::TooLarge));
-        }
-        let status = child.wait().await.map_err(Failure::Input)?;
-        if status.success() {
-            Ok(given)
-        } else {
-            Err(broken(task, status.code()))
-        }
-    });
-    done.await.unwrap_or_else(|_late| Err(broken(task, None)))
-}
-
-/// Killed when it is dropped. Whoever reads pictures gets no environment.
-fn start(task: Task) -> Result<Child, Failure> {
-    let program = program()?;
-    let mut command = Command::new(program);
-    command
-        .arg(task.word())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true);
-    if task == Task::ReadPicture {
-        command.env_clear();
-    }
-    command.spawn().map_err(Failure::Input)
-}
-
-/// The child's program lies beside this one.
-fn program() -> Result<PathBuf, Failure> {
-    let own = env::current_exe().map_err(Failure::Input)?;
-    own.parent()
-        .into_iter()
-        .chain(ELSEWHERE.map(Path::new))
-        .map(|folder| folder.join(PROGRAM))
-        .find(|program| program.is_file())
-        .ok_or_else(|| {
-            Failure::refused(
-                Reason::EnrollmentUnsupported,
-                format!("{PROGRAM} is not installed beside this program."),
-                "It reads pictures and the clipboard; install all programs of Countersign.",
-            )
-        })
+    let given = desktop::perform(task, input, most, within).await;
+    given.map_err(|error| failed(task, &error))
 }
 
 async fn next_picture(pictures: &mut ChildStdout) -> Option<Secret> {
@@ -210,21 +127,25 @@ async fn next_picture(pictures: &mut ChildStdout) -> Option<Secret> {
 
 async fn ended(child: &mut Child) -> Failure {
     match child.wait().await {
-        Ok(status) => broken(Task::TakeCamera, status.code()),
+        Ok(status) => failed(Task::TakeCamera, &desktop::ended(status.code())),
         Err(error) => Failure::Input(error),
     }
 }
 
-/// What the exit code of the child means; a child that was killed, or that gave up by itself, has none of ours.
-fn broken(task: Task, code: Option<i32>) -> Failure {
-    match code.and_then(Trouble::from_exit_code) {
-        Some(trouble) => told(trouble),
-        None if task == Task::ReadPicture => Failure::refused(
+fn failed(task: Task, error: &DesktopError) -> Failure {
+    match error {
+        DesktopError::Trouble(trouble) => told(*trouble),
+        DesktopError::Missing => Failure::refused(
+            Reason::EnrollmentUnsupported,
+            format!("{PROGRAM} is not installed beside this program."),
+            "It reads pictures and the clipboard; install all programs of Countersign.",
+        ),
+        DesktopError::GaveUp if task == Task::ReadPicture => Failure::refused(
             Reason::EnrollmentInvalid,
             "The picture could not be read: its reader gave up.",
             "Cut the picture to the QR code, or take another one.",
         ),
-        None => told(Trouble::Failed),
+        DesktopError::GaveUp | DesktopError::System(_) => told(Trouble::Failed),
     }
 }
 

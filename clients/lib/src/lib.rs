@@ -5,12 +5,15 @@
 //! one [`ClientError`], which knows its [`Reason`](countersign_proto::agent::v1::Reason), and so its exit
 //! code, and what to do next.
 //!
+//! [`desktop`] has pictures taken and read by a child.
+//!
 //! Invariant: this crate decides nothing about tokens, PINs or login requests, reads no environment and
 //! keeps no secret longer than the call that carries it.
 
 pub mod browser;
 mod client;
 mod connection;
+pub mod desktop;
 mod error;
 mod screen;
 mod socket;

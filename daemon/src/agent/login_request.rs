@@ -5,6 +5,7 @@
 
 mod answer;
 mod arrival;
+mod browser;
 mod gateway;
 mod holding;
 mod outcome;

@@ -91,6 +91,8 @@ words! {
         OriginBound = "origin_bound",
         /// It is filled there no more.
         OriginUnbound = "origin_unbound",
+        /// A login request was answered in a browser.
+        BrowserAnswered = "browser_answered",
     }
 }
 

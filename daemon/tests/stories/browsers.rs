@@ -46,7 +46,7 @@ async fn proven(stage: &Stage) -> Proven {
     proven.unwrap().0
 }
 
-async fn paired(stage: &Stage) -> PairingRow {
+pub(crate) async fn paired(stage: &Stage) -> PairingRow {
     let extension = proven(stage).await;
     answers(stage, &[Typing::Types("yes")]);
     stage

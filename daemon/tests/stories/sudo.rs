@@ -95,6 +95,26 @@ async fn refused(stage: &Stage, ask: Ask) -> Why {
         .unwrap_err()
 }
 
+/// A browser that was taken over reaches no account of this computer.
+#[tokio::test]
+async fn a_browser_neither_sees_nor_answers_what_sudo_asks() {
+    let (mut stage, key) = with_sudo_key().await;
+    let pairing = crate::browsers::paired(&stage).await;
+    let ask = ask(&challenge(&stage), &key);
+    let pending = asked(&mut stage, &ask).await;
+    assert_eq!(stage.agent.pending_login_requests().len(), 1);
+    assert!(stage.agent.login_requests_for_browsers().is_empty());
+    let id = pending.id.to_string();
+    for wish in [AnswerWish::Approve { number: None }, AnswerWish::Deny] {
+        let answered = stage
+            .agent
+            .answer_for_browser(&id, wish, &pairing, &nobody())
+            .await;
+        assert_eq!(answered.unwrap_err().reason(), Reason::LoginRequestUnknown);
+    }
+    assert_eq!(stage.agent.pending_login_requests().len(), 1);
+}
+
 /// What the module would make of the answer.
 fn checked(
     word: SudoWord,

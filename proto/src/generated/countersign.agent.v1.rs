@@ -2078,6 +2078,7 @@ pub enum EventKind {
     BrowserRefused = 52,
     OriginBound = 53,
     OriginUnbound = 54,
+    BrowserAnswered = 55,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2124,6 +2125,7 @@ impl EventKind {
             Self::BrowserRefused => "EVENT_KIND_BROWSER_REFUSED",
             Self::OriginBound => "EVENT_KIND_ORIGIN_BOUND",
             Self::OriginUnbound => "EVENT_KIND_ORIGIN_UNBOUND",
+            Self::BrowserAnswered => "EVENT_KIND_BROWSER_ANSWERED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2167,6 +2169,7 @@ impl EventKind {
             "EVENT_KIND_BROWSER_REFUSED" => Some(Self::BrowserRefused),
             "EVENT_KIND_ORIGIN_BOUND" => Some(Self::OriginBound),
             "EVENT_KIND_ORIGIN_UNBOUND" => Some(Self::OriginUnbound),
+            "EVENT_KIND_BROWSER_ANSWERED" => Some(Self::BrowserAnswered),
             _ => None,
         }
     }

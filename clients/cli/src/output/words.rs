@@ -208,6 +208,7 @@ pub(crate) const fn event(kind: EventKind) -> &'static str {
         EventKind::BrowserRefused => "browser refused",
         EventKind::OriginBound => "bound to a page",
         EventKind::OriginUnbound => "not filled any more",
+        EventKind::BrowserAnswered => "answered in a browser",
     }
 }
 
@@ -250,6 +251,7 @@ pub(crate) const fn event_paint(kind: EventKind) -> Paint {
         | Kind::Unlocked
         | Kind::Locked
         | Kind::AutosendChanged
+        | Kind::BrowserAnswered
         | Kind::PinChanged
         | Kind::BiometricChanged
         | Kind::Setup => Paint::Plain,

@@ -121,14 +121,6 @@ impl Agent {
             .collect()
     }
 
-    /// Pending login requests as a window may show them: none while the session is locked.
-    pub fn shown_login_requests(&self) -> Vec<RequestView> {
-        if self.holds() {
-            return Vec::new();
-        }
-        self.pending_login_requests()
-    }
-
     /// Pending ones and the last that ended, newest first.
     ///
     /// # Errors
@@ -169,7 +161,11 @@ impl Agent {
         Ok(self.view_of_row(self.stored_request(id).await?).await)
     }
 
-    fn view(&self, tracked: &Tracked, names: &super::super::state::Names) -> RequestView {
+    pub(super) fn view(
+        &self,
+        tracked: &Tracked,
+        names: &super::super::state::Names,
+    ) -> RequestView {
         let request = &tracked.request;
         let left = if tracked.phase.is_pending() {
             tracked.deadline.since(self.ports.clock.boot())

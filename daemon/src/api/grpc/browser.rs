@@ -29,7 +29,7 @@ use crate::{
         caller::Caller,
         enrollment::{Consent, Gained},
         explain::{Explain, sentence},
-        login_request::{AnswerWish, RequestSelector},
+        login_request::AnswerWish,
         pairing::{Extension, PairingError, Proven},
         unlocking::UnlockWish,
     },
@@ -331,7 +331,7 @@ impl Errand {
                     .map_err(|error| detail(&error, error.tries_left()))?;
                 Ok(Content::Passcode(passcode(agent, &row, &generated)))
             }
-            Wish::Answer(answer) => self.answer(answer).await,
+            Wish::Answer(answer) => self.answer(answer, pairing).await,
             Wish::Enroll(enroll) => self.enroll(enroll).await,
             Wish::Hello(_) | Wish::Prove(_) | Wish::Pair(_) | Wish::Status(_) | Wish::Watch(_) => {
                 Err(refused(Reason::Internal, "the agent mixed up a request"))
@@ -390,7 +390,11 @@ impl Errand {
         Ok(Content::Tokens(wire::TokensReply { tokens }))
     }
 
-    async fn answer(&self, answer: wire::Answer) -> Result<Content, ErrorDetail> {
+    async fn answer(
+        &self,
+        answer: wire::Answer,
+        pairing: &PairingRow,
+    ) -> Result<Content, ErrorDetail> {
         let wish = match answer.verdict() {
             Verdict::Approve => AnswerWish::Approve {
                 number: optional(&answer.number).map(str::to_owned),
@@ -403,9 +407,13 @@ impl Errand {
             }
         };
         let (agent, caller) = (Arc::clone(&self.agent), self.caller.clone());
-        let selector = RequestSelector::Id(answer.request);
+        let pairing = pairing.clone();
         // As for other clients: what was decided is decided, also when the browser ends meanwhile.
-        let answered = tokio::spawn(async move { agent.answer(selector, wish, &caller).await });
+        let answered = tokio::spawn(async move {
+            agent
+                .answer_for_browser(&answer.request, wish, &pairing, &caller)
+                .await
+        });
         let view = answered
             .await
             .map_err(|_panicked| refused(Reason::Internal, "the agent failed"))?

@@ -45,7 +45,7 @@ pub(super) async fn state(agent: &Agent) -> wire::State {
     wire::State {
         vault: vault_state(&agent.vault_state().await).into(),
         pending: agent
-            .shown_login_requests()
+            .login_requests_for_browsers()
             .into_iter()
             .map(login_request)
             .collect(),

@@ -57,6 +57,23 @@ fn a_login_request_is_told_and_answered() {
         (&done["outcome"], &done["reported"]),
         (&json!("denied"), &json!(true))
     );
+    let answered = desk.log();
+    let answered: Vec<_> = answered
+        .iter()
+        .filter(|(kind, _)| kind == "browser_answered")
+        .map(|(_, detail)| detail.as_str())
+        .collect();
+    assert_eq!(answered.len(), 2, "{answered:?}");
+    assert!(answered[0].starts_with("reported: ") && answered[0].ends_with(", for Work"));
+    assert!(answered[1].starts_with("approved: ") && answered[1].ends_with(", for Work"));
+    // A beginning of an id is for people who type.
+    desk.host
+        .refused(
+            "answer",
+            &json!({"request": "0000", "verdict": "deny"}),
+            Reason::LoginRequestUnknown,
+        )
+        .unwrap();
     desk.host
         .refused(
             "answer",
