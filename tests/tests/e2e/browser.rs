@@ -71,7 +71,8 @@ impl Desk {
     /// The event log, newest first.
     fn log(&self) -> Vec<(String, String)> {
         let log = self.stage.cli.json(&["log"]).unwrap();
-        let text = |event: &Value, field: &str| event[field].as_str().unwrap().to_owned();
+        let text =
+            |event: &Value, field: &str| event[field].as_str().unwrap_or_default().to_owned();
         let events = log["events"].as_array().unwrap().iter();
         events
             .map(|event| (text(event, "kind"), text(event, "detail")))
