@@ -44,6 +44,14 @@ impl Seat {
 }
 
 #[test]
+fn the_agent_ends_although_somebody_watches() {
+    let mut stage = Stage::new().unwrap();
+    let _watch = stage.requests().unwrap();
+    let ended = stage.agent.process().terminate().unwrap();
+    assert!(ended.success(), "{ended}");
+}
+
+#[test]
 fn a_locked_screen_locks_the_vault_and_hides_what_asks() {
     let name = "session::locked_screen";
     if !parts::are_there(name, &desktop::PROGRAMS) {

@@ -63,8 +63,11 @@ impl Agent {
         let rows = self.rows().await?;
         let known = rows.iter().flat_map(bindings).map(Binding::origin);
         let doubts = doubts(binding.origin(), known);
-        self.confirmed(&question(&row, &binding, &doubts, pairing), caller)
-            .await?;
+        self.confirmed(
+            &question(&row.name, &binding, &doubts, &pairing.name),
+            caller,
+        )
+        .await?;
         let detail = format!("{}, for {}", shown(&binding.to_string()), pairing.name);
         let event = self.event(EventKind::OriginBound, &row.name, &detail);
         let id = row.id;
@@ -148,14 +151,9 @@ fn printed(bindings: &[Binding]) -> String {
 
 /// The host stands by itself, in the text that decides and in the one that people read. Warnings come first: a dialog that
 /// is full loses its end.
-fn question(
-    row: &TokenRow,
-    binding: &Binding,
-    doubts: &[Doubt],
-    pairing: &PairingRow,
-) -> Confirmation {
+fn question(token: &str, binding: &Binding, doubts: &[Doubt], pairing: &str) -> Confirmation {
     let origin = binding.origin();
-    let mut about = About::new(&format!("Fill passcodes of the token {} here?", row.name));
+    let mut about = About::new(&format!("Fill passcodes of the token {token} here?"));
     for doubt in doubts {
         about = about.and_long(&warning(doubt), SHOWN_WHOLE);
     }
@@ -167,7 +165,7 @@ fn question(
     if binding.scope() == Scope::Domain {
         about = about.and_long(&format!("And all of: {binding}"), SHOWN_WHOLE);
     }
-    about = about.and(&format!("Asked by: {}", pairing.name));
+    about = about.and(&format!("Asked by: {pairing}"));
     Confirmation {
         title: "Fill passcodes on this page?".to_owned(),
         description: about.description(
@@ -196,6 +194,36 @@ fn warning(doubt: &Doubt) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a line of the dialog program's protocol holds; it loses its end where there is more.
+    const ROOM: usize = 980;
+
+    #[test]
+    fn whose_page_it_is_fits_the_dialog_whatever_the_names_are() {
+        let host = format!("https://aa.{}example", "a.".repeat(41));
+        assert_eq!(host.len(), SHOWN_WHOLE);
+        let origin = Origin::parse(&host).unwrap();
+        let binding = Binding::new(origin, Scope::Origin).unwrap();
+        let doubts = [
+            Doubt::MixedScripts,
+            Doubt::ReadsAsAscii,
+            Doubt::ReadsLike("b".repeat(92)),
+        ];
+        let asked = question(
+            &"\u{1f511}".repeat(64),
+            &binding,
+            &doubts,
+            &"\u{1f511}".repeat(48),
+        );
+        let end = asked.description.find(&host).unwrap() + host.len();
+        let before = &asked.description[..end];
+        // A line break takes three bytes there.
+        let escaped = before.len() + 2 * before.matches('\n').count();
+        assert!(escaped < ROOM, "{escaped}");
+        for doubt in &doubts {
+            assert!(before.contains(&warning(doubt)), "{before}");
+        }
+    }
 
     #[test]
     fn a_look_alike_is_named_in_the_dialog() {

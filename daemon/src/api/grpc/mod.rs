@@ -50,13 +50,13 @@ pub async fn serve(
     let browsers = BrowserServer::new(BrowserService::new(Arc::clone(&agent), ending.clone()))
         .max_decoding_message_size(limits::BROWSER_MESSAGE)
         .max_encoding_message_size(limits::AGENT_MESSAGE);
+    let service = AgentServer::new(AgentService::new(agent, ending.clone()))
+        .max_decoding_message_size(limits::AGENT_MESSAGE)
+        .max_encoding_message_size(limits::AGENT_MESSAGE);
     let shutdown = async move {
         shutdown.await;
         ending.cancel();
     };
-    let service = AgentServer::new(AgentService::new(agent))
-        .max_decoding_message_size(limits::AGENT_MESSAGE)
-        .max_encoding_message_size(limits::AGENT_MESSAGE);
     Server::builder()
         .max_concurrent_streams(64)
         .initial_stream_window_size(65_536)

@@ -44,11 +44,13 @@ const SCREEN: &str = "countersign-screen-bin";
 
 pub(super) struct AgentService {
     agent: Arc<Agent>,
+    /// The agent ends: every stream does.
+    ending: CancellationToken,
 }
 
 impl AgentService {
-    pub(super) const fn new(agent: Arc<Agent>) -> Self {
-        Self { agent }
+    pub(super) const fn new(agent: Arc<Agent>, ending: CancellationToken) -> Self {
+        Self { agent, ending }
     }
 
     async fn service_host(&self, row: &crate::vault::TokenRow) -> String {
@@ -650,7 +652,9 @@ impl agent_server::Agent for AgentService {
                     })
                 }))
             });
-        let stream = stream::once(std::future::ready(Ok(first))).chain(changes);
+        let stream = stream::once(std::future::ready(Ok(first)))
+            .chain(changes)
+            .take_until(self.ending.clone().cancelled_owned());
         Ok(Response::new(Box::pin(stream)))
     }
 
