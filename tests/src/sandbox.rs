@@ -1,9 +1,9 @@
 //! A system of its own for what is set up in `/etc`: PAM, sudo, sshd, users. It is this machine in a mount namespace of its own,
-//! with an overlay over `/etc` and `/usr/libexec` and empty `/home` and `/run`; whatever a test changes there is gone with it.
+//! with overlays over `/etc`, `/usr/libexec` and `/dev` and empty `/home` and `/run`; whatever a test changes there is gone with it.
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt as _,
+    os::unix::{fs::PermissionsExt as _, net::UnixDatagram},
     path::PathBuf,
     process::{Command, Output},
 };
@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 
 use crate::{
-    Workspace, parts,
+    PATIENCE, Workspace, parts,
     process::{self, Process, Stdout},
     programs,
 };
@@ -28,7 +28,11 @@ pub const PASSWORD: &str = "correct horse";
 /// What happens inside, as its root. `$1` is a folder of the test's own.
 const SET_UP: &str = r#"
 mount -t tmpfs tmpfs "$1"
-mkdir "$1/up" "$1/wk" "$1/lib-up" "$1/lib-wk"
+mkdir "$1/up" "$1/wk" "$1/lib-up" "$1/lib-wk" "$1/dev-up" "$1/dev-wk" "$1/pts"
+mount --bind /dev/pts "$1/pts"
+mount -t overlay overlay -o "lowerdir=/dev,upperdir=$1/dev-up,workdir=$1/dev-wk" /dev
+mount --bind "$1/pts" /dev/pts
+rm -f /dev/log
 mount -t overlay overlay -o "lowerdir=/etc,upperdir=$1/up,workdir=$1/wk" /etc
 mount -t overlay overlay -o "lowerdir=/usr/libexec,upperdir=$1/lib-up,workdir=$1/lib-wk" /usr/libexec
 mount -t tmpfs -o mode=755 tmpfs /home
@@ -219,6 +223,19 @@ impl Sandbox {
         )?)
     }
 
+    /// The system's log inside, from now on: who writes there is heard here, and nobody outside hears it.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be made.
+    pub fn log(&self) -> Result<SystemLog> {
+        let socket = UnixDatagram::bind(self.path("/dev/log"))?;
+        // Of any user inside.
+        fs::set_permissions(self.path("/dev/log"), fs::Permissions::from_mode(0o666))?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        Ok(SystemLog(socket))
+    }
+
     /// Sets what a service of PAM asks for: the lines of `auth`. Account and session are always in order.
     ///
     /// # Errors
@@ -256,6 +273,32 @@ impl Sandbox {
         );
         self.keeper.kill()?;
         Ok(())
+    }
+}
+
+/// What syslog(3) has written in a sandbox.
+#[derive(Debug)]
+pub struct SystemLog(UnixDatagram);
+
+impl SystemLog {
+    /// The next line that `wanted` is in, with its priority and time.
+    ///
+    /// # Errors
+    ///
+    /// None came in time.
+    pub fn line(&self, wanted: &str) -> Result<String> {
+        let mut packet = [0; 4096];
+        loop {
+            let length = self
+                .0
+                .recv(&mut packet)
+                .context("waited in vain for a line of the log")?;
+            let line =
+                String::from_utf8_lossy(packet.get(..length).unwrap_or_default()).into_owned();
+            if line.contains(wanted) {
+                return Ok(line);
+            }
+        }
     }
 }
 

@@ -330,3 +330,56 @@ fn after_the_password_or_in_its_place() {
     assert!(!let_in, "a second factor that is not there is none: {said}");
     sandbox.end().unwrap();
 }
+
+/// What happened stands in the log of authentications, without a secret, and without a text of others that could look like another line.
+#[test]
+fn the_log_says_how_each_login_ended() {
+    if !Sandbox::is_possible("logins::log") {
+        return;
+    }
+    let sandbox = sandbox_with_service("");
+    let log = sandbox.log().unwrap();
+    give_counter(&sandbox, &["--limit", "2/60"]);
+    let login = |typed: &str| {
+        let words = [
+            "pamtester",
+            "-I",
+            "tty=pts/7\nroot: hi",
+            "-I",
+            "rhost=192.0.2.7",
+            "passcode",
+            USER,
+            "authenticate",
+        ];
+        sandbox.run(&words, &format!("{typed}\n")).unwrap();
+        log.line("countersign(").unwrap()
+    };
+    // LOG_AUTHPRIV is 10: informational lines are 86, notices 85.
+    let right = passcode_of_seed(0);
+    for (typed, priority, how) in [
+        (right.as_str(), "<86>", "passcode accepted"),
+        (&right, "<85>", "passcode refused: used before"),
+        ("000000", "<85>", "passcode refused: wrong"),
+        (
+            "hunter2",
+            "<85>",
+            "passcode refused: not of a passcode's form",
+        ),
+        ("000000", "<85>", "passcode refused: wrong"),
+        ("000000", "<85>", "passcode refused: too many wrong ones"),
+    ] {
+        let line = login(typed);
+        assert!(line.starts_with(priority), "{line}");
+        assert!(
+            line.contains(&format!("countersign(passcode:auth): {how}")),
+            "{line}"
+        );
+        assert!(line.contains(&format!(" user={USER} ruid=0 ")), "{line}");
+        assert!(
+            line.contains("tty=pts/7 root: hi rhost=192.0.2.7"),
+            "{line}"
+        );
+        assert!(!line.contains('\n') && !line.contains(typed), "{line}");
+    }
+    sandbox.end().unwrap();
+}
