@@ -21,6 +21,8 @@ pub(crate) enum Part {
     Streams,
     /// Agents that come back after a restart of the gateway.
     Restarts,
+    /// Passcodes through PAM, beside `pam_oath` and `pam_google_authenticator`.
+    Pam,
 }
 
 impl Part {
@@ -30,6 +32,7 @@ impl Part {
             Self::Validation => "validation",
             Self::Streams => "streams",
             Self::Restarts => "restarts",
+            Self::Pam => "pam",
         }
     }
 }

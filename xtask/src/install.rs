@@ -136,6 +136,10 @@ pub(crate) fn build(tree: &Tree) -> Result<PathBuf> {
         "countersign-desktop",
         "--package",
         "countersign-gateway",
+        "--package",
+        "pam-countersign",
+        "--package",
+        "countersign-pam-admin",
     ]))?;
     let platform = tree::platform();
     // With --target the flags reach the program alone, not build scripts and macros.
@@ -160,6 +164,10 @@ pub(crate) fn build(tree: &Tree) -> Result<PathBuf> {
         &release.join("countersignd"),
         &gathered.join("countersignd"),
     )?;
+    // Root's, and not installed for a user: measured only.
+    for name in ["libpam_countersign.so", "countersign-pam"] {
+        replace(&release.join(name), &gathered.join(name))?;
+    }
     replace(
         &release.join("countersign-gateway"),
         &gathered.join("countersign-gateway"),

@@ -61,6 +61,18 @@ const PAM_WRAPPER: &str = if cfg!(target_arch = "aarch64") {
     "/usr/lib/x86_64-linux-gnu/libpam_wrapper.so"
 };
 
+/// Modules of PAM lie in a folder that names the architecture.
+const PAM_OATH: &str = if cfg!(target_arch = "aarch64") {
+    "/usr/lib/aarch64-linux-gnu/security/pam_oath.so"
+} else {
+    "/usr/lib/x86_64-linux-gnu/security/pam_oath.so"
+};
+const PAM_GOOGLE: &str = if cfg!(target_arch = "aarch64") {
+    "/usr/lib/aarch64-linux-gnu/security/pam_google_authenticator.so"
+} else {
+    "/usr/lib/x86_64-linux-gnu/security/pam_google_authenticator.so"
+};
+
 /// What only the tests need.
 pub(crate) const TESTS: &[Part] = &[
     part("oathtool", "oathtool", "passcodes to compare ours with"),
@@ -161,6 +173,11 @@ pub(crate) const BENCH: &[Part] = &[
     part("oathtool", "oathtool", "a peer"),
     part("gpg-connect-agent", "gpgconf", "a peer"),
     part("gpg-agent", "gpg-agent", "a peer"),
+    part("pamtester", "pamtester", "logins through PAM"),
+    part("sudo", "sudo", "the same"),
+    part("nsenter", "util-linux", "an /etc of their own"),
+    part(PAM_OATH, "libpam-oath", "a peer"),
+    part(PAM_GOOGLE, "libpam-google-authenticator", "a peer"),
     part(
         "nats-server",
         "nats-server",

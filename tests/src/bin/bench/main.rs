@@ -5,6 +5,7 @@ mod browser;
 mod desktop;
 mod figures;
 mod fleet;
+mod pam;
 mod privacyidea;
 mod restarts;
 mod streams;
@@ -41,6 +42,7 @@ enum Part {
     Validation,
     Streams,
     Restarts,
+    Pam,
 }
 
 struct Arguments {
@@ -71,7 +73,8 @@ impl Arguments {
                         Some("validation") => Part::Validation,
                         Some("streams") => Part::Streams,
                         Some("restarts") => Part::Restarts,
-                        _ => bail!("--only desktop, browser, validation, streams or restarts"),
+                        Some("pam") => Part::Pam,
+                        _ => bail!("--only desktop, browser, validation, streams, restarts or pam"),
                     });
                 }
                 other => bail!("unknown: {other}"),
@@ -112,6 +115,9 @@ fn measure(arguments: &Arguments, rows: &mut Vec<Row>) -> Result<()> {
     }
     if arguments.measures(Part::Restarts) {
         restarts::measure(rows)?;
+    }
+    if arguments.measures(Part::Pam) {
+        pam::measure(rows)?;
     }
     Ok(())
 }
