@@ -14,6 +14,7 @@ use countersign_core::{
     import,
     otp::ocra::Suite,
     otpauth::OtpauthUri,
+    pam_passcode::{Record, foreign},
     privacyidea::{
         PushLink,
         container::{
@@ -27,6 +28,7 @@ use countersign_core::{
     recovery_code::RecoveryCode,
     secret::SecretBytes,
     text,
+    time::UnixMillis,
     token::TokenSecrets,
 };
 use countersign_proto::{browser::v1 as wire, limits};
@@ -79,6 +81,10 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "otpauth",
         run: otpauth,
+    },
+    Target {
+        name: "pam_passcode",
+        run: pam_passcode,
     },
     Target {
         name: "privacyidea_link",
@@ -229,6 +235,21 @@ pub fn otpauth(data: &[u8]) {
             "a link that is printed reads the same",
         );
     }
+}
+
+/// A passcode record of the PAM module, and files of other modules; what is printed reads the same.
+pub fn pam_passcode(data: &[u8]) {
+    let Ok(text) = core::str::from_utf8(data) else {
+        return;
+    };
+    if let Ok(record) = Record::parse(text) {
+        promise(
+            Record::parse(record.to_text().expose()) == Ok(record),
+            "a record that is printed reads the same",
+        );
+    }
+    drop(foreign::users_oath(text, UnixMillis(0)));
+    drop(foreign::google_authenticator(text, UnixMillis(0)));
 }
 
 /// A push link of privacyIDEA.

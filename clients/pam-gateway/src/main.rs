@@ -38,8 +38,13 @@ fn answer() -> Word {
     if confinement::begin().is_err() {
         return Word::Fault;
     }
-    let Ok(settings) = Settings::read() else {
-        return Word::Fault;
+    let settings = match Settings::read() {
+        Ok(settings) => settings,
+        Err(error) => {
+            // The module hears nothing of it; an administrator does, who starts this by hand.
+            drop(writeln!(io::stderr(), "countersign-pam-gateway: {error}"));
+            return Word::Fault;
+        }
     };
     if confinement::become_nobody().is_err() {
         return Word::Fault;

@@ -12,12 +12,15 @@ use url::Url;
 
 use crate::tls;
 
-/// Why there are no settings. The module's log says that it is a fault of the settings; `countersign-pam` says which.
+/// Why there are no settings. The module's log says that there is a fault; started by hand, the program says which. Nothing of the
+/// file is repeated: it holds a key.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SettingsError {
-    #[error("{0} cannot be read")]
+    #[error("{0} is not there, or not root's alone (0600)")]
     File(&'static str),
-    #[error("not understood")]
+    #[error(
+        "a key is missing, unknown or of the wrong type: url, pin or ca_file, front, fail, realm"
+    )]
     Form(#[from] toml::de::Error),
     #[error("url must be https, with a host")]
     Url,

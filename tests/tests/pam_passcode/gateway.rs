@@ -1,14 +1,15 @@
 //! The module that asks a real gateway, and a real agent behind it.
 
-use std::{fs, net::TcpListener, thread};
+use std::{fs, net::TcpListener, path::Path, thread};
 
 use countersign_tests::{
     gateway::{GatewayProcess, own_address},
-    pam_module,
+    pam_module, patiently,
     process::{Process, Stdout},
     requests::RequestWatch,
     sandbox::{PASSWORD, Sandbox, USER},
     stage::{CLICK_TOKEN, Stage},
+    terminal::Terminal,
 };
 use data_encoding::HEXLOWER;
 use rustix::process::{Pid, Signal, kill_process};
@@ -109,6 +110,13 @@ fn the_gateway_checks_what_is_typed() {
             "{mode:o}: {said}"
         );
     }
+    scene.sandbox.write(SETTINGS, &text, 0o644).unwrap();
+    let told = scene.sandbox.run(&[INSTALLED], "").unwrap();
+    let told = countersign_tests::sandbox::said(&told);
+    assert!(
+        told.contains("not root's alone") && told.contains("fault"),
+        "{told}"
+    );
     fs::remove_file(scene.sandbox.path(SETTINGS)).unwrap();
     assert!(!scene.login("else", &format!("123456\n{PASSWORD}")).1);
     scene.sandbox.write(SETTINGS, &text, 0o600).unwrap();
@@ -256,5 +264,48 @@ fn who_does_not_answer_on_the_desktop_has_not_said_yes() {
     let scene = Scene::new("timeout=5 push");
     let (said, let_in) = scene.login("else", PASSWORD);
     assert!(!let_in, "{said}");
+    scene.sandbox.end().unwrap();
+}
+
+/// The youngest descendant of a process, where each has one child.
+fn youngest(id: u32) -> u32 {
+    let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+    match children.unwrap_or_default().trim().parse() {
+        Ok(child) => youngest(child),
+        Err(_) => id,
+    }
+}
+
+#[test]
+fn ctrl_c_ends_the_wait_and_the_program() {
+    if !Sandbox::is_possible("gateway::ctrl_c") {
+        return;
+    }
+    let scene = Scene::new("");
+    let module = pam_module::path().unwrap();
+    // Longer than anything is waited for here.
+    let line = format!("auth required {module} gateway push timeout=120");
+    scene.sandbox.service("sudo", &line).unwrap();
+    let mut terminal = Terminal::open().unwrap();
+    let words = ["setsid", "--ctty", "--wait", "sudo", "true"];
+    let mut command = scene.sandbox.command_of_user(&words);
+    command
+        .stdin(terminal.device().unwrap())
+        .stdout(terminal.device().unwrap())
+        .stderr(terminal.device().unwrap());
+    let mut sudo = command.spawn().unwrap();
+    terminal.wait_for("approve on your desktop", 1).unwrap();
+    let program = youngest(sudo.id());
+    let name = fs::read_to_string(format!("/proc/{program}/comm")).unwrap();
+    assert_eq!(name, "countersign-pam\n");
+    terminal.press("\u{3}").unwrap();
+    let ended = patiently("the end of sudo", async {
+        tokio::task::spawn_blocking(move || sudo.wait()).await
+    });
+    assert!(!ended.unwrap().unwrap().unwrap().success());
+    assert!(
+        !Path::new(&format!("/proc/{program}")).exists(),
+        "it is ended and reaped"
+    );
     scene.sandbox.end().unwrap();
 }
