@@ -1,71 +1,66 @@
-//! The real Chromium, driven over its debugging pipe: opens a page and clicks what is on it.
+//! The real Chromium, driven over its debugging pipe: pages are opened, looked at, clicked on and typed into.
 
-use std::{
-    fs,
-    process::Stdio,
-    sync::atomic::{AtomicU32, Ordering},
-};
+use std::{fs, path::Path, process::Stdio};
 
 use anyhow::{Context as _, Result, bail};
+use data_encoding::BASE64;
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    net::TcpListener,
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     process::{Child, ChildStdin, ChildStdout, Command},
-    task::JoinHandle,
 };
 
-use crate::{LOOK_EVERY, Workspace, agent::Session, block_on, patiently, runtime};
+use crate::{LOOK_EVERY, Workspace, agent::Session, block_on, patiently};
 
 /// What has to be installed.
 pub const PROGRAM: &str = "chromium";
-/// The largest message that is read, in bytes.
-const LARGEST: usize = 1 << 20;
+/// The largest message that is read, in bytes: a picture of a page.
+const LARGEST: usize = 16 << 20;
+/// The pipe is descriptors 3 and 4 of the browser.
+const ON_A_PIPE: &str = "exec /usr/bin/chromium \"$@\" 3<&0 4>&1 1>&2";
 
-/// A page that one server on this machine shows, whatever is asked for.
-#[derive(Debug)]
-pub struct ServedPage {
-    origin: String,
-    server: JoinHandle<()>,
+/// How it is started, beside what every test wants.
+#[derive(Clone, Debug, Default)]
+pub struct Furnishing {
+    words: Vec<String>,
+    preferences: Value,
 }
 
-impl ServedPage {
-    /// Serves `html`.
-    ///
-    /// # Errors
-    ///
-    /// No port is free.
-    pub fn new(html: &str) -> Result<Self> {
-        let answer = format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{html}",
-            html.len()
-        );
-        let listener = block_on(TcpListener::bind("127.0.0.1:0"))?;
-        let origin = format!("http://{}", listener.local_addr()?);
-        let serve = async move {
-            while let Ok((mut visitor, _)) = listener.accept().await {
-                let mut asked = [0; 4096];
-                // A visitor that goes away wants no page.
-                drop(visitor.read(&mut asked).await);
-                drop(visitor.write_all(answer.as_bytes()).await);
-            }
-        };
-        runtime::enter();
-        let server = tokio::spawn(serve);
-        Ok(Self { origin, server })
-    }
-
-    /// `http://127.0.0.1:PORT`.
+impl Furnishing {
+    /// Links of `scheme` on pages of `origin` are opened without a question of the browser's, as after "always allow".
     #[must_use]
-    pub fn origin(&self) -> &str {
-        &self.origin
+    pub fn opening_links(mut self, origin: &str, scheme: &str) -> Self {
+        self.preferences = json!({"protocol_handler":
+            {"allowed_origin_protocol_pairs": {origin: {scheme: true}}}});
+        self
+    }
+
+    /// With these extensions, as they lie in their folders, and no others.
+    #[must_use]
+    pub fn with_extensions(mut self, folders: &[&Path]) -> Self {
+        let folders: Vec<_> = folders
+            .iter()
+            .map(|folder| folder.display().to_string())
+            .collect();
+        for word in ["--load-extension", "--disable-extensions-except"] {
+            self.words.push(format!("{word}={}", folders.join(",")));
+        }
+        self
+    }
+
+    /// With one more word on the command line.
+    #[must_use]
+    pub fn with(mut self, word: &str) -> Self {
+        self.words.push(word.to_owned());
+        self
     }
 }
 
-impl Drop for ServedPage {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
+/// One page of the browser: a tab, or a window of an extension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    target: String,
+    session: String,
 }
 
 /// A browser with a profile of its own. Killed on drop, by its own id.
@@ -74,12 +69,11 @@ pub struct Chromium {
     _browser: Child,
     to: ChildStdin,
     from: BufReader<ChildStdout>,
-    last: AtomicU32,
+    last: u32,
 }
 
 impl Chromium {
-    /// Starts it in `session`, whose display it is shown on. Links of `scheme` on pages of `origin` are opened without a
-    /// question of the browser's, as after "always allow".
+    /// Starts it in `session`, whose display it is shown on.
     ///
     /// # Errors
     ///
@@ -87,18 +81,16 @@ impl Chromium {
     pub fn start(
         workspace: &Workspace,
         session: &Session,
-        origin: &str,
-        scheme: &str,
+        furnishing: &Furnishing,
     ) -> Result<Self> {
         let profile = workspace.join("chromium");
         fs::create_dir_all(profile.join("Default"))?;
-        let allowed = json!({"protocol_handler":
-            {"allowed_origin_protocol_pairs": {origin: {scheme: true}}}});
-        fs::write(profile.join("Default/Preferences"), allowed.to_string())?;
-        // The pipe is descriptors 3 and 4 of the browser.
-        let script = "exec /usr/bin/chromium \"$@\" 3<&0 4>&1 1>&2";
+        if furnishing.preferences.is_object() {
+            let file = profile.join("Default/Preferences");
+            fs::write(file, furnishing.preferences.to_string())?;
+        }
         let mut command = session.command("/bin/sh".into());
-        command.args(["-c", script, "sh"]);
+        command.args(["-c", ON_A_PIPE, "sh"]);
         command.arg(format!("--user-data-dir={}", profile.display()));
         command.args([
             // Tests may run as root.
@@ -109,11 +101,12 @@ impl Chromium {
             "--disable-dev-shm-usage",
             "--disable-gpu",
             "--disable-sync",
+            "--password-store=basic",
             "--window-position=0,0",
             "--window-size=780,480",
             "--remote-debugging-pipe",
-            "about:blank",
         ]);
+        command.args(&furnishing.words).arg("about:blank");
         let log = fs::File::create(workspace.logs().join("chromium.log"))?;
         let mut command = Command::from(command);
         command
@@ -128,64 +121,254 @@ impl Chromium {
             _browser: browser,
             to,
             from: BufReader::new(from),
-            last: AtomicU32::new(0),
+            last: 0,
         })
     }
 
-    /// Opens `url` and clicks the first link on it, with the mouse.
+    /// Opens `url` in a tab of its own and waits until it is loaded.
+    ///
+    /// # Errors
+    ///
+    /// The page does not load.
+    pub fn open(&mut self, url: &str) -> Result<Page> {
+        let made = self.ask("Target.createTarget", json!({"url": "about:blank"}), None)?;
+        let target = made.get("targetId").and_then(Value::as_str);
+        let page = self.attach(target.context("no tab")?)?;
+        self.navigate(&page, url)?;
+        Ok(page)
+    }
+
+    /// Leads a page elsewhere and waits until that is loaded.
+    ///
+    /// # Errors
+    ///
+    /// The page does not load.
+    pub fn navigate(&mut self, page: &Page, url: &str) -> Result<()> {
+        let asked = json!({"url": url});
+        let said = self.ask("Page.navigate", asked, Some(page))?;
+        if let Some(error) = said.get("errorText").and_then(Value::as_str) {
+            bail!("{url}: {error}");
+        }
+        self.wait_for(
+            page,
+            "document.readyState === 'complete' && location.href !== 'about:blank'",
+        )
+        .map(drop)
+    }
+
+    /// Waits for a page whose address holds `part`, e.g. the window of an extension.
+    ///
+    /// # Errors
+    ///
+    /// There is none in time.
+    pub fn page_at(&mut self, part: &str) -> Result<Page> {
+        let found = async {
+            let mut looks = tokio::time::interval(LOOK_EVERY);
+            loop {
+                looks.tick().await;
+                if let Some(target) = self.target_at(part).await? {
+                    return anyhow::Ok(target);
+                }
+            }
+        };
+        let target = patiently(&format!("a page at {part}"), found)??;
+        self.attach(&target)
+    }
+
+    /// Waits until no page's address holds `part`.
+    ///
+    /// # Errors
+    ///
+    /// One stays.
+    pub fn wait_until_closed(&mut self, part: &str) -> Result<()> {
+        let gone = async {
+            let mut looks = tokio::time::interval(LOOK_EVERY);
+            while self.target_at(part).await?.is_some() {
+                looks.tick().await;
+            }
+            anyhow::Ok(())
+        };
+        patiently(&format!("the end of the page at {part}"), gone)?
+    }
+
+    /// Closes a page.
+    ///
+    /// # Errors
+    ///
+    /// The browser has ended.
+    pub fn close(&mut self, page: &Page) -> Result<()> {
+        let asked = json!({"targetId": page.target});
+        self.ask("Target.closeTarget", asked, None).map(drop)
+    }
+
+    /// Puts a page in front.
+    ///
+    /// # Errors
+    ///
+    /// It has gone.
+    pub fn bring_to_front(&mut self, page: &Page) -> Result<()> {
+        self.ask("Page.bringToFront", json!({}), Some(page))
+            .map(drop)
+    }
+
+    /// What `script` comes to on a page; a promise is waited for.
+    ///
+    /// # Errors
+    ///
+    /// It throws, or the page has gone.
+    pub fn evaluate(&mut self, page: &Page, script: &str) -> Result<Value> {
+        patiently("an answer of the page", self.value(page, script))?
+    }
+
+    /// Waits until `script` comes to something that counts as true on a page, and returns it.
+    ///
+    /// # Errors
+    ///
+    /// It does not in time, or throws.
+    pub fn wait_for(&mut self, page: &Page, script: &str) -> Result<Value> {
+        let come = async {
+            let mut looks = tokio::time::interval(LOOK_EVERY);
+            loop {
+                looks.tick().await;
+                // While a page changes its scripts have nowhere to run.
+                if let Ok(value) = self.value(page, script).await
+                    && is_true(&value)
+                {
+                    return value;
+                }
+            }
+        };
+        patiently(script, come)
+    }
+
+    /// Clicks the first element that `selector` names, with the mouse, as soon as it is there and enabled.
+    ///
+    /// # Errors
+    ///
+    /// There is none in time.
+    pub fn click(&mut self, page: &Page, selector: &str) -> Result<()> {
+        let selector = Value::from(selector);
+        let script = format!(
+            "(() => {{ const it = document.querySelector({selector}); \
+            if (!it || it.disabled || document.readyState !== 'complete') return null; \
+            it.scrollIntoView({{ block: 'center', behavior: 'instant' }}); \
+            const box = it.getBoundingClientRect(); \
+            return [box.x + box.width / 2, box.y + box.height / 2]; }})()"
+        );
+        let place = self.wait_for(page, &script)?;
+        let [x, y]: [f64; 2] = serde_json::from_value(place)?;
+        for kind in ["mousePressed", "mouseReleased"] {
+            let mouse = json!({"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1});
+            self.ask("Input.dispatchMouseEvent", mouse, Some(page))?;
+        }
+        Ok(())
+    }
+
+    /// Types into what has the keyboard on a page.
+    ///
+    /// # Errors
+    ///
+    /// The page has gone.
+    pub fn type_text(&mut self, page: &Page, text: &str) -> Result<()> {
+        let asked = json!({"text": text});
+        self.ask("Input.insertText", asked, Some(page)).map(drop)
+    }
+
+    /// Opens `url` and clicks the first link on it.
     ///
     /// # Errors
     ///
     /// There is no link in time.
     pub fn click_link_of(&mut self, url: &str) -> Result<()> {
-        let clicked = async {
-            let page = self
-                .call("Target.createTarget", json!({"url": url}), None)
-                .await?;
-            let attached = self
-                .call(
-                    "Target.attachToTarget",
-                    json!({"targetId": page.get("targetId"), "flatten": true}),
-                    None,
-                )
-                .await?;
-            let session = attached.get("sessionId").and_then(Value::as_str);
-            let session = session.context("no session")?;
-            let [x, y] = self.place_of_link(session).await?;
-            for kind in ["mousePressed", "mouseReleased"] {
-                let mouse =
-                    json!({"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1});
-                self.call("Input.dispatchMouseEvent", mouse, Some(session))
-                    .await?;
-            }
-            anyhow::Ok(())
-        };
-        patiently("a click in the browser", clicked)?
+        let page = self.open(url)?;
+        self.click(&page, "a")
     }
 
-    async fn place_of_link(&mut self, session: &str) -> Result<[f64; 2]> {
-        let script = "(() => { const link = document.querySelector('a'); \
-            if (!link || document.readyState !== 'complete') return null; \
-            const box = link.getBoundingClientRect(); \
-            return [box.x + box.width / 2, box.y + box.height / 2]; })()";
-        let mut looks = tokio::time::interval(LOOK_EVERY);
-        loop {
-            looks.tick().await;
-            let asked = json!({"expression": script, "returnByValue": true});
-            let said = self.call("Runtime.evaluate", asked, Some(session)).await?;
-            let place = said.pointer("/result/value");
-            if let Ok(place) = serde_json::from_value(place.cloned().unwrap_or_default()) {
-                return Ok(place);
-            }
+    /// Presses the toolbar's button of an extension on a tab, as the user does: the browser takes it for a gesture.
+    ///
+    /// # Errors
+    ///
+    /// There is no such tab or extension.
+    pub fn press_action(&mut self, extension: &str, page: &Page) -> Result<()> {
+        let url = self.evaluate(page, "location.href")?;
+        let targets = self.ask("Target.getTargets", json!({"filter": [{}]}), None)?;
+        let targets = targets.get("targetInfos").and_then(Value::as_array);
+        let tab = targets.into_iter().flatten().find(|target| {
+            target.get("type") == Some(&json!("tab")) && target.get("url") == Some(&url)
+        });
+        let tab = tab.with_context(|| format!("no tab with {url}"))?;
+        let asked = json!({"id": extension, "targetId": tab.get("targetId")});
+        self.ask("Extensions.triggerAction", asked, None).map(drop)
+    }
+
+    /// A picture of a page in light or dark, as PNG, as high as what is on it and `width` dots wide.
+    ///
+    /// # Errors
+    ///
+    /// None can be taken.
+    pub fn picture(&mut self, page: &Page, scheme: &str, width: u32, file: &Path) -> Result<()> {
+        let media = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        self.ask("Emulation.setEmulatedMedia", media, Some(page))?;
+        let size = |height: u64| {
+            json!({"width": width, "height": height,
+                "deviceScaleFactor": 2, "mobile": false})
+        };
+        let metrics = "Emulation.setDeviceMetricsOverride";
+        self.ask(metrics, size(600), Some(page))?;
+        let height = self.evaluate(
+            page,
+            "Math.ceil(document.body.getBoundingClientRect().height)",
+        )?;
+        self.ask(metrics, size(height.as_u64().unwrap_or(600)), Some(page))?;
+        let taken = self.ask("Page.captureScreenshot", json!({}), Some(page))?;
+        let data = taken.get("data").and_then(Value::as_str);
+        let data = BASE64.decode(data.context("no picture")?.as_bytes())?;
+        Ok(fs::write(file, data)?)
+    }
+
+    fn attach(&mut self, target: &str) -> Result<Page> {
+        let asked = json!({"targetId": target, "flatten": true});
+        let attached = self.ask("Target.attachToTarget", asked, None)?;
+        let session = attached.get("sessionId").and_then(Value::as_str);
+        Ok(Page {
+            target: target.to_owned(),
+            session: session.context("no session")?.to_owned(),
+        })
+    }
+
+    async fn target_at(&mut self, part: &str) -> Result<Option<String>> {
+        let targets = self.call("Target.getTargets", json!({}), None).await?;
+        let targets = targets.get("targetInfos").and_then(Value::as_array);
+        let target = targets.into_iter().flatten().find(|target| {
+            let url = target.get("url").and_then(Value::as_str);
+            url.is_some_and(|url| url.contains(part))
+                && target.get("type") != Some(&json!("service_worker"))
+        });
+        let id = target.and_then(|target| target.get("targetId"));
+        Ok(id.and_then(Value::as_str).map(str::to_owned))
+    }
+
+    async fn value(&mut self, page: &Page, script: &str) -> Result<Value> {
+        let asked = json!({"expression": script, "returnByValue": true, "awaitPromise": true});
+        let mut said = self.call("Runtime.evaluate", asked, Some(page)).await?;
+        if let Some(thrown) = said.get("exceptionDetails") {
+            bail!("{script}: {thrown}");
         }
+        let value = said.pointer_mut("/result/value");
+        Ok(value.map(Value::take).unwrap_or_default())
+    }
+
+    fn ask(&mut self, method: &str, params: Value, page: Option<&Page>) -> Result<Value> {
+        patiently(method, self.call(method, params, page))?
     }
 
     /// One call, and its answer; events are passed over.
-    async fn call(&mut self, method: &str, params: Value, session: Option<&str>) -> Result<Value> {
-        let id = self.last.fetch_add(1, Ordering::Relaxed);
+    async fn call(&mut self, method: &str, params: Value, page: Option<&Page>) -> Result<Value> {
+        self.last = self.last.wrapping_add(1);
+        let id = self.last;
         let mut message = json!({"id": id, "method": method, "params": params});
-        if let (Some(session), Some(message)) = (session, message.as_object_mut()) {
-            message.insert("sessionId".to_owned(), session.into());
+        if let (Some(page), Some(message)) = (page, message.as_object_mut()) {
+            message.insert("sessionId".to_owned(), page.session.as_str().into());
         }
         let mut bytes = message.to_string().into_bytes();
         bytes.push(0);
@@ -204,5 +387,16 @@ impl Chromium {
                 return Ok(said.get_mut("result").map(Value::take).unwrap_or_default());
             }
         }
+    }
+}
+
+/// As a page's script takes it.
+pub(crate) fn is_true(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(value) => *value,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(_) | Value::Object(_) => true,
     }
 }

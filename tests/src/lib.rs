@@ -17,6 +17,7 @@ pub mod dice;
 pub mod example_portal;
 pub mod faults;
 pub mod fingerprint_reader;
+pub mod firefox;
 pub mod fleet;
 pub mod forger;
 pub mod gateway;
@@ -55,6 +56,7 @@ pub mod systemd_logind;
 pub mod terminal;
 pub mod tpm;
 pub mod user_manager;
+pub mod web_pages;
 pub mod workspace;
 
 use core::time::Duration;

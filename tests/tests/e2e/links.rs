@@ -6,13 +6,14 @@ use countersign_core::activation_string::{ActivationString, AllowHttp};
 use countersign_proto::agent::v1::Reason;
 use countersign_tests::{
     LOOK_EVERY, Workspace,
-    chromium::{self, Chromium, ServedPage},
+    chromium::{self, Chromium, Furnishing},
     notices::NoticeWitness,
     parts, patiently,
     process::{Process, Stdout},
     programs::program,
     screen::{self, Screen},
     stage::{PASSPHRASE_KEY, Stage, USER},
+    web_pages::WebPages,
 };
 
 const PINENTRY: &str = "pinentry-gtk-2";
@@ -139,16 +140,11 @@ fn a_click_in_the_browser_enrolls_through_the_handler_and_the_dialogs() {
     let html = format!(
         "<!DOCTYPE html><title>Enroll</title><p><a href=\"{link}\">Add to this computer</a></p>"
     );
-    let page = ServedPage::new(&html).unwrap();
+    let pages = WebPages::one(&html).unwrap();
     let session = desk.stage.agent.session().clone();
-    let mut browser = Chromium::start(
-        &desk.stage.workspace,
-        &session,
-        page.origin(),
-        "countersign",
-    )
-    .unwrap();
-    browser.click_link_of(page.origin()).unwrap();
+    let furnishing = Furnishing::default().opening_links(&pages.origin(), "countersign");
+    let mut browser = Chromium::start(&desk.stage.workspace, &session, &furnishing).unwrap();
+    browser.click_link_of(&pages.origin()).unwrap();
 
     // Whom it leads to is asked; the link is in nobody's arguments meanwhile.
     desk.dialog();

@@ -1,0 +1,224 @@
+import { Agent } from './agent.js';
+import { enroll } from './enrolling.js';
+import { fill, look } from './filling.js';
+import { fingerprint } from './key.js';
+import { api, words } from './platform.js';
+import { Refusal } from './refusal.js';
+
+const POPUP = 'popup/popup.html';
+/** How long the mark of a success stays on the button. Milliseconds. */
+const MARK = 2_500;
+/** How long after a fill a second click opens the popup instead. Milliseconds. */
+const AGAIN = 30_000;
+/** How long an answer waits for a popup that the agent's dialog has closed. Milliseconds. */
+const LATE = 60_000;
+
+const agent = new Agent();
+/** Open popups. */
+const doors = new Set();
+/** What is being asked, with dialogs of the agent perhaps: one thing at a time. */
+let busy = '';
+/** What the agent said last while a popup was open. */
+let state = /** @type {any} */ (undefined);
+/** The last fill: where and when. */
+let filled = { document: '', at: 0 };
+/** A passcode that came when no popup was there to show it. */
+let late = /** @type {{answer: any, until: number}|undefined} */ (undefined);
+
+/* What the user does with the browser. Each of these lets us see the page in front, until it changes. */
+
+api.action.onClicked.addListener((/** @type {any} */ tab) => void clicked(tab));
+api.commands.onCommand.addListener((/** @type {string} */ command, /** @type {any} */ tab) => {
+  if (command === 'fill') void fillOrTell(tab);
+  if (command === 'open') void open(tab);
+});
+api.contextMenus.onClicked.addListener((/** @type {any} */ info, /** @type {any} */ tab) => {
+  if (info.menuItemId === 'fill') void fillOrTell(tab, info.frameId);
+  if (info.menuItemId === 'enroll') void enrollOrTell(info, tab);
+  if (info.menuItemId === 'open') void open(tab);
+});
+api.runtime.onInstalled.addListener(async () => {
+  await api.contextMenus.removeAll();
+  api.contextMenus.create({ id: 'fill', title: words('menuFill'), contexts: ['page', 'editable'] });
+  api.contextMenus.create({ id: 'enroll', title: words('menuEnroll'), contexts: ['page', 'image', 'link'] });
+  api.contextMenus.create({ id: 'open', title: words('menuOpen'), contexts: ['action'] });
+});
+
+/** The button: fills; where nothing is to be filled, where a login waits for an answer, or after a fill, the popup. */
+async function clicked(/** @type {any} */ tab) {
+  try {
+    const [page, { pending = 0 }] = await Promise.all([look(tab.id), agent.ask('status')]);
+    const again = page.document === filled.document && Date.now() - filled.at < AGAIN;
+    if (!page.kind || pending > 0 || again) return await open(tab);
+  } catch {
+    return open(tab);
+  }
+  return fillOrTell(tab);
+}
+
+async function fillOrTell(/** @type {any} */ tab, /** @type {number} */ frame = 0) {
+  try {
+    if (frame !== 0) throw new Refusal('FIELD_IN_FRAME');
+    const done = await fillTab(tab);
+    if (done.choose) await open(tab, { choose: done.choose });
+  } catch (error) {
+    await tell(tab, error);
+  }
+}
+
+async function enrollOrTell(/** @type {any} */ info, /** @type {any} */ tab) {
+  try {
+    const { name } = await alone('enroll', () => enroll(agent, info, tab));
+    await mark(tab.id, words('enrolled', String(name ?? '')));
+  } catch (error) {
+    await tell(tab, error);
+  }
+}
+
+/** @returns {Promise<any>} */
+async function fillTab(/** @type {any} */ tab, /** @type {string|undefined} */ token = undefined) {
+  const done = await alone('fill', () => fill(agent, tab, token));
+  if ('filled' in done) {
+    filled = { document: done.document, at: Date.now() };
+    await mark(tab.id, words('filledWith', done.filled.name));
+  }
+  return done;
+}
+
+/** One thing at a time: a second gesture while a dialog is open is none. */
+async function alone(/** @type {string} */ what, /** @type {() => Promise<any>} */ act) {
+  if (busy) throw new Refusal('BUSY');
+  busy = what;
+  tellDoors({ busy });
+  try {
+    return await act();
+  } finally {
+    busy = '';
+    tellDoors({ busy });
+  }
+}
+
+/* What the user is told. */
+
+async function mark(/** @type {number} */ tabId, /** @type {string} */ title) {
+  await api.action.setBadgeBackgroundColor({ color: '#17705a' });
+  await api.action.setBadgeText({ tabId, text: '✓' });
+  await api.action.setTitle({ tabId, title });
+  setTimeout(() => {
+    // The tab may have gone.
+    api.action.setBadgeText({ tabId, text: '' }).catch(() => {});
+    api.action.setTitle({ tabId, title: words('actionTitle') }).catch(() => {});
+  }, MARK);
+}
+
+/** A refusal is told in the popup; what the user took back or is still being asked is not told at all. */
+async function tell(/** @type {any} */ tab, /** @type {unknown} */ error) {
+  const refusal = Refusal.of(error);
+  if (refusal.reason === 'CANCELLED' || refusal.reason === 'BUSY') return;
+  await open(tab, { refusal: refusal.plain() });
+}
+
+/** Opens the popup on a tab's window, with a note for it. Where the browser cannot, a small window. */
+async function open(/** @type {any} */ tab, /** @type {object} */ note = {}) {
+  if (doors.size > 0) {
+    tellDoors({ note });
+    return;
+  }
+  await api.storage.session.set({ note });
+  await api.action.setPopup({ popup: POPUP });
+  try {
+    await api.action.openPopup({ windowId: tab.windowId });
+  } catch {
+    const url = `${api.runtime.getURL(POPUP)}?tab=${Number(tab.id)}`;
+    await api.windows.create({ type: 'popup', url, width: 400, height: 620 });
+  } finally {
+    await api.action.setPopup({ popup: '' });
+  }
+}
+
+/* The popup. It asks through a port that only this extension's own pages get. */
+
+api.runtime.onConnect.addListener((/** @type {any} */ port) => {
+  const { sender } = port;
+  if (sender?.id !== api.runtime.id || !String(sender.url).startsWith(api.runtime.getURL(POPUP))) {
+    port.disconnect();
+    return;
+  }
+  doors.add(port);
+  port.onDisconnect.addListener(() => {
+    doors.delete(port);
+    if (doors.size === 0) {
+      state = undefined;
+      agent.watch(undefined);
+    }
+  });
+  port.onMessage.addListener((/** @type {any} */ message) => void answer(port, message));
+  if (doors.size === 1) watch();
+  else if (state) port.postMessage({ state });
+  if (busy) port.postMessage({ busy });
+  if (late && late.until > Date.now()) port.postMessage({ late: late.answer });
+  late = undefined;
+});
+
+function watch() {
+  agent.watch((told) => {
+    state = told;
+    tellDoors({ state });
+  });
+}
+
+function tellDoors(/** @type {object} */ what) {
+  for (const door of doors) door.postMessage(what);
+}
+
+const PASSED_ON = {
+  status: [], lock: [], tokens: ['origin'], answer: ['request', 'verdict', 'number'], unbind: ['origin', 'token'],
+};
+
+/** @type {Record<string, (wish: any) => Promise<any>>} */
+const WISHES = {
+  look: async ({ tab }) => look(Number(tab)),
+  fill: async ({ tab, token }) => fillTab(await api.tabs.get(Number(tab)), token),
+  /** A token is used on this page from now on, and at once. */
+  use: async ({ tab, origin, token, scope }) => {
+    await alone('bind', () => agent.ask('bind', { origin, token, scope: scope === 'domain' ? 'domain' : 'origin' }));
+    return fillTab(await api.tabs.get(Number(tab)), token);
+  },
+  fingerprint: async () => ({ fingerprint: await fingerprint() }),
+  pair: async ({ name }) => {
+    const ok = await alone('pair', () => agent.ask('pair', { name }));
+    if (doors.size > 0) watch();
+    return ok;
+  },
+  unlock: async () => alone('unlock', () => agent.ask('unlock')),
+  passcode: async ({ token, challenge }) => alone('passcode', () => agent.ask('passcode', { token, ...(challenge ? { challenge } : {}) })),
+  again: async () => {
+    watch();
+    return {};
+  },
+};
+
+/** After these the popup comes back where the agent's dialog has closed it. */
+const COME_BACK = new Set(['pair', 'unlock', 'passcode', 'use', 'fill']);
+
+async function answer(/** @type {any} */ port, /** @type {any} */ message) {
+  const wish = String(message?.wish);
+  const reply = await fulfil(wish, message).then((ok) => ({ n: message.n, ok }), (error) => ({ n: message.n, refusal: Refusal.of(error).plain() }));
+  if (doors.has(port)) port.postMessage(reply);
+  else if (COME_BACK.has(wish)) await comeBack(wish, message, reply);
+}
+
+function fulfil(/** @type {string} */ wish, /** @type {any} */ message) {
+  const fields = Object.hasOwn(PASSED_ON, wish) ? PASSED_ON[/** @type {keyof PASSED_ON} */ (wish)] : undefined;
+  if (fields) return agent.ask(wish, Object.fromEntries(fields.filter((name) => message[name] !== undefined).map((name) => [name, message[name]])));
+  return Object.hasOwn(WISHES, wish) ? WISHES[wish](message) : Promise.reject(new Refusal('USAGE'));
+}
+
+/** The agent's dialog took the keyboard, so the popup is closed: it comes back with what it was asked for. */
+async function comeBack(/** @type {string} */ wish, /** @type {any} */ message, /** @type {any} */ reply) {
+  if (reply.refusal?.reason === 'CANCELLED' || reply.ok?.filled) return;
+  const [tab] = await api.tabs.query({ active: true, lastFocusedWindow: true });
+  if (!tab) return;
+  if (wish === 'passcode' && reply.ok) late = { answer: { token: message.token, ...reply.ok }, until: Date.now() + LATE };
+  await open(tab, reply.refusal ? { refusal: reply.refusal } : reply.ok?.choose ? { choose: reply.ok.choose } : {});
+}

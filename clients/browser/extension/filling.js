@@ -1,0 +1,86 @@
+import { passcodeField } from './field.js';
+import { api } from './platform.js';
+import { Refusal } from './refusal.js';
+
+/** What stands for the field finder's `why`. */
+const WHY = {
+  none: 'NO_FIELD', several: 'FIELD_UNCLEAR', frame: 'FIELD_IN_FRAME', does_not_fit: 'FIELD_TOO_SHORT', not_kept: 'FIELD_NOT_KEPT',
+};
+
+/** How long is waited before a page is asked again. Milliseconds. */
+const HEARD = [20, 60, 150];
+
+/**
+ * The page in front of the user.
+ * @typedef {{origin: string, host: string, loaded: number, document: string, kind?: string, why?: string}} Page
+ */
+
+/**
+ * Looks at the top document of a tab that the user has just pointed at (without that the browser refuses).
+ * @returns {Promise<Page>}
+ */
+export async function look(/** @type {number} */ tabId) {
+  const seen = await whenAllowed(tabId, () => inDocument({ tabId, frameIds: [0] }, { do: 'find' }));
+  // The browser's word, asked for after the document's: had the tab gone elsewhere meanwhile, it would not tell or they
+  // would differ.
+  const { url } = await api.tabs.get(tabId);
+  const address = url ? new URL(url) : undefined;
+  const { result, documentId } = seen;
+  if (!address || address.origin === 'null' || result.origin !== address.origin) throw new Refusal('ORIGIN_INVALID');
+  return { origin: address.origin, host: address.host, loaded: result.loaded, document: documentId, kind: result.kind, why: result.why };
+}
+
+/**
+ * Brings one passcode from the agent into the page's field.
+ * @param {import('./agent.js').Agent} agent
+ * @param {any} tab
+ * @param {string} [token] the user's choice where several fit
+ * @returns {Promise<{filled: {id: string, name: string}, document: string} | {choose: any[]}>}
+ */
+export async function fill(agent, tab, token) {
+  const page = await look(tab.id);
+  if (!page.kind) throw new Refusal(WHY[/** @type {keyof WHY} */ (page.why)] ?? 'NO_FIELD');
+  const given = await agent.ask('fill', { origin: page.origin, private: tab.incognito === true, ...(token ? { token } : {}) });
+  if (Array.isArray(given.choose)) return { choose: given.choose };
+  const { result } = await inDocument({ tabId: tab.id, documentIds: [page.document] }, { do: 'place', passcode: String(given.passcode) });
+  if (result.origin !== page.origin) throw new Refusal('PAGE_CHANGED');
+  if (!result.placed) throw new Refusal(WHY[/** @type {keyof WHY} */ (result.why)] ?? 'FIELD_NOT_KEPT');
+  return { filled: { id: String(given.token?.id ?? ''), name: String(given.token?.name ?? '') }, document: page.document };
+}
+
+/**
+ * A page's process may hear of the user's gesture a moment after we do (seen in Chromium): as long as the browser lets us
+ * see the address of the tab, what the page refuses is asked for again.
+ * @template T
+ * @param {number} tabId
+ * @param {() => Promise<T>} act
+ * @returns {Promise<T>}
+ */
+async function whenAllowed(tabId, act) {
+  for (const wait of HEARD) {
+    try {
+      return await act();
+    } catch (error) {
+      const { url } = await api.tabs.get(tabId);
+      if (!/^https?:/u.test(url ?? '')) throw error;
+      await new Promise((resolve) => { setTimeout(resolve, wait); });
+    }
+  }
+  return act();
+}
+
+/**
+ * @param {object} target
+ * @param {Parameters<typeof passcodeField>[0]} order
+ */
+async function inDocument(target, order) {
+  let results;
+  try {
+    results = await api.scripting.executeScript({ target, func: passcodeField, args: [order] });
+  } catch (error) {
+    throw new Refusal(order.do === 'find' ? 'PAGE_UNREACHABLE' : 'PAGE_CHANGED', error instanceof Error ? error.message : '');
+  }
+  const [seen] = results ?? [];
+  if (!seen?.result) throw new Refusal(order.do === 'find' ? 'PAGE_UNREACHABLE' : 'PAGE_CHANGED');
+  return seen;
+}
