@@ -69,7 +69,9 @@ impl Firefox {
         let mut command: Command = session.command("/usr/bin/firefox-esr".into());
         command.args(["-marionette", "-remote-allow-system-access", "-no-remote"]);
         command.args(["-width", "780", "-height", "480", "-profile"]);
-        command.arg(&profile).env("MOZ_DISABLE_CONTENT_SANDBOX", "1");
+        command
+            .arg(&profile)
+            .env("MOZ_DISABLE_CONTENT_SANDBOX", "1");
         let browser = Process::spawn("firefox", command, &workspace.logs(), Stdout::Log, None)?;
         let stream = patiently("Firefox", connect(&profile))??;
         let mut firefox = Self {
@@ -102,7 +104,8 @@ impl Firefox {
     ///
     /// The page does not load.
     pub fn navigate(&mut self, url: &str) -> Result<()> {
-        self.ask("WebDriver:Navigate", json!({"url": url})).map(drop)
+        self.ask("WebDriver:Navigate", json!({"url": url}))
+            .map(drop)
     }
 
     /// What the function body `script` returns on the page in front; a promise is waited for.

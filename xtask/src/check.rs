@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow};
 
-use crate::{codegen, layers, packages, privacyidea, say, tree, tree::Tree};
+use crate::{codegen, extension, layers, packages, privacyidea, say, tree, tree::Tree};
 
 /// One check.
 struct Step {
@@ -32,6 +32,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "generated code",
         run: |tree| codegen::run(&tree.root, codegen::Mode::Check),
+    },
+    Step {
+        name: "browser extension",
+        run: extension::check,
     },
     Step {
         name: "clippy",

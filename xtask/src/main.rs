@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod codegen;
 mod demo;
+mod extension;
 mod install;
 mod layers;
 mod licences;
@@ -62,6 +63,8 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Pack the browser extension for both stores, the same bytes from the same source
+    Extension,
     /// Install privacyIDEA beside the build products, for the tests against it
     Privacyidea,
     /// Build for use and put programs, units and D-Bus activation in place for this user
@@ -98,6 +101,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         Chore::Demo { keep } => demo::run(&tree, keep),
         Chore::Test { long } => check::run(&tree, long),
         Chore::Bench { markdown, only } => bench::run(&tree, markdown, only),
+        Chore::Extension => extension::run(&tree),
         Chore::Privacyidea => privacyidea::run(&tree),
         Chore::Layers => layers::run(&tree),
         Chore::Codegen { check: true } => codegen::run(&tree.root, codegen::Mode::Check),

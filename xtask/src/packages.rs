@@ -132,6 +132,7 @@ pub(crate) const TESTS: &[Part] = &[
         "chromium",
         "a browser: pages, and links that are clicked",
     ),
+    part("firefox-esr", "firefox-esr", "the other browser"),
     part("xdg-open", "xdg-utils", "what opens them"),
     part(
         "update-desktop-database",

@@ -33,7 +33,7 @@ api.commands.onCommand.addListener((/** @type {string} */ command, /** @type {an
   if (command === 'open') void open(tab);
 });
 api.contextMenus.onClicked.addListener((/** @type {any} */ info, /** @type {any} */ tab) => {
-  if (info.menuItemId === 'fill') void fillOrTell(tab, info.frameId);
+  if (info.menuItemId === 'fill') void (info.frameId ? tell(tab, new Refusal('FIELD_IN_FRAME')) : fillOrTell(tab));
   if (info.menuItemId === 'enroll') void enrollOrTell(info, tab);
   if (info.menuItemId === 'open') void open(tab);
 });
@@ -46,20 +46,21 @@ api.runtime.onInstalled.addListener(async () => {
 
 /** The button: fills; where nothing is to be filled, where a login waits for an answer, or after a fill, the popup. */
 async function clicked(/** @type {any} */ tab) {
+  let page;
   try {
-    const [page, { pending = 0 }] = await Promise.all([look(tab.id), agent.ask('status')]);
+    page = await look(tab.id);
+    const { pending = 0 } = await agent.ask('status');
     const again = page.document === filled.document && Date.now() - filled.at < AGAIN;
     if (!page.kind || pending > 0 || again) return await open(tab);
   } catch {
     return open(tab);
   }
-  return fillOrTell(tab);
+  return fillOrTell(tab, page);
 }
 
-async function fillOrTell(/** @type {any} */ tab, /** @type {number} */ frame = 0) {
+async function fillOrTell(/** @type {any} */ tab, /** @type {any} */ page = undefined) {
   try {
-    if (frame !== 0) throw new Refusal('FIELD_IN_FRAME');
-    const done = await fillTab(tab);
+    const done = await fillTab(tab, page ?? await look(tab.id));
     if (done.choose) await open(tab, { choose: done.choose });
   } catch (error) {
     await tell(tab, error);
@@ -76,10 +77,10 @@ async function enrollOrTell(/** @type {any} */ info, /** @type {any} */ tab) {
 }
 
 /** @returns {Promise<any>} */
-async function fillTab(/** @type {any} */ tab, /** @type {string|undefined} */ token = undefined) {
-  const done = await alone('fill', () => fill(agent, tab, token));
+async function fillTab(/** @type {any} */ tab, /** @type {any} */ page, /** @type {string|undefined} */ token = undefined) {
+  const done = await alone('fill', () => fill(agent, tab, page, token));
   if ('filled' in done) {
-    filled = { document: done.document, at: Date.now() };
+    filled = { document: page.document, at: Date.now() };
     await mark(tab.id, words('filledWith', done.filled.name));
   }
   return done;
@@ -178,11 +179,13 @@ const PASSED_ON = {
 /** @type {Record<string, (wish: any) => Promise<any>>} */
 const WISHES = {
   look: async ({ tab }) => look(Number(tab)),
-  fill: async ({ tab, token }) => fillTab(await api.tabs.get(Number(tab)), token),
+  fill: async ({ tab, token }) => fillTab(await api.tabs.get(Number(tab)), await look(Number(tab)), token),
   /** A token is used on this page from now on, and at once. */
   use: async ({ tab, origin, token, scope }) => {
+    const page = await look(Number(tab));
+    if (page.origin !== origin) throw new Refusal('PAGE_CHANGED');
     await alone('bind', () => agent.ask('bind', { origin, token, scope: scope === 'domain' ? 'domain' : 'origin' }));
-    return fillTab(await api.tabs.get(Number(tab)), token);
+    return fillTab(await api.tabs.get(Number(tab)), page, token);
   },
   fingerprint: async () => ({ fingerprint: await fingerprint() }),
   pair: async ({ name }) => {

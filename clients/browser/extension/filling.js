@@ -31,21 +31,21 @@ export async function look(/** @type {number} */ tabId) {
 }
 
 /**
- * Brings one passcode from the agent into the page's field.
+ * Brings one passcode from the agent into the field of a page that was looked at when the user asked for it: whatever the tab
+ * shows by now, no other document gets it.
  * @param {import('./agent.js').Agent} agent
  * @param {any} tab
+ * @param {Page} page
  * @param {string} [token] the user's choice where several fit
- * @returns {Promise<{filled: {id: string, name: string}, document: string} | {choose: any[]}>}
+ * @returns {Promise<{filled: {id: string, name: string}} | {choose: any[]}>}
  */
-export async function fill(agent, tab, token) {
-  const page = await look(tab.id);
+export async function fill(agent, tab, page, token) {
   if (!page.kind) throw new Refusal(WHY[/** @type {keyof WHY} */ (page.why)] ?? 'NO_FIELD');
   const given = await agent.ask('fill', { origin: page.origin, private: tab.incognito === true, ...(token ? { token } : {}) });
   if (Array.isArray(given.choose)) return { choose: given.choose };
   const { result } = await inDocument({ tabId: tab.id, documentIds: [page.document] }, { do: 'place', passcode: String(given.passcode) });
-  if (result.origin !== page.origin) throw new Refusal('PAGE_CHANGED');
   if (!result.placed) throw new Refusal(WHY[/** @type {keyof WHY} */ (result.why)] ?? 'FIELD_NOT_KEPT');
-  return { filled: { id: String(given.token?.id ?? ''), name: String(given.token?.name ?? '') }, document: page.document };
+  return { filled: { id: String(given.token?.id ?? ''), name: String(given.token?.name ?? '') } };
 }
 
 /**

@@ -52,7 +52,10 @@ fn script() -> String {
         .collect();
     let finder = source("field.js");
     let (comment, finder) = finder.split_once("export ").unwrap();
-    assert!(comment.trim_start().starts_with("/**"), "only a comment before it");
+    assert!(
+        comment.trim_start().starts_with("/**"),
+        "only a comment before it"
+    );
     format!(
         "const passcodeField = {finder}; const cases = {};\n{RUN}",
         Value::from(cases)
@@ -113,10 +116,7 @@ fn firefox_finds_the_field_of_each_page() {
         Firefox::start(&workspace, &session, "countersign@countersign.dev", UUID).unwrap();
     let pages = WebPages::one("<!DOCTYPE html><title>Fields</title><body></body>").unwrap();
     browser.navigate(&pages.origin()).unwrap();
-    judge(
-        "Firefox",
-        &browser.evaluate(&returning(&script())).unwrap(),
-    );
+    judge("Firefox", &browser.evaluate(&returning(&script())).unwrap());
 }
 
 /// The script with its last expression as what it returns.
