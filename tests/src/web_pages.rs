@@ -57,7 +57,7 @@ impl WebPages {
                 let asked = String::from_utf8_lossy(asked.get(..read).unwrap_or_default());
                 let path = asked.split_whitespace().nth(1).unwrap_or_default();
                 let page = pages.iter().find(|page| page.path == path);
-                let Some(page) = page.or(pages.last()) else {
+                let Some(page) = page.or_else(|| pages.last()) else {
                     continue;
                 };
                 let answer = format!(

@@ -2,7 +2,6 @@
 //! and the real agent behind it.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     reason = "helper functions of tests: what fails ends the test"
 )]
 
