@@ -63,6 +63,22 @@ pub struct Page {
     session: String,
 }
 
+/// What is driven.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Page,
+    Worker,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Page => "page",
+            Self::Worker => "service_worker",
+        }
+    }
+}
+
 /// A browser with a profile of its own. Killed on drop, by its own id.
 #[derive(Debug)]
 pub struct Chromium {
@@ -162,17 +178,7 @@ impl Chromium {
     ///
     /// There is none in time.
     pub fn page_at(&mut self, part: &str) -> Result<Page> {
-        let found = async {
-            let mut looks = tokio::time::interval(LOOK_EVERY);
-            loop {
-                looks.tick().await;
-                if let Some(target) = self.target_at(part).await? {
-                    return anyhow::Ok(target);
-                }
-            }
-        };
-        let target = patiently(&format!("a page at {part}"), found)??;
-        self.attach(&target)
+        self.found(part, Kind::Page)
     }
 
     /// Waits until no page's address holds `part`.
@@ -183,7 +189,7 @@ impl Chromium {
     pub fn wait_until_closed(&mut self, part: &str) -> Result<()> {
         let gone = async {
             let mut looks = tokio::time::interval(LOOK_EVERY);
-            while self.target_at(part).await?.is_some() {
+            while self.target_at(part, Kind::Page).await?.is_some() {
                 looks.tick().await;
             }
             anyhow::Ok(())
@@ -301,6 +307,19 @@ impl Chromium {
         self.ask("Extensions.triggerAction", asked, None).map(drop)
     }
 
+    /// Waits until the background of an extension listens to the toolbar's button: what comes before that is lost.
+    ///
+    /// # Errors
+    ///
+    /// There is no such extension.
+    pub fn wait_for_extension(&mut self, extension: &str) -> Result<()> {
+        let worker = self.found(&format!("chrome-extension://{extension}/"), Kind::Worker)?;
+        self.wait_for(&worker, "chrome.action.onClicked.hasListeners()")?;
+        // Whoever is attached keeps it from ending as it does for a user.
+        let asked = json!({"sessionId": worker.session});
+        self.ask("Target.detachFromTarget", asked, None).map(drop)
+    }
+
     /// A picture of a page in light or dark, as PNG, as high as what is on it and `width` dots wide.
     ///
     /// # Errors
@@ -326,6 +345,21 @@ impl Chromium {
         Ok(fs::write(file, data)?)
     }
 
+    /// Waits for a target of this kind whose address holds `part`.
+    fn found(&mut self, part: &str, kind: Kind) -> Result<Page> {
+        let found = async {
+            let mut looks = tokio::time::interval(LOOK_EVERY);
+            loop {
+                looks.tick().await;
+                if let Some(target) = self.target_at(part, kind).await? {
+                    return anyhow::Ok(target);
+                }
+            }
+        };
+        let target = patiently(&format!("a target at {part}"), found)??;
+        self.attach(&target)
+    }
+
     fn attach(&mut self, target: &str) -> Result<Page> {
         let asked = json!({"targetId": target, "flatten": true});
         let attached = self.ask("Target.attachToTarget", asked, None)?;
@@ -336,13 +370,13 @@ impl Chromium {
         })
     }
 
-    async fn target_at(&mut self, part: &str) -> Result<Option<String>> {
+    async fn target_at(&mut self, part: &str, kind: Kind) -> Result<Option<String>> {
         let targets = self.call("Target.getTargets", json!({}), None).await?;
         let targets = targets.get("targetInfos").and_then(Value::as_array);
         let target = targets.into_iter().flatten().find(|target| {
             let url = target.get("url").and_then(Value::as_str);
             url.is_some_and(|url| url.contains(part))
-                && target.get("type") != Some(&json!("service_worker"))
+                && target.get("type") == Some(&json!(kind.name()))
         });
         let id = target.and_then(|target| target.get("targetId"));
         Ok(id.and_then(Value::as_str).map(str::to_owned))

@@ -49,23 +49,15 @@ pub struct Firefox {
 }
 
 impl Firefox {
-    /// Starts it in `session`, whose display it is shown on. `uuid` becomes the host of the pages of the add-on `addon`.
+    /// Starts it in `session`, whose display it is shown on.
     ///
     /// # Errors
     ///
     /// It does not start.
-    pub fn start(
-        workspace: &Workspace,
-        session: &Session,
-        addon: &str,
-        uuid: &str,
-    ) -> Result<Self> {
+    pub fn start(workspace: &Workspace, session: &Session) -> Result<Self> {
         let profile = workspace.join("firefox");
         fs::create_dir_all(&profile)?;
-        let uuids = Value::from(json!({addon: uuid}).to_string());
-        let preferences =
-            format!("{ANY_PORT}{QUIET}user_pref(\"extensions.webextensions.uuids\", {uuids});\n");
-        fs::write(profile.join("user.js"), preferences)?;
+        fs::write(profile.join("user.js"), format!("{ANY_PORT}{QUIET}"))?;
         let mut command: Command = session.command("/usr/bin/firefox-esr".into());
         command.args(["-marionette", "-remote-allow-system-access", "-no-remote"]);
         command.args(["-width", "780", "-height", "480", "-profile"]);
@@ -156,16 +148,20 @@ impl Firefox {
     ///
     /// There is none in time.
     pub fn click(&mut self, selector: &str) -> Result<()> {
-        let quoted = Value::from(selector);
-        self.wait_for(&format!(
-            "const it = document.querySelector({quoted}); return it !== null && !it.disabled;"
-        ))?;
-        let asked = json!({"using": "css selector", "value": selector});
-        let found = self.ask("WebDriver:FindElement", asked)?;
-        let element = found.pointer("/value").and_then(Value::as_object);
-        let element = element.and_then(|element| element.values().next());
-        let asked = json!({"id": element.context("no element")?});
-        self.ask("WebDriver:ElementClick", asked).map(drop)
+        let element = self.element(selector)?;
+        self.ask("WebDriver:ElementClick", json!({"id": element}))
+            .map(drop)
+    }
+
+    /// Types into the first element that `selector` names.
+    ///
+    /// # Errors
+    ///
+    /// There is none in time.
+    pub fn type_into(&mut self, selector: &str, text: &str) -> Result<()> {
+        let element = self.element(selector)?;
+        let asked = json!({"id": element, "text": text});
+        self.ask("WebDriver:ElementSendKeys", asked).map(drop)
     }
 
     /// The windows and tabs, by their names.
@@ -176,6 +172,15 @@ impl Firefox {
     pub fn tabs(&mut self) -> Result<Vec<String>> {
         let tabs = self.ask("WebDriver:GetWindowHandles", json!({}))?;
         Ok(serde_json::from_value(tabs)?)
+    }
+
+    /// Closes the tab that is looked at.
+    ///
+    /// # Errors
+    ///
+    /// The browser has ended.
+    pub fn close(&mut self) -> Result<()> {
+        self.ask("WebDriver:CloseWindow", json!({})).map(drop)
     }
 
     /// From now on the tab of this name is the one that is looked at.
@@ -214,6 +219,19 @@ impl Firefox {
         let data = taken.get("value").and_then(Value::as_str);
         let data = BASE64.decode(data.context("no picture")?.as_bytes())?;
         Ok(fs::write(file, data)?)
+    }
+
+    /// The first element that `selector` names, as soon as it is there and enabled.
+    fn element(&mut self, selector: &str) -> Result<Value> {
+        let quoted = Value::from(selector);
+        self.wait_for(&format!(
+            "const it = document.querySelector({quoted}); return it !== null && !it.disabled;"
+        ))?;
+        let asked = json!({"using": "css selector", "value": selector});
+        let found = self.ask("WebDriver:FindElement", asked)?;
+        let element = found.get("value").and_then(Value::as_object);
+        let element = element.and_then(|element| element.values().next());
+        Ok(element.context("no element")?.clone())
     }
 
     async fn value(&mut self, script: &str) -> Result<Value> {

@@ -1,5 +1,6 @@
 //! What needs no agent: the field finder against a table of pages in both browsers, and the popup's decisions.
 
+use countersign_proto::native_messaging;
 use countersign_tests::{
     Workspace,
     agent::Session,
@@ -15,8 +16,6 @@ use crate::{extension, source};
 const TABLE: &str = include_str!("fields.txt");
 const RUN: &str = include_str!("fields.js");
 const LOGIC: &str = include_str!("logic.js");
-const ID: &str = "bjlogcdgcokdmghonoemnaepfnljjakm";
-const UUID: &str = "6b3f2a1c-0d4e-4c55-9a77-3e1f20c4a9d1";
 
 struct Case<'a> {
     name: &'a str,
@@ -97,7 +96,7 @@ fn chromium_finds_the_field_of_each_page_and_decides_as_it_should() {
     let script = format!("(() => {{ {} }})()", returning(&script()));
     judge("Chromium", &browser.evaluate(&page, &script).unwrap());
 
-    let popup = format!("chrome-extension://{ID}/popup/popup.html");
+    let popup = format!("{}popup/popup.html", native_messaging::chromium_origin());
     let page = browser.open(&popup).unwrap();
     let wrong = browser.evaluate(&page, LOGIC).unwrap();
     assert_eq!(wrong, json!([]));
@@ -110,8 +109,7 @@ fn firefox_finds_the_field_of_each_page() {
     }
     let workspace = Workspace::new().unwrap();
     let session = Session::new(&workspace, None).with("MOZ_HEADLESS", "1");
-    let mut browser =
-        Firefox::start(&workspace, &session, "countersign@countersign.dev", UUID).unwrap();
+    let mut browser = Firefox::start(&workspace, &session).unwrap();
     let pages = WebPages::one("<!DOCTYPE html><title>Fields</title><body></body>").unwrap();
     browser.navigate(&pages.origin()).unwrap();
     judge("Firefox", &browser.evaluate(&returning(&script())).unwrap());

@@ -2,10 +2,14 @@
 //! and the real agent behind it.
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "helper functions of tests: what fails ends the test"
 )]
 
 mod cases;
+mod chromium;
+mod desk;
+mod firefox;
 
 use std::path::{Path, PathBuf};
 

@@ -1,0 +1,197 @@
+//! The extension in the real Firefox ESR, from the first meeting to a login that is approved in its window.
+
+use countersign_proto::native_messaging::{FIREFOX_ID, Family};
+use countersign_tests::{
+    firefox::{self, Firefox},
+    parts, screen,
+    stage::{PASSWORD, USER},
+};
+use serde_json::Value;
+
+use crate::{
+    desk::{Desk, TOKEN},
+    extension,
+};
+
+/// The digits in the boxes of a page once all are there.
+const BOXES: &str = "const all = [...document.querySelectorAll('.box')].map((box) => box.value).join(''); return all.length === 6 ? all : '';";
+const CODE: &str = "return document.querySelector('#code').value";
+
+struct Run {
+    browser: Firefox,
+    desk: Desk,
+    /// The tab with the pages.
+    tab: String,
+}
+
+#[test]
+fn firefox_from_the_first_meeting_to_an_approved_login() {
+    let programs = [&screen::PROGRAMS[..], &[firefox::PROGRAM]].concat();
+    if !parts::are_there("browser::firefox", &programs) {
+        return;
+    }
+    let desk = Desk::new();
+    let manifests = desk
+        .stage
+        .workspace
+        .join("home/.mozilla/native-messaging-hosts");
+    desk.place_manifest(Family::Firefox, &manifests);
+    let session = desk.stage.agent.session().clone();
+    let mut browser = Firefox::start(&desk.stage.workspace, &session).unwrap();
+    browser.install(&extension()).unwrap();
+    let [tab] = <[String; 1]>::try_from(browser.tabs().unwrap()).unwrap();
+    let mut run = Run { browser, desk, tab };
+
+    run.first_meeting_and_first_fill();
+    run.shortcut_fills_six_boxes();
+    run.boxes_that_keep_only_what_is_pasted();
+    run.embedded_and_sandboxed_pages_get_nothing();
+    run.login_approved_in_the_popup();
+}
+
+impl Run {
+    /// The pairing is confirmed in the agent's dialog, and so is that a token belongs to the page.
+    fn first_meeting_and_first_fill(&mut self) {
+        let url = self.desk.site("/login");
+        self.browser.navigate(&url).unwrap();
+        self.press_and_open_the_popup();
+        let Self { browser, desk, .. } = self;
+        let mark = "return document.querySelector('.fingerprint')?.textContent";
+        let mark = browser.wait_for(mark).unwrap();
+        browser.click("[data-focus=pair]").unwrap();
+        desk.confirmations.wait_for(1).unwrap();
+        let asked = desk.confirmations.asked().unwrap();
+        assert!(asked[0].contains(mark.as_str().unwrap()), "{asked:?}");
+        browser.click("[data-focus=fill]").unwrap();
+        let choose = format!(
+            "const select = document.querySelector('#belongs'); const option = [...(select?.options ?? [])].find(({{ text }}) => text === '{TOKEN}');\
+             if (option) select.value = option.value; return Boolean(option);"
+        );
+        browser.wait_for(&choose).unwrap();
+        let popup = browser.tabs().unwrap().pop().unwrap();
+        desk.is_passcode(|| {
+            browser.click("[data-focus=use]").unwrap();
+            desk.confirmations.wait_for(2).unwrap();
+            browser.switch_to(&self.tab).unwrap();
+            text(browser.wait_for(CODE).unwrap())
+        });
+        assert_eq!(
+            browser
+                .evaluate("return window.wrappedJSObject.sent")
+                .unwrap(),
+            0
+        );
+        browser.switch_to(&popup).unwrap();
+        browser.close().unwrap();
+        browser.switch_to(&self.tab).unwrap();
+        let listed = desk.stage.cli.ask(&["browser", "list"]).unwrap();
+        assert!(listed.contains("Firefox"), "{listed}");
+    }
+
+    fn shortcut_fills_six_boxes(&mut self) {
+        let url = self.desk.site("/boxes");
+        let Self { browser, desk, .. } = self;
+        browser.navigate(&url).unwrap();
+        desk.is_passcode(|| {
+            press_the_shortcut(desk);
+            text(browser.wait_for(BOXES).unwrap())
+        });
+        assert_eq!(
+            browser
+                .evaluate("return window.wrappedJSObject.sent")
+                .unwrap(),
+            0
+        );
+    }
+
+    fn boxes_that_keep_only_what_is_pasted(&mut self) {
+        let url = self.desk.site("/pasted");
+        let Self { browser, desk, .. } = self;
+        browser.navigate(&url).unwrap();
+        desk.is_passcode(|| {
+            browser.press_action(FIREFOX_ID).unwrap();
+            text(browser.wait_for(BOXES).unwrap())
+        });
+    }
+
+    fn embedded_and_sandboxed_pages_get_nothing(&mut self) {
+        let url = self.desk.site("/framed");
+        self.browser.navigate(&url).unwrap();
+        self.browser
+            .wait_for("return window.wrappedJSObject.framed")
+            .unwrap();
+        self.shortcut_opens_the_popup();
+        assert_eq!(
+            self.browser.evaluate("return document.title").unwrap(),
+            "/framed"
+        );
+
+        let url = self.desk.site("/sandboxed");
+        self.browser.navigate(&url).unwrap();
+        self.shortcut_opens_the_popup();
+        assert_eq!(self.browser.evaluate(CODE).unwrap(), "");
+    }
+
+    fn shortcut_opens_the_popup(&mut self) {
+        press_the_shortcut(&self.desk);
+        let panels = "const { document } = Services.wm.getMostRecentWindow('navigator:browser');\
+            return new Promise((done) => { const look = () => {\
+            const panel = [...document.querySelectorAll('panel')].find((each) => each.state === 'open' && each.querySelector('browser'));\
+            if (panel) { panel.hidePopup(); done(true); } else { document.defaultView.setTimeout(look, 20); } }; look(); });";
+        self.browser.evaluate_in_browser(panels).unwrap();
+    }
+
+    /// A login at the sample resource, in this very browser, with a request to the desktop.
+    fn login_approved_in_the_popup(&mut self) {
+        let url = format!("{}/example/", self.desk.gateway.origin());
+        self.browser.navigate(&url).unwrap();
+        self.browser.type_into("[name=user]", USER).unwrap();
+        self.browser.type_into("[name=password]", PASSWORD).unwrap();
+        self.browser.click("form button").unwrap();
+        self.browser.click("button[name=push]").unwrap();
+        self.desk.stage.wait_for_pending(1).unwrap();
+        self.press_and_open_the_popup();
+        let Self { browser, .. } = self;
+        let card = "return document.querySelector('.card')?.textContent";
+        let card = text(browser.wait_for(card).unwrap());
+        for said in ["Example", USER, "this very browser"] {
+            assert!(card.contains(said), "{said:?} is missing in {card:?}");
+        }
+        // An answer counts once the card has stood for a while.
+        browser
+            .evaluate("return new Promise((stood) => { setTimeout(stood, 700); })")
+            .unwrap();
+        browser.click(".card button[type=submit]").unwrap();
+        browser.switch_to(&self.tab).unwrap();
+        browser
+            .wait_for("return document.body.textContent.includes('logged in')")
+            .unwrap();
+    }
+
+    /// Presses the button on the page in front, which lets the extension see it, and opens the popup's page in a tab of its
+    /// own, for what is inside the real one is out of a driver's reach.
+    fn press_and_open_the_popup(&mut self) {
+        self.browser.press_action(FIREFOX_ID).unwrap();
+        let open = format!(
+            "const {{ ExtensionParent }} = ChromeUtils.importESModule('resource://gre/modules/ExtensionParent.sys.mjs');\
+             const {{ gBrowser }} = Services.wm.getMostRecentWindow('navigator:browser');\
+             const id = ExtensionParent.apiManager.global.tabTracker.getId(gBrowser.selectedTab);\
+             const address = WebExtensionPolicy.getByID('{FIREFOX_ID}').getURL('popup/popup.html');\
+             gBrowser.selectedTab = gBrowser.addTrustedTab(`${{address}}?tab=${{id}}`); return true;"
+        );
+        self.browser.evaluate_in_browser(&open).unwrap();
+        let popup = self.browser.tabs().unwrap().pop().unwrap();
+        assert_ne!(popup, self.tab);
+        self.browser.switch_to(&popup).unwrap();
+    }
+}
+
+fn press_the_shortcut(desk: &Desk) {
+    let window = desk.screen.wait_for_window("firefox").unwrap();
+    desk.screen.focus(&window).unwrap();
+    desk.screen.press("alt+shift+o").unwrap();
+}
+
+fn text(value: Value) -> String {
+    serde_json::from_value(value).unwrap()
+}
