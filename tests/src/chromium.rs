@@ -197,6 +197,16 @@ impl Chromium {
         patiently(&format!("the end of the page at {part}"), gone)?
     }
 
+    /// Whether a page's address holds `part` now.
+    ///
+    /// # Errors
+    ///
+    /// The browser has ended.
+    pub fn is_open(&mut self, part: &str) -> Result<bool> {
+        let found = patiently("the list of pages", self.target_at(part, Kind::Page))??;
+        Ok(found.is_some())
+    }
+
     /// Closes a page.
     ///
     /// # Errors
@@ -320,25 +330,14 @@ impl Chromium {
         self.ask("Target.detachFromTarget", asked, None).map(drop)
     }
 
-    /// A picture of a page in light or dark, as PNG, as high as what is on it and `width` dots wide.
+    /// A picture of a page as it is, for readers of `light` or `dark` pages, as PNG.
     ///
     /// # Errors
     ///
     /// None can be taken.
-    pub fn picture(&mut self, page: &Page, scheme: &str, width: u32, file: &Path) -> Result<()> {
+    pub fn picture(&mut self, page: &Page, scheme: &str, file: &Path) -> Result<()> {
         let media = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
         self.ask("Emulation.setEmulatedMedia", media, Some(page))?;
-        let size = |height: u64| {
-            json!({"width": width, "height": height,
-                "deviceScaleFactor": 2, "mobile": false})
-        };
-        let metrics = "Emulation.setDeviceMetricsOverride";
-        self.ask(metrics, size(600), Some(page))?;
-        let height = self.evaluate(
-            page,
-            "Math.ceil(document.body.getBoundingClientRect().height)",
-        )?;
-        self.ask(metrics, size(height.as_u64().unwrap_or(600)), Some(page))?;
         let taken = self.ask("Page.captureScreenshot", json!({}), Some(page))?;
         let data = taken.get("data").and_then(Value::as_str);
         let data = BASE64.decode(data.context("no picture")?.as_bytes())?;

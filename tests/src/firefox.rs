@@ -5,7 +5,6 @@
 use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context as _, Result, bail};
-use data_encoding::BASE64;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
@@ -22,14 +21,15 @@ use crate::{
 
 /// What has to be installed.
 pub const PROGRAM: &str = "firefox-esr";
-/// The largest packet that is read, in bytes: a picture of a page.
-const LARGEST: usize = 16 << 20;
+/// The largest packet that is read, in bytes.
+const LARGEST: usize = 1 << 20;
 /// Chosen by the browser, and written to its profile.
 const ANY_PORT: &str = "user_pref(\"marionette.port\", 0);\n";
 /// Nothing is fetched, asked or shown by itself.
 const QUIET: &str = "user_pref(\"browser.shell.checkDefaultBrowser\", false);\n\
     user_pref(\"browser.aboutwelcome.enabled\", false);\n\
     user_pref(\"browser.startup.page\", 0);\n\
+    user_pref(\"ui.key.menuAccessKeyFocuses\", false);\n\
     user_pref(\"datareporting.policy.dataSubmissionEnabled\", false);\n\
     user_pref(\"app.normandy.enabled\", false);\n\
     user_pref(\"browser.safebrowsing.update.enabled\", false);\n\
@@ -61,9 +61,7 @@ impl Firefox {
         let mut command: Command = session.command("/usr/bin/firefox-esr".into());
         command.args(["-marionette", "-remote-allow-system-access", "-no-remote"]);
         command.args(["-width", "780", "-height", "480", "-profile"]);
-        command
-            .arg(&profile)
-            .env("MOZ_DISABLE_CONTENT_SANDBOX", "1");
+        command.arg(&profile);
         let browser = Process::spawn("firefox", command, &workspace.logs(), Stdout::Log, None)?;
         let stream = patiently("Firefox", connect(&profile))??;
         let mut firefox = Self {
@@ -75,19 +73,27 @@ impl Firefox {
         if greeting.get("marionetteProtocol") != Some(&json!(3)) {
             bail!("another protocol: {greeting}");
         }
-        let capabilities = json!({"capabilities": {"alwaysMatch": {"acceptInsecureCerts": true}}});
+        let capabilities = json!({"acceptInsecureCerts": true});
         firefox.ask("WebDriver:NewSession", capabilities)?;
         Ok(firefox)
     }
 
-    /// Installs an add-on from its folder until the browser ends.
+    /// Installs an add-on from its folder until the browser ends, and waits until its background runs: what comes before
+    /// that is lost.
     ///
     /// # Errors
     ///
     /// The browser does not take it.
     pub fn install(&mut self, folder: &Path) -> Result<()> {
         let asked = json!({"path": folder, "temporary": true});
-        self.ask("Addon:Install", asked).map(drop)
+        let id = self.ask("Addon:Install", asked)?;
+        let id = id.get("value").context("an add-on without an id")?;
+        let runs = format!(
+            "return new Promise((runs) => {{ const look = () => {{ \
+            if (WebExtensionPolicy.getByID({id})?.extension?.backgroundState === 'running') runs(true); \
+            else Services.wm.getMostRecentWindow('navigator:browser').setTimeout(look, 20); }}; look(); }});"
+        );
+        self.evaluate_in_browser(&runs).map(drop)
     }
 
     /// Leads the tab in front to `url` and waits until it is loaded.
@@ -148,9 +154,17 @@ impl Firefox {
     ///
     /// There is none in time.
     pub fn click(&mut self, selector: &str) -> Result<()> {
-        let element = self.element(selector)?;
-        self.ask("WebDriver:ElementClick", json!({"id": element}))
-            .map(drop)
+        loop {
+            let element = self.element(selector)?;
+            let clicked = self.ask("WebDriver:ElementClick", json!({"id": element}));
+            // The page was drawn anew just then: the same thing stands there again.
+            if !clicked
+                .as_ref()
+                .is_err_and(|error| error.to_string().contains("stale element"))
+            {
+                return clicked.map(drop);
+            }
+        }
     }
 
     /// Types into the first element that `selector` names.
@@ -207,18 +221,6 @@ impl Firefox {
             ExtensionParent.apiManager.global.browserActionFor(extension).triggerAction(window); return true;"
         ))
         .map(drop)
-    }
-
-    /// A picture of the page in front, as PNG.
-    ///
-    /// # Errors
-    ///
-    /// None can be taken.
-    pub fn picture(&mut self, file: &Path) -> Result<()> {
-        let taken = self.ask("WebDriver:TakeScreenshot", json!({"full": true}))?;
-        let data = taken.get("value").and_then(Value::as_str);
-        let data = BASE64.decode(data.context("no picture")?.as_bytes())?;
-        Ok(fs::write(file, data)?)
     }
 
     /// The first element that `selector` names, as soon as it is there and enabled.

@@ -8,6 +8,8 @@ import { Refusal } from './refusal.js';
 const POPUP = 'popup/popup.html';
 /** How long the mark of a success stays on the button. Milliseconds. */
 const MARK = 2_500;
+/** How long a popup may take to open. Milliseconds. */
+const OPENING = 3_000;
 /** How long after a fill a second click opens the popup instead. Milliseconds. */
 const AGAIN = 30_000;
 /** How long an answer waits for a popup that the agent's dialog has closed. Milliseconds. */
@@ -126,16 +128,22 @@ async function open(/** @type {any} */ tab, /** @type {object} */ note = {}) {
     return;
   }
   await api.storage.session.set({ note });
+  // The button has a popup only until it is there: a click is ours. (The promise of openPopup may never be kept.)
   await api.action.setPopup({ popup: POPUP });
+  setTimeout(withoutPopup, OPENING);
   try {
     await api.action.openPopup({ windowId: tab.windowId });
   } catch {
+    withoutPopup();
     const url = `${api.runtime.getURL(POPUP)}?tab=${Number(tab.id)}`;
     await api.windows.create({ type: 'popup', url, width: 400, height: 620 });
-  } finally {
-    await api.action.setPopup({ popup: '' });
   }
 }
+
+function withoutPopup() {
+  void api.action.setPopup({ popup: '' });
+}
+withoutPopup();
 
 /* The popup. It asks through a port that only this extension's own pages get. */
 
@@ -146,6 +154,7 @@ api.runtime.onConnect.addListener((/** @type {any} */ port) => {
     return;
   }
   doors.add(port);
+  withoutPopup();
   port.onDisconnect.addListener(() => {
     doors.delete(port);
     if (doors.size === 0) {

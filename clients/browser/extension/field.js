@@ -5,10 +5,13 @@
  * outside itself. It reads and writes fields and never submits a form, leaves nothing in the page and runs only when
  * the user asked for it.
  *
- * @param {{do: 'find'} | {do: 'place', passcode: string}} order
+ * `find` looks, `place` types (at once, so that its answer is out before the page goes on), `keep` looks a little later whether that
+ * was kept.
+ *
+ * @param {{do: 'find'} | {do: 'place'|'keep', passcode: string}} order
  * @returns {Promise<{origin: string, loaded: number, kind?: 'named'|'boxes'|'likely'|'alone'|'focused', why?: string, placed?: boolean}>}
  *   `origin` is what the document itself says (`null` in a sandbox), `loaded` when it began (Unix milliseconds);
- *   `why` without a `kind`: `none`, `several`, `frame`; after `place` without success: `does_not_fit`, `not_kept`.
+ *   `why` without a `kind`: `none`, `several`, `frame`; after `place` and `keep` without success: `does_not_fit`, `not_kept`.
  */
 export async function passcodeField(order) {
   // How sure one can be, by what stands at a field. Words are compared without case, marks and separators.
@@ -214,45 +217,50 @@ export async function passcodeField(order) {
   };
   const paste = (/** @type {HTMLInputElement} */ field, /** @type {string} */ text) => {
     field.focus({ preventScroll: true });
+    const kind = { bubbles: true, cancelable: true, composed: true };
     const clipboardData = new DataTransfer();
     clipboardData.setData('text/plain', text);
-    field.dispatchEvent(new ClipboardEvent('paste', { bubbles: true, cancelable: true, composed: true, clipboardData }));
+    let event = new ClipboardEvent('paste', { ...kind, clipboardData });
+    // Firefox passes over `clipboardData` and takes the text by its own two names.
+    if (event.clipboardData?.getData('text/plain') !== text) event = new ClipboardEvent('paste', /** @type {any} */ ({ ...kind, dataType: 'text/plain', data: text }));
+    field.dispatchEvent(event);
   };
   /** Lets the page's own listeners and a framework's next drawing run. */
   const settled = () => new Promise((resolve) => { setTimeout(resolve, 30); });
 
-  const place = async (/** @type {{kind: string, fields: HTMLInputElement[]}} */ found, /** @type {string} */ passcode) => {
+  const typeAll = (/** @type {{kind: string, fields: HTMLInputElement[]}} */ found, /** @type {string} */ passcode) => {
     const { kind, fields } = found;
     const [first] = fields;
-    if (kind === 'boxes') {
-      if (fields.length !== passcode.length) return 'does_not_fit';
-      const held = () => fields.map((field) => field.value).join('') === passcode;
-      fields.forEach((field, at) => { type(field, passcode.charAt(at), passcode.charAt(at)); });
-      await settled();
-      // A page that moved on by itself (the last box sends it) has taken them.
-      if (held() || !first.isConnected) return undefined;
-      fields.forEach((field) => { type(field, '', ''); });
-      paste(first, passcode);
-      await settled();
-      return held() || !first.isConnected ? undefined : 'not_kept';
-    }
     const before = kind === 'focused' && first.type === 'password' ? first.value : '';
-    const value = before + passcode;
-    if (first.maxLength >= 0 && first.maxLength < value.length) return 'does_not_fit';
-    const held = () => first.value.replace(/[\s-]/gu, '') === value.replace(/[\s-]/gu, '') || !first.isConnected;
-    type(first, value, passcode);
-    await settled();
+    if (kind === 'boxes' ? fields.length !== passcode.length : first.maxLength >= 0 && first.maxLength < before.length + passcode.length) return 'does_not_fit';
+    // For the look afterwards; a page does not see this world.
+    Object.assign(globalThis, { countersignPlaced: { fields, before } });
+    if (kind === 'boxes') fields.forEach((field, at) => { type(field, passcode.charAt(at), passcode.charAt(at)); });
+    else type(first, before + passcode, passcode);
+    return undefined;
+  };
+
+  /** Whether the page has kept what was typed. Some take it only as if it were pasted: so once more, that way. */
+  const keep = async (/** @type {string} */ passcode) => {
+    const { fields, before } = /** @type {{fields: HTMLInputElement[], before: string}} */ (Reflect.get(globalThis, 'countersignPlaced'));
+    const plain = (/** @type {string} */ text) => text.replace(/[\s-]/gu, '');
+    // A page that went on by itself (the last digit sends it) has taken it.
+    const held = () => plain(fields.map((field) => field.value).join('')) === plain(before + passcode) || !fields[0].isConnected;
     if (held()) return undefined;
-    type(first, before, '');
-    paste(first, passcode);
+    fields.forEach((field) => { type(field, fields.length > 1 ? '' : before, ''); });
+    paste(fields[0], passcode);
     await settled();
     return held() ? undefined : 'not_kept';
   };
 
   const about = { origin: self.origin, loaded: Math.round(performance.timeOrigin) };
+  if (order.do === 'keep') {
+    const why = await keep(order.passcode);
+    return { ...about, placed: why === undefined, why };
+  }
   const found = find();
   if ('why' in found) return { ...about, why: found.why };
   if (order.do === 'find') return { ...about, kind: found.kind };
-  const why = await place(found, order.passcode);
-  return why ? { ...about, kind: found.kind, placed: false, why } : { ...about, kind: found.kind, placed: true };
+  const why = typeAll(found, order.passcode);
+  return { ...about, kind: found.kind, placed: why === undefined, why };
 }

@@ -7,6 +7,10 @@ const WHY = {
   none: 'NO_FIELD', several: 'FIELD_UNCLEAR', frame: 'FIELD_IN_FRAME', does_not_fit: 'FIELD_TOO_SHORT', not_kept: 'FIELD_NOT_KEPT',
 };
 
+/** How long a page has for its own listeners and its next drawing, before it is looked at again. Milliseconds. */
+const SETTLES = 40;
+/** How long a page may take to answer. Milliseconds. */
+const ANSWERS = 2_000;
 /** How long is waited before a page is asked again. Milliseconds. */
 const HEARD = [20, 60, 150];
 
@@ -43,8 +47,17 @@ export async function fill(agent, tab, page, token) {
   if (!page.kind) throw new Refusal(WHY[/** @type {keyof WHY} */ (page.why)] ?? 'NO_FIELD');
   const given = await agent.ask('fill', { origin: page.origin, private: tab.incognito === true, ...(token ? { token } : {}) });
   if (Array.isArray(given.choose)) return { choose: given.choose };
-  const { result } = await inDocument({ tabId: tab.id, documentIds: [page.document] }, { do: 'place', passcode: String(given.passcode) });
-  if (!result.placed) throw new Refusal(WHY[/** @type {keyof WHY} */ (result.why)] ?? 'FIELD_NOT_KEPT');
+  // A document that the tab has left may still be there, frozen: what is sent to it waits until the user goes back.
+  const { documentId } = await inDocument({ tabId: tab.id, frameIds: [0] }, { do: 'find' }).catch(() => ({ documentId: '' }));
+  if (documentId !== page.document) throw new Refusal('PAGE_CHANGED');
+  const target = { tabId: tab.id, documentIds: [page.document] };
+  const passcode = String(given.passcode);
+  const { result: placed } = await inDocument(target, { do: 'place', passcode });
+  await new Promise((resolve) => { setTimeout(resolve, SETTLES); });
+  // A page that is no longer there has taken the passcode and gone on.
+  const gone = { result: { placed: true, why: undefined } };
+  const { result: kept } = placed.placed ? await inDocument(target, { do: 'keep', passcode }).catch(() => gone) : { result: placed };
+  if (!kept.placed) throw new Refusal(WHY[/** @type {keyof WHY} */ (kept.why)] ?? 'FIELD_NOT_KEPT');
   return { filled: { id: String(given.token?.id ?? ''), name: String(given.token?.name ?? '') } };
 }
 
@@ -76,7 +89,11 @@ async function whenAllowed(tabId, act) {
 async function inDocument(target, order) {
   let results;
   try {
-    results = await api.scripting.executeScript({ target, func: passcodeField, args: [order] });
+    results = await Promise.race([
+      api.scripting.executeScript({ target, func: passcodeField, args: [order] }),
+      // A document that is frozen meanwhile answers when the user goes back, or never.
+      new Promise((_, reject) => { setTimeout(() => reject(new Error('no answer')), ANSWERS); }),
+    ]);
   } catch (error) {
     throw new Refusal(order.do === 'find' ? 'PAGE_UNREACHABLE' : 'PAGE_CHANGED', error instanceof Error ? error.message : '');
   }

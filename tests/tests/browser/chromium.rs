@@ -1,6 +1,9 @@
 //! The extension in the real Chromium, from the first meeting to a login that is approved in its window.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use countersign_proto::native_messaging::{CHROMIUM_ID, Family};
 use countersign_tests::{
@@ -24,6 +27,9 @@ const OTHER_ID: &str = "enamjollgkhjohggcllmlephcplipkjp";
 const BOXES: &str = "(() => { const all = [...document.querySelectorAll('.box')].map((box) => box.value).join(''); return all.length === 6 ? all : ''; })()";
 const CODE: &str = "document.querySelector('#code').value";
 const SAID: &str = "document.querySelector('.said.urgent')?.textContent";
+
+/// How often the shortcut is pressed at most.
+const PRESSES: usize = 10;
 
 struct Run {
     browser: Chromium,
@@ -68,6 +74,7 @@ impl Run {
         let popup = self.browser.page_at(POPUP).unwrap();
         let mark = "document.querySelector('.fingerprint')?.textContent";
         let mark = self.browser.wait_for(&popup, mark).unwrap();
+        self.pictures(&popup, "pair");
         self.browser.click(&popup, "[data-focus=pair]").unwrap();
         self.desk.confirmations.wait_for(1).unwrap();
         let asked = self.desk.confirmations.asked().unwrap();
@@ -117,7 +124,6 @@ impl Run {
             text(browser.wait_for(&page, BOXES).unwrap())
         });
         assert_eq!(browser.evaluate(&page, "window.sent").unwrap(), 0);
-        browser.close(&page).unwrap();
     }
 
     fn boxes_that_keep_only_what_is_pasted(&mut self) {
@@ -128,7 +134,6 @@ impl Run {
             browser.press_action(CHROMIUM_ID, &page).unwrap();
             text(browser.wait_for(&page, BOXES).unwrap())
         });
-        browser.close(&page).unwrap();
     }
 
     fn embedded_and_sandboxed_pages_get_nothing(&mut self) {
@@ -158,7 +163,20 @@ impl Run {
         self.browser.bring_to_front(page).unwrap();
         let window = self.desk.screen.wait_for_window("chromium").unwrap();
         self.desk.screen.focus(&window).unwrap();
-        self.desk.screen.press("alt+shift+o").unwrap();
+        // While the fill before it is still being looked after, it is nothing: pressed until the popup is there.
+        for _ in 0..PRESSES {
+            self.desk.screen.press("alt+shift+o").unwrap();
+            for _ in 0..20 {
+                let a_while = "new Promise((passed) => { setTimeout(passed, 100); })";
+                self.browser.evaluate(page, a_while).unwrap();
+                if self.browser.is_open(POPUP).unwrap() {
+                    break;
+                }
+            }
+            if self.browser.is_open(POPUP).unwrap() {
+                break;
+            }
+        }
         let popup = self.browser.page_at(POPUP).unwrap();
         let said = text(self.browser.wait_for(&popup, SAID).unwrap());
         assert!(said.contains(why), "{said:?}");
@@ -229,12 +247,20 @@ impl Run {
         self.browser
             .wait_for(&popup, "document.querySelector('.token')")
             .unwrap();
+        let show = format!("[aria-label='Show the passcode of {TOKEN}']");
+        self.browser.click(&popup, &show).unwrap();
+        self.browser
+            .wait_for(&popup, "document.querySelector('.code output')")
+            .unwrap();
+        self.pictures(&popup, "tokens");
         self.desk.stage.agent.process().terminate().unwrap();
         let away = "document.querySelector('h1')?.textContent === 'The agent is not running'";
         self.browser.wait_for(&popup, away).unwrap();
+        self.pictures(&popup, "away");
         self.desk.stage.agent.restart().unwrap();
         let locked = "document.querySelector('h1')?.textContent === 'The vault is locked'";
         self.browser.wait_for(&popup, locked).unwrap();
+        self.pictures(&popup, "locked");
         self.desk.stage.unlock().unwrap();
         self.browser
             .wait_for(&popup, "document.querySelector('.token')")
@@ -262,12 +288,17 @@ impl Run {
         browser.press_action(CHROMIUM_ID, &portal).unwrap();
         let popup = browser.page_at(POPUP).unwrap();
         let card = browser
-            .wait_for(&popup, "document.querySelector('.card')?.textContent")
+            .wait_for(
+                &popup,
+                "document.querySelector('.card:has(.mine)')?.textContent",
+            )
             .unwrap();
         let card = text(card);
         for said in ["Example", USER, "this very browser"] {
             assert!(card.contains(said), "{said:?} is missing in {card:?}");
         }
+        self.pictures(&popup, "request");
+        let Self { browser, .. } = self;
         // An answer counts once the card has stood for a while.
         browser
             .evaluate(&popup, "import('/popup/model.js').then(({ STEADY }) => new Promise((stood) => { setTimeout(stood, STEADY + 50); }))")
@@ -276,6 +307,18 @@ impl Run {
         browser
             .wait_for(&portal, "document.body.textContent.includes('logged in')")
             .unwrap();
+    }
+
+    /// Pictures of the window in light and dark, to be looked at.
+    fn pictures(&mut self, popup: &Page, name: &str) {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("browser");
+        fs::create_dir_all(&folder).unwrap();
+        let [light, dark] = ["light", "dark"].map(|scheme| {
+            let file = folder.join(format!("{name}-{scheme}.png"));
+            self.browser.picture(popup, scheme, &file).unwrap();
+            fs::read(file).unwrap()
+        });
+        assert_ne!(light, dark, "{name}: dark is another picture than light");
     }
 
     fn press(&mut self, page: &Page) {

@@ -16,7 +16,8 @@
     for (const type of ['input', 'change']) for (const field of all) field.addEventListener(type, () => heard.add(`${type} ${field.dataset.n}`));
     const found = await passcodeField({ do: 'find' });
     const changedByLooking = all.some((field) => field.value !== before.get(field));
-    const placed = await passcodeField({ do: 'place', passcode: PASSCODE });
+    let placed = await passcodeField({ do: 'place', passcode: PASSCODE });
+    if (placed.placed) placed = await passcodeField({ do: 'keep', passcode: PASSCODE });
     const filled = all.filter((field) => field.value !== before.get(field));
     const value = filled.map((field) => field.value.replace(field.dataset.after ?? '', '')).join('');
     said.push({

@@ -206,9 +206,9 @@ function draw() {
   const typed = focused instanceof HTMLInputElement ? { value: focused.value, from: focused.selectionStart, to: focused.selectionEnd } : undefined;
   const fields = [...main.querySelectorAll('input[data-focus]')].map((field) => /** @type {HTMLInputElement} */ (field)).map(({ dataset, value }) => ({ key: dataset.focus, value }));
 
-  head.replaceChildren(...header(page));
-  told.replaceChildren(model.said ? element(`p.said${model.urgent ? '.urgent' : ''}`, {}, { theirs: model.said, most: 300 }) : '');
-  main.replaceChildren(...body(page).filter((part) => part !== undefined));
+  put(head, header(page));
+  put(told, model.said ? [element(`p.said${model.urgent ? '.urgent' : ''}`, {}, { theirs: model.said, most: 300 })] : []);
+  put(main, body(page).filter((part) => part !== undefined));
 
   for (const field of fields) {
     const again = find(field.key);
@@ -222,6 +222,16 @@ function draw() {
     first()?.focus({ preventScroll: true });
   }
   tick();
+}
+
+/** Replaces what is not as it should be, and nothing else: what is being clicked on or read stays the same thing. */
+function put(/** @type {HTMLElement} */ place, /** @type {Node[]} */ parts) {
+  parts.forEach((part, at) => {
+    const there = place.childNodes[at];
+    if (!there) place.append(part);
+    else if (!there.isEqualNode(part)) there.replaceWith(part);
+  });
+  while (place.childNodes.length > parts.length) place.lastChild?.remove();
 }
 
 /** @returns {(Node|undefined)[]} */
