@@ -44,7 +44,7 @@ fn chromium_from_the_first_meeting_to_an_approved_login() {
     }
     let desk = Desk::new();
     let manifests = desk.stage.workspace.join("chromium/NativeMessagingHosts");
-    desk.place_manifest(Family::Chromium, &manifests);
+    Desk::place_manifest(Family::Chromium, &manifests);
     let other = other_extension(&desk);
     let furnishing = Furnishing::default()
         .with_extensions(&[&extension(), &other])

@@ -57,7 +57,7 @@ impl Desk {
     }
 
     /// Puts the host's manifest into the folder that a browser reads.
-    pub(crate) fn place_manifest(&self, family: Family, folder: &Path) {
+    pub(crate) fn place_manifest(family: Family, folder: &Path) {
         let host = program(native_messaging::PROGRAM).unwrap();
         let text = native_messaging::manifest(family, host.to_str().unwrap()).unwrap();
         fs::create_dir_all(folder).unwrap();

@@ -46,7 +46,7 @@ fn firefox_from_the_first_meeting_to_an_approved_login() {
         .stage
         .workspace
         .join("home/.mozilla/native-messaging-hosts");
-    desk.place_manifest(Family::Firefox, &manifests);
+    Desk::place_manifest(Family::Firefox, &manifests);
     let session = desk.stage.agent.session().clone();
     let mut browser = Firefox::start(&desk.stage.workspace, &session).unwrap();
     browser.install(&extension()).unwrap();
