@@ -280,16 +280,6 @@ impl Chromium {
         Ok(())
     }
 
-    /// Types into what has the keyboard on a page.
-    ///
-    /// # Errors
-    ///
-    /// The page has gone.
-    pub fn type_text(&mut self, page: &Page, text: &str) -> Result<()> {
-        let asked = json!({"text": text});
-        self.ask("Input.insertText", asked, Some(page)).map(drop)
-    }
-
     /// Opens `url` and clicks the first link on it.
     ///
     /// # Errors
@@ -323,9 +313,29 @@ impl Chromium {
     ///
     /// There is no such extension.
     pub fn wait_for_extension(&mut self, extension: &str) -> Result<()> {
-        let worker = self.found(&format!("chrome-extension://{extension}/"), Kind::Worker)?;
+        let worker = self.worker(extension)?;
         self.wait_for(&worker, "chrome.action.onClicked.hasListeners()")?;
-        // Whoever is attached keeps it from ending as it does for a user.
+        self.detach(&worker)
+    }
+
+    /// What `script` comes to in the background of an extension.
+    ///
+    /// # Errors
+    ///
+    /// It throws, or there is no such extension.
+    pub fn evaluate_in_background(&mut self, extension: &str, script: &str) -> Result<Value> {
+        let worker = self.worker(extension)?;
+        let value = self.evaluate(&worker, script)?;
+        self.detach(&worker)?;
+        Ok(value)
+    }
+
+    fn worker(&mut self, extension: &str) -> Result<Page> {
+        self.found(&format!("chrome-extension://{extension}/"), Kind::Worker)
+    }
+
+    /// Whoever is attached to a background keeps it from ending as it does for a user.
+    fn detach(&mut self, worker: &Page) -> Result<()> {
         let asked = json!({"sessionId": worker.session});
         self.ask("Target.detachFromTarget", asked, None).map(drop)
     }

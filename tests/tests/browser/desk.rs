@@ -4,15 +4,17 @@ use std::{fs, path::Path};
 
 use countersign_proto::native_messaging::{self, Family};
 use countersign_tests::{
-    LOOK_EVERY, Workspace,
+    LOOK_EVERY, PATIENCE, Workspace,
     confirmations::Confirmations,
     gateway::GatewayProcess,
-    patiently,
+    patiently, pictures,
     programs::program,
     screen::Screen,
     stage::{CLICK_TOKEN, PASSPHRASE_KEY, Stage},
+    standin_notifications::now,
     web_pages::{WebPage, WebPages},
 };
+use data_encoding::BASE64;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// The token that belongs to the pages once the user has said so.
@@ -84,6 +86,20 @@ impl Desk {
         );
     }
 
+    /// How many tokens the agent has.
+    pub(crate) fn tokens(&self) -> usize {
+        let list = self.stage.cli.json(&["list"]).unwrap();
+        list["tokens"].as_array().unwrap().len()
+    }
+
+    /// Waits until the agent has so many tokens.
+    pub(crate) fn wait_for_tokens(&self, count: usize) {
+        let begin = now();
+        while self.tokens() != count {
+            assert!(begin.elapsed() < PATIENCE, "not {count} tokens in time");
+        }
+    }
+
     /// The hosts that this desk's browser has started, by process id.
     fn hosts(&self) -> Vec<i32> {
         let home = format!("HOME={}", self.stage.workspace.join("home").display());
@@ -123,6 +139,9 @@ impl Desk {
         patiently("a host to start or end", come).unwrap();
     }
 }
+
+/// What the QR code on the page `/code` holds.
+const ON_THE_PAGE: &str = "otpauth://totp/Paper:alice?secret=JBSWY3DPEHPK3PXA&issuer=Paper";
 
 fn web_pages() -> Vec<WebPage> {
     let page = |path: &str, headers: &str, body: &str| WebPage {
@@ -166,6 +185,14 @@ fn web_pages() -> Vec<WebPage> {
             "/sandboxed",
             "Content-Security-Policy: sandbox allow-scripts allow-forms\r\n",
             &format!("{field}{count}"),
+        ),
+        page(
+            "/code",
+            "",
+            &format!(
+                "<img alt='QR code' src='data:image/png;base64,{}'>",
+                BASE64.encode(&pictures::png(&[ON_THE_PAGE]).unwrap())
+            ),
         ),
         page("/nothing", "", "<p>Nothing to fill.</p>"),
     ]
