@@ -75,8 +75,9 @@ function arrived(/** @type {any} */ state) {
 
 function noted(/** @type {any} */ note) {
   model.note = note;
-  if (note?.refusal) say(whyNot(Refusal.of(Object.assign(new Refusal(note.refusal.reason, note.refusal.message, note.refusal.hint)))), true);
-  else if (note?.choose) say('');
+  // What has a page of its own says it there.
+  const told = note?.refusal && pageOf({ refusal: note.refusal }) === 'failed';
+  say(told ? whyNot(new Refusal(note.refusal.reason, note.refusal.message, note.refusal.hint)) : '', true);
 }
 
 async function loadTokens() {
