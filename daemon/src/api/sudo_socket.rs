@@ -111,15 +111,7 @@ async fn answered(
     let word = tokio::select! {
         biased;
         word = pending.answer => word,
-        // Nothing is to come before the answer.
-        early = stream.readable() => {
-            early?;
-            let mut byte = [0];
-            return match stream.try_read(&mut byte) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Broken::Late),
-                _ => Err(Broken::Closed),
-            };
-        }
+        () = gone(stream) => return Err(Broken::Closed),
     };
     match word {
         Ok(SudoWord::Answer(answer)) => {
@@ -133,6 +125,19 @@ async fn answered(
         Ok(SudoWord::Refusal(why)) => refuse(stream, why).await.map(|()| None),
         // It has ended without an answer: its time is over.
         Err(_dropped) => refuse(stream, Why::Expired).await.map(|()| None),
+    }
+}
+
+/// Ready when the other end has closed, or says something: nothing is to come before the answer.
+async fn gone(stream: &UnixStream) {
+    loop {
+        let readable = stream.readable().await;
+        let mut byte = [0];
+        match readable.and_then(|()| stream.try_read(&mut byte)) {
+            // It only seemed so.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Ok(_) | Err(_) => return,
+        }
     }
 }
 
