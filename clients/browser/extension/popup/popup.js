@@ -148,7 +148,14 @@ const act = {
     if (!model.codes.has(token)) await act.passcode(token);
     const code = model.codes.get(token);
     if (!code) return;
-    await navigator.clipboard.writeText(code.passcode);
+    try {
+      await navigator.clipboard.writeText(code.passcode);
+    } catch {
+      // After a dialog of the agent the click is too long ago for the browser: one more will do.
+      say(words('copyAgain'), true);
+      draw();
+      return;
+    }
     code.copied = true;
     say(words('copiedFor', String(CLIPBOARD / 1000)));
     draw();
