@@ -1,12 +1,12 @@
 //! The whole way: sudo, module, agent, dialog, signature, root.
 
 use countersign_tests::{
-    process::Process,
     sandbox::{PASSWORD, said},
+    terminal::Terminal,
 };
 use rustix::process::Signal;
 
-use crate::desk::{Desk, PASSPHRASE, PIN, is_possible, until, was_refused, was_root};
+use crate::desk::{Desk, PASSPHRASE, PIN, is_possible, on, until, was_refused, was_root};
 
 const WHOAMI: &[&str] = &["id", "-un"];
 
@@ -135,34 +135,23 @@ fn a_number_ties_the_dialog_to_the_terminal() {
         return;
     }
     let desk = Desk::enrolled("timeout=60 number");
-    let shown = |mut sudo: Process, wrong: bool, earlier: usize| {
-        let number = until("the number on the terminal", || {
-            let log = sudo.log();
-            let mut numbers = log.split("to approve, type ").skip(1);
-            numbers.nth(earlier)?.get(..3).map(str::to_owned)
-        });
-        let typed = if wrong {
-            if number == "111" {
-                "112".to_owned()
-            } else {
-                "111".to_owned()
-            }
-        } else {
-            number
-        };
-        desk.types(&typed);
+    let answered = |change: &dyn Fn(&str) -> String| {
+        let mut terminal = Terminal::open().unwrap();
+        desk.root(&format!("chown alice {}", terminal.path()));
+        let mut sudo = on(&terminal, &desk, &["sudo", "id", "-un"]);
+        let shown = terminal
+            .wait_until_seen("the number", |shown| shown.contains(" on your desktop."))
+            .unwrap();
+        let (_, number) = shown.split_once("to approve, type ").unwrap();
+        let number = number.get(..3).unwrap();
+        assert!(!desk.told().contains(number), "the agent does not know it");
+        desk.types(&change(number));
         desk.types(PIN);
-        let ended = sudo.wait().unwrap();
-        (ended.success(), sudo.log())
+        sudo.wait().unwrap().success()
     };
-    let (let_in, log) = shown(desk.sudo_beside(&["id", "-un"]), false, 0);
-    assert!(let_in, "{log}");
-    assert!(
-        !desk.told().contains("to approve, type"),
-        "the agent does not know it"
-    );
-    let (let_in, log) = shown(desk.sudo_beside(&["id", "-un"]), true, 1);
-    assert!(!let_in, "{log}");
+    assert!(answered(&str::to_owned));
+    let wrong = |number: &str| if number == "111" { "112" } else { "111" }.to_owned();
+    assert!(!answered(&wrong));
     let history = said(&desk.countersign(&["--json", "requests", "--history"], ""));
     assert!(
         history.contains("the number was not the one on the terminal"),
@@ -194,10 +183,11 @@ fn what_the_administrator_asks_for_holds() {
     );
 
     // Revoked: the key is gone at root's, and here.
+    desk.service("sudo", "auth required pam_deny.so");
     let revoked = desk.countersign(&["sudo", "revoke"], "");
     assert!(
         !revoked.status.success(),
-        "it needs sudo, which asks, and there is nobody: {}",
+        "it needs root: {}",
         said(&revoked)
     );
     desk.service("sudo", "auth sufficient pam_permit.so");

@@ -5,6 +5,7 @@ use std::{
     io::Write as _,
     os::unix::fs::OpenOptionsExt as _,
     process::{Command, Output},
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use countersign_tests::{
@@ -12,6 +13,7 @@ use countersign_tests::{
     process::{Process, Stdout, output},
     programs,
     sandbox::{PASSWORD, Sandbox, USER, said},
+    terminal::Terminal,
 };
 
 /// The PIN of the sudo key.
@@ -47,6 +49,8 @@ pub(crate) struct Desk {
     pub(crate) sandbox: Sandbox,
     pub(crate) agent: Option<Process>,
     pub(crate) module: String,
+    /// Dialogs that were answered.
+    answered: AtomicUsize,
 }
 
 impl Desk {
@@ -59,6 +63,7 @@ impl Desk {
             sandbox,
             agent: None,
             module: pam_module::path().unwrap(),
+            answered: AtomicUsize::new(0),
         };
         desk.root("chmod 755 /home/alice/pinentry && mkfifo /home/alice/answers && mkdir -p /home/alice/.config/countersign && chown -R alice: /home/alice");
         let config =
@@ -214,7 +219,9 @@ impl Desk {
     /// Answers the dialog that is open, or the next one. Waits until it is read.
     pub(crate) fn types(&self, answer: &str) {
         let pipe = self.sandbox.path("/home/alice/answers");
-        // It opens when somebody reads.
+        // A dialog that has not been answered yet; the pipe opens when it reads.
+        let answered = self.answered.fetch_add(1, Ordering::Relaxed);
+        until("a dialog", || (self.dialogs() > answered).then_some(()));
         let mut pipe = until("a dialog", || {
             OpenOptions::new()
                 .write(true)
@@ -292,4 +299,22 @@ pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         assert!(now() < end, "waited in vain for {what}");
         std::thread::yield_now();
     }
+}
+
+/// sudo on a terminal of its own.
+pub(crate) fn on(terminal: &Terminal, desk: &Desk, words: &[&str]) -> Process {
+    let script = format!(
+        "exec 0<>{} 1>&0 2>&0; exec setsid --ctty --wait {}",
+        terminal.path(),
+        words.join(" ")
+    );
+    let command = desk.of_user(&["bash", "-c", &script]);
+    Process::spawn(
+        "sudo",
+        command,
+        &desk.sandbox.workspace().logs(),
+        Stdout::Log,
+        None,
+    )
+    .unwrap()
 }

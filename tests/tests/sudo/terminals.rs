@@ -3,14 +3,13 @@
 use countersign_core::sudo::Least;
 use countersign_proto::sudo::v1::{Challenge, Level};
 use countersign_tests::{
-    process::{Process, Stdout},
     sandbox::{PASSWORD, said},
     terminal::Terminal,
 };
 use prost::Message as _;
 
 use crate::{
-    desk::{Desk, is_possible, was_refused, was_root},
+    desk::{Desk, is_possible, on, was_refused, was_root},
     liar::{self, Liar, approval, question},
 };
 
@@ -20,24 +19,6 @@ fn desk(words: &str) -> Desk {
     liar::accept(&desk, Least::User);
     desk.sudo_asks(words);
     desk
-}
-
-/// sudo on a terminal of its own.
-fn on(terminal: &Terminal, desk: &Desk, words: &[&str]) -> Process {
-    let script = format!(
-        "exec 0<>{} 1>&0 2>&0; exec setsid --ctty --wait {}",
-        terminal.path(),
-        words.join(" ")
-    );
-    let command = desk.of_user(&["bash", "-c", &script]);
-    Process::spawn(
-        "sudo",
-        command,
-        &desk.sandbox.workspace().logs(),
-        Stdout::Log,
-        None,
-    )
-    .unwrap()
 }
 
 #[test]
