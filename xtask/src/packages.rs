@@ -34,6 +34,11 @@ pub(crate) const BUILD: &[Part] = &[
         "libc6-dev",
         "headers of the C library",
     ),
+    part(
+        "/usr/include/security/pam_modules.h",
+        "libpam0g-dev",
+        "the PAM module is linked with libpam",
+    ),
 ];
 
 /// What the demo and the end-to-end tests need: the real parts of a desktop, without a screen.
