@@ -117,7 +117,16 @@ impl Liar {
         uid: u32,
         behave: impl Fn(UnixStream) + Send + 'static,
     ) -> Self {
-        let user = desk.sandbox.user_id();
+        Self::listen_for(desk, desk.sandbox.user_id(), uid, behave)
+    }
+
+    /// Listens at the place of the agent of `user` as `uid`.
+    pub(crate) fn listen_for(
+        desk: &Desk,
+        user: u32,
+        uid: u32,
+        behave: impl Fn(UnixStream) + Send + 'static,
+    ) -> Self {
         let folder = desk.sandbox.path(&format!("/run/user/{user}/countersign"));
         fs::create_dir_all(&folder).unwrap();
         chown(&folder, Some(user), Some(user)).unwrap();

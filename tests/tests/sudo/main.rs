@@ -9,6 +9,7 @@
 mod approvals;
 mod desk;
 mod files;
+mod fingers;
 mod liar;
 mod lies;
 mod stacks;
