@@ -200,7 +200,7 @@ mod tests {
                 r#""period":30,"suite":null,"pin_type":"none","push":true,"push_verification":"click","#,
                 r#""policy_name":null,"policy_level":null,"exportable":false,"created":1795487907,"#,
                 r#""service":"gateway.example:8443","tries_left":null,"biometric":"refused","#,
-                r#""pin_asking":null,"pin_rules":null,"server_pin_due":null,"container":null,"origins":[],"clock_offset_ms":null}]}"#,
+                r#""pin_asking":null,"pin_rules":null,"server_pin_due":null,"container":null,"clock_offset_ms":null,"origins":[]}]}"#,
                 "\n"
             )
         );
@@ -224,7 +224,7 @@ mod tests {
                 r#""mode":null,"issuer":null,"user":null,"algorithm":null,"digits":null,"period":null,"#,
                 r#""suite":null,"pin_type":null,"push":null,"push_verification":null,"policy_name":null,"#,
                 r#""policy_level":null,"exportable":null,"created":null,"service":null,"#,
-                r#""tries_left":null,"biometric":null,"pin_asking":null,"pin_rules":null,"server_pin_due":null,"container":null,"origins":null,"clock_offset_ms":null}]}"#,
+                r#""tries_left":null,"biometric":null,"pin_asking":null,"pin_rules":null,"server_pin_due":null,"container":null,"clock_offset_ms":null,"origins":null}]}"#,
                 "\n"
             )
         );
