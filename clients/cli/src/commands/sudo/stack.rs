@@ -151,8 +151,10 @@ fn judged(lines: &[Line]) -> Stack {
             if !says("default=die") && !says("default=bad") {
                 faults.push(Fault::DenialGoesOn);
             }
-            let jumps = control.contains("success=1") || control.contains("success=2");
-            if jumps && !password_before {
+            let jump = control
+                .split([' ', '[', ']'])
+                .find_map(|part| part.strip_prefix("success=")?.parse().ok());
+            if jump.is_some_and(|over| !password_before && !lets_in(after, over)) {
                 faults.push(Fault::AfterNothing);
             }
             if !says("authinfo_unavail=ignore") && !way_back {
@@ -165,6 +167,15 @@ fn judged(lines: &[Line]) -> Stack {
         line: Some(ours.text.clone()),
         faults,
     }
+}
+
+/// Does something behind the first `over` lines give the success that a jump does not give? That is how
+/// pam-auth-update ends its block.
+fn lets_in(after: &[Line], over: usize) -> bool {
+    let landing = after.get(over..).unwrap_or_default();
+    landing.iter().any(|line| {
+        line.module == "pam_permit.so" && matches!(line.control.as_str(), "required" | "requisite")
+    })
 }
 
 #[cfg(test)]
@@ -211,6 +222,13 @@ mod tests {
         let profile =
             "auth [success=2 authinfo_unavail=ignore default=die] /lib/security/pam_countersign.so";
         assert_eq!(stack(&[UNIX, profile, UNIX]).faults, []);
+        // As pam-auth-update writes it: the jump goes over the password and the refusal to what lets in.
+        let (refusal, permit) = ("auth requisite pam_deny.so", "auth required pam_permit.so");
+        let profile = "auth [success=2 authinfo_unavail=ignore ignore=ignore default=die] pam_countersign.so timeout=30";
+        assert_eq!(stack(&[profile, UNIX, refusal, permit]).faults, []);
+        let further = profile.replace("success=2", "success=3");
+        let sss = "auth [success=1 default=ignore] pam_sss.so use_first_pass";
+        assert_eq!(stack(&[&further, UNIX, sss, refusal, permit]).faults, []);
     }
 
     #[test]
@@ -243,6 +261,15 @@ mod tests {
                 &[
                     "auth [success=1 authinfo_unavail=ignore default=die] pam_countersign.so",
                     UNIX,
+                ],
+                Fault::AfterNothing,
+            ),
+            (
+                &[
+                    "auth [success=3 authinfo_unavail=ignore default=die] pam_countersign.so",
+                    UNIX,
+                    "auth requisite pam_deny.so",
+                    "auth required pam_permit.so",
                 ],
                 Fault::AfterNothing,
             ),
