@@ -27,12 +27,18 @@ use countersign_core::{
     radius::Packet,
     recovery_code::RecoveryCode,
     secret::SecretBytes,
+    sudo::AcceptedKeys,
     text,
     time::UnixMillis,
     token::TokenSecrets,
 };
-use countersign_proto::{browser::v1 as wire, limits};
-use prost::Message as _;
+use countersign_proto::{
+    browser::v1 as wire,
+    frame::{self, FrameError, Received},
+    limits,
+    sudo::v1::{AgentFrame, ModuleFrame},
+};
+use prost::Message;
 use rand_core::{TryCryptoRng, TryRng};
 
 /// A parser and its name, which is that of its corpus.
@@ -105,6 +111,10 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "sealed_export",
         run: sealed_export,
+    },
+    Target {
+        name: "sudo_frame",
+        run: sudo_frame,
     },
     Target {
         name: "text",
@@ -301,6 +311,63 @@ pub fn sealed_export(data: &[u8]) {
     if let Ok(text) = core::str::from_utf8(data) {
         drop(Sealed::parse(text));
     }
+}
+
+/// The sudo socket, both ways: frames come the same however they are cut. And a file of accepted keys; what is printed
+/// reads the same.
+pub fn sudo_frame(data: &[u8]) {
+    frames::<ModuleFrame>(data);
+    frames::<AgentFrame>(data);
+    if let Ok(keys) = AcceptedKeys::parse(data) {
+        promise(
+            AcceptedKeys::parse(keys.to_text().as_bytes()) == Ok(keys),
+            "accepted keys that are printed read the same",
+        );
+    }
+}
+
+fn frames<M: Message + Default + Clone + PartialEq>(data: &[u8]) {
+    /// Places to cut at: a long stream is not cut everywhere, or it would take too long.
+    const CUTS: usize = 512;
+    let whole = received::<M>(&[data]);
+    for message in &whole.0 {
+        // One that says nothing fits no frame, and one that was written at length may be too long for one.
+        if let Ok(frame) = frame::encode(message) {
+            promise(
+                received(&[&frame]) == (vec![message.clone()], Ok(())),
+                "a message that is sent comes as it was",
+            );
+        }
+    }
+    for cut in 0..data.len().min(CUTS) {
+        let (begin, rest) = data.split_at_checked(cut).unwrap_or((data, &[]));
+        promise(
+            received(&[begin, rest]) == whole,
+            "frames come the same however they are cut",
+        );
+    }
+}
+
+/// What comes of a stream in these pieces, and how it ends.
+fn received<M: Message + Default>(pieces: &[&[u8]]) -> (Vec<M>, Result<(), FrameError>) {
+    let (mut received, mut messages) = (Received::default(), Vec::new());
+    for piece in pieces {
+        received.push(piece);
+        loop {
+            if let Ok(wanted) = received.wanted() {
+                promise(
+                    wanted <= limits::SUDO_FRAME.saturating_add(4),
+                    "no more is asked for than a frame",
+                );
+            }
+            match received.take() {
+                Ok(Some(message)) => messages.push(message),
+                Ok(None) => break,
+                Err(error) => return (messages, Err(error)),
+            }
+        }
+    }
+    (messages, Ok(()))
 }
 
 /// Text of others on its way to a screen.
