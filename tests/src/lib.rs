@@ -50,12 +50,14 @@ pub mod slow_line;
 pub mod stage;
 pub mod standin_desktop_portal;
 pub mod standin_notifications;
+pub mod sudo_agent;
 pub mod surroundings;
 pub mod system_bus;
 pub mod systemd_logind;
 pub mod terminal;
 pub mod tpm;
 pub mod user_manager;
+pub mod valgrind;
 pub mod web_pages;
 pub mod workspace;
 

@@ -21,7 +21,7 @@ pub(crate) enum Part {
     Streams,
     /// Agents that come back after a restart of the gateway.
     Restarts,
-    /// Passcodes through PAM, beside `pam_oath` and `pam_google_authenticator`.
+    /// Passcodes and approvals through PAM, beside `pam_oath` and `pam_google_authenticator`.
     Pam,
 }
 

@@ -69,6 +69,11 @@ pub(crate) fn run(tree: &Tree, otpauth_links: bool) -> Result<()> {
         "({} must be in PATH. Without systemd, start `countersignd` with the session.)",
         folders.programs.display()
     ))?;
+    say::line(format_args!(
+        "\nsudo asks it once root has installed its part, which lies in {}:\n{}",
+        built.display(),
+        "docs/pam.md has the commands."
+    ))?;
     Ok(())
 }
 
@@ -164,7 +169,7 @@ pub(crate) fn build(tree: &Tree) -> Result<PathBuf> {
         &release.join("countersignd"),
         &gathered.join("countersignd"),
     )?;
-    // Root's, and not installed for a user: measured only.
+    // Root's: measured, and installed by nobody but root.
     for name in ["libpam_countersign.so", "countersign-pam"] {
         replace(&release.join(name), &gathered.join(name))?;
     }

@@ -160,6 +160,7 @@ pub(crate) const TESTS: &[Part] = &[
         "PAM configurations of the tests' own",
     ),
     part("sudo", "sudo", "what asks PAM"),
+    part("pam-auth-update", "libpam-runtime", "profiles of PAM"),
     part("sshd", "openssh-server", "the same, from afar"),
     part("nsenter", "util-linux", "an /etc of a test's own"),
     part(

@@ -56,15 +56,9 @@ pub(crate) struct Desk {
 impl Desk {
     /// A running agent with an open vault, no key yet.
     pub(crate) fn new() -> Self {
-        let sandbox = Sandbox::start().unwrap();
-        let home = sandbox.path(&format!("/home/{USER}"));
+        let mut desk = Self::without_agent();
+        let home = desk.sandbox.path(&format!("/home/{USER}"));
         fs::write(home.join("pinentry"), PINENTRY).unwrap();
-        let mut desk = Self {
-            sandbox,
-            agent: None,
-            module: pam_module::path().unwrap(),
-            answered: AtomicUsize::new(0),
-        };
         desk.root("chmod 755 /home/alice/pinentry && mkfifo /home/alice/answers && mkdir -p /home/alice/.config/countersign && chown -R alice: /home/alice");
         let config =
             "[notifications]\nenabled = false\n[pinentry]\nprogram = \"/home/alice/pinentry\"\n";
@@ -73,6 +67,16 @@ impl Desk {
         let set_up = desk.countersign(&["setup", "--passphrase-stdin"], &format!("{PASSPHRASE}\n"));
         assert!(set_up.status.success(), "{}", said(&set_up));
         desk
+    }
+
+    /// Nobody there: the test plays the agent, or there is none.
+    pub(crate) fn without_agent() -> Self {
+        Self {
+            sandbox: Sandbox::start().unwrap(),
+            agent: None,
+            module: pam_module::path().unwrap(),
+            answered: AtomicUsize::new(0),
+        }
     }
 
     /// With a key that root accepts, and sudo that asks for it with `words`.
@@ -118,8 +122,17 @@ impl Desk {
     fn install_administration(&self) {
         let program = programs::program("countersign-pam").unwrap();
         let program = program.display();
+        self.overlay("/usr/sbin");
         self.root(&format!(
-            "mkdir -p /run/sbin/up /run/sbin/wk; mount -t overlay overlay -o lowerdir=/usr/sbin,upperdir=/run/sbin/up,workdir=/run/sbin/wk /usr/sbin; install -o root -m 755 {program} /usr/sbin/countersign-pam"
+            "install -o root -m 755 {program} /usr/sbin/countersign-pam"
+        ));
+    }
+
+    /// What is changed in that folder from now on is gone with the sandbox.
+    pub(crate) fn overlay(&self, folder: &str) {
+        let own = format!("/run/overlays{folder}");
+        self.root(&format!(
+            "mkdir -p {own}/up {own}/wk; mount -t overlay overlay -o lowerdir={folder},upperdir={own}/up,workdir={own}/wk {folder}"
         ));
     }
 

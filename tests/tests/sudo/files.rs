@@ -6,7 +6,7 @@ use countersign_tests::sandbox::{PASSWORD, said};
 
 use crate::{
     desk::{Desk, is_possible, was_refused, was_root},
-    liar::{self, Liar, approval},
+    liar::{self, approval},
 };
 
 const FILE: &str = "/etc/countersign/pam/keys.d/alice";
@@ -19,7 +19,7 @@ fn a_file_that_others_could_have_written_is_not_believed() {
     let mut desk = Desk::new();
     desk.end_agent();
     desk.sudo_asks("timeout=10");
-    let _honest = Liar::answering(&desk, |ask| liar::answer(approval(ask, 1, Level::Pin)));
+    let _honest = liar::answering(&desk, |ask| liar::answer(approval(ask, 1, Level::Pin)));
     let sudo = || desk.sudo(&["id", "-un"], &format!("{PASSWORD}\n"));
     liar::accept(&desk, Least::User);
     was_root(&desk.sudo(&["id", "-un"], ""));

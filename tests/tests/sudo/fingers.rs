@@ -14,7 +14,7 @@ use countersign_tests::{
 
 use crate::{
     desk::{Desk, is_possible},
-    liar::{self, Liar, approval, key},
+    liar::{self, approval, key},
 };
 
 /// The finger that is enrolled, and one that is not.
@@ -50,7 +50,7 @@ fn root_asks_for_the_finger_itself() {
         "finger",
         &format!("auth required {} timeout=60", desk.module),
     );
-    let _honest = Liar::listen_for(&desk, 0, 0, |mut stream| {
+    let _honest = liar::listen_for(&desk, 0, 0, |mut stream| {
         if let Some(ask) = liar::question(&mut stream) {
             let answer = liar::answer(approval(&ask, 1, Level::Pin));
             drop(std::io::Write::write_all(

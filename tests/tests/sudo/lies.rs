@@ -11,10 +11,10 @@ use countersign_tests::sandbox::{PASSWORD, said};
 
 use crate::{
     desk::{Desk, is_possible, was_refused, was_root},
-    liar::{self, Liar, approval, question},
+    liar::{self, approval, question},
 };
 
-/// A desk without an agent: its place is taken by [`Liar`].
+/// A desk without an agent: its place is taken by [`liar`].
 fn desk(words: &str) -> Desk {
     let mut desk = Desk::new();
     desk.end_agent();
@@ -60,20 +60,20 @@ fn only_a_signature_over_this_question_is_an_approval() {
     let by = |seed: u8, level: Level| move |ask: &Ask| liar::answer(approval(ask, seed, level));
     {
         // The honest one: what follows fails for its own reason.
-        let _honest = Liar::answering(&desk, by(1, Level::Pin));
+        let _honest = liar::answering(&desk, by(1, Level::Pin));
         let output = desk.sudo(&["id", "-un"], "");
         was_root(&output);
     }
     {
-        let _another_key = Liar::answering(&desk, by(2, Level::Pin));
+        let _another_key = liar::answering(&desk, by(2, Level::Pin));
         final_no(&desk);
     }
     {
-        let _a_click = Liar::answering(&desk, by(1, Level::Presence));
+        let _a_click = liar::answering(&desk, by(1, Level::Presence));
         final_no(&desk);
     }
     {
-        let _posing = Liar::answering(&desk, |ask| {
+        let _posing = liar::answering(&desk, |ask| {
             let mut answer = approval(ask, 2, Level::Pin);
             // It names the accepted key; the signature is another's.
             let mut signed: countersign_proto::sudo::v1::Approval =
@@ -85,7 +85,7 @@ fn only_a_signature_over_this_question_is_an_approval() {
         final_no(&desk);
     }
     {
-        let _altered = Liar::answering(&desk, |ask| {
+        let _altered = liar::answering(&desk, |ask| {
             let mut answer = approval(ask, 1, Level::Presence);
             // The level is raised after signing.
             let mut signed: countersign_proto::sudo::v1::Approval =
@@ -98,7 +98,7 @@ fn only_a_signature_over_this_question_is_an_approval() {
     }
     {
         let first: Arc<Mutex<Option<Vec<u8>>>> = Arc::default();
-        let _replayed = Liar::answering(&desk, move |ask| {
+        let _replayed = liar::answering(&desk, move |ask| {
             let mut first = first.lock().unwrap();
             first
                 .get_or_insert_with(|| liar::answer(approval(ask, 1, Level::Pin)))
@@ -108,7 +108,7 @@ fn only_a_signature_over_this_question_is_an_approval() {
         final_no(&desk);
     }
     {
-        let _of_another_question = Liar::answering(&desk, |ask| {
+        let _of_another_question = liar::answering(&desk, |ask| {
             let other = Ask {
                 challenge: [ask.challenge.as_slice(), &[0]].concat(),
                 ..ask.clone()
@@ -118,7 +118,7 @@ fn only_a_signature_over_this_question_is_an_approval() {
         final_no(&desk);
     }
     for signature in [vec![], vec![0; 64], vec![0xff; 65]] {
-        let _no_signature = Liar::answering(&desk, move |ask| {
+        let _no_signature = liar::answering(&desk, move |ask| {
             let mut answer = approval(ask, 1, Level::Pin);
             answer.signature.clone_from(&signature);
             liar::answer(answer)
@@ -147,10 +147,10 @@ fn each_refusal_falls_on_the_password_but_the_users_no() {
         Why::Failed,
         Why::Unspecified,
     ] {
-        let _refusing = Liar::answering(&desk, move |_| liar::refusal(why));
+        let _refusing = liar::answering(&desk, move |_| liar::refusal(why));
         password(&desk);
     }
-    let _denying = Liar::answering(&desk, |_| liar::refusal(Why::Denied));
+    let _denying = liar::answering(&desk, |_| liar::refusal(Why::Denied));
     final_no(&desk);
     desk.end();
 }
@@ -172,7 +172,7 @@ fn garbage_silence_and_drops_end_at_once_or_at_the_deadline() {
     ];
     for bytes in raw {
         let bytes = bytes.to_vec();
-        let _garbage = Liar::listen(&desk, user, move |mut stream| {
+        let _garbage = liar::listen(&desk, user, move |mut stream| {
             drop(question(&mut stream));
             drop(stream.write_all(&bytes));
         });
@@ -180,11 +180,11 @@ fn garbage_silence_and_drops_end_at_once_or_at_the_deadline() {
     }
     {
         // Shown twice: not the protocol.
-        let _again = Liar::answering(&desk, |_| liar::shown());
+        let _again = liar::answering(&desk, |_| liar::shown());
         password(&desk);
     }
     {
-        let _silent = Liar::listen(&desk, user, |mut stream| {
+        let _silent = liar::listen(&desk, user, |mut stream| {
             drop(question(&mut stream));
             // Until the module gives up.
             drop(std::io::Read::read(&mut stream, &mut [0; 1]));
@@ -192,7 +192,7 @@ fn garbage_silence_and_drops_end_at_once_or_at_the_deadline() {
         password(&desk);
     }
     {
-        let _dripping = Liar::listen(&desk, user, |mut stream| {
+        let _dripping = liar::listen(&desk, user, |mut stream| {
             let Some(ask) = question(&mut stream) else {
                 return;
             };
@@ -222,7 +222,7 @@ fn whoever_else_listens_there_gets_not_one_byte() {
     let said = Arc::new(Mutex::new(Vec::new()));
     for uid in [0, 65534, 1] {
         let hears = Arc::clone(&said);
-        let _impostor = Liar::listen(&desk, uid, move |mut stream| {
+        let _impostor = liar::listen(&desk, uid, move |mut stream| {
             let mut all = Vec::new();
             drop(std::io::Read::read_to_end(&mut stream, &mut all));
             hears.lock().unwrap().extend(all);
@@ -265,7 +265,7 @@ fn a_full_queue_is_waited_for_and_given_up() {
     let desk = desk("timeout=5");
     let (hold, release) = std::sync::mpsc::channel::<()>();
     let release = Mutex::new(release);
-    let liar = Liar::listen(&desk, desk.sandbox.user_id(), move |stream| {
+    let liar = liar::listen(&desk, desk.sandbox.user_id(), move |stream| {
         // The first one is kept, and nobody else is accepted.
         let _let_go = release.lock().unwrap().recv().is_err();
         drop(stream);

@@ -6,7 +6,7 @@ use countersign_tests::sandbox::{PASSWORD, said};
 
 use crate::{
     desk::{Desk, INSTEAD, is_possible},
-    liar::{self, Liar, approval},
+    liar::{self, approval},
 };
 
 /// How a question ends.
@@ -40,14 +40,14 @@ enum Typed {
 
 fn ask(desk: &Desk, ending: Ending, typed: Typed) -> bool {
     let _agent = match ending {
-        Ending::Approved => Some(Liar::answering(desk, |ask| {
+        Ending::Approved => Some(liar::answering(desk, |ask| {
             liar::answer(approval(ask, 1, Level::Pin))
         })),
-        Ending::BadSignature => Some(Liar::answering(desk, |ask| {
+        Ending::BadSignature => Some(liar::answering(desk, |ask| {
             liar::answer(approval(ask, 2, Level::Pin))
         })),
-        Ending::Denied => Some(Liar::answering(desk, |_| liar::refusal(Why::Denied))),
-        Ending::Unavailable => Some(Liar::answering(desk, |_| liar::refusal(Why::Locked))),
+        Ending::Denied => Some(liar::answering(desk, |_| liar::refusal(Why::Denied))),
+        Ending::Unavailable => Some(liar::answering(desk, |_| liar::refusal(Why::Locked))),
         Ending::NoAgent | Ending::NotConcerned | Ending::WrongOption => None,
     };
     let typed = match typed {

@@ -10,7 +10,7 @@ use prost::Message as _;
 
 use crate::{
     desk::{Desk, is_possible, on, was_refused, was_root},
-    liar::{self, Liar, approval, question},
+    liar::{self, approval, question},
 };
 
 fn desk(words: &str) -> Desk {
@@ -31,7 +31,7 @@ fn keys_that_interrupt_end_the_question() {
         let mut terminal = Terminal::open().unwrap();
         desk.root(&format!("chown alice {}", terminal.path()));
         let (gone, is_gone) = std::sync::mpsc::channel();
-        let _silent = Liar::listen(&desk, desk.sandbox.user_id(), move |mut stream| {
+        let _silent = liar::listen(&desk, desk.sandbox.user_id(), move |mut stream| {
             drop(question(&mut stream));
             drop(std::io::Write::write_all(&mut stream, &liar::shown()));
             // Returns when the module has gone.
@@ -62,7 +62,7 @@ fn the_question_says_what_was_typed_and_not_what_the_environment_says() {
     }
     let desk = desk("timeout=20");
     let (tell, told) = std::sync::mpsc::channel();
-    let _honest = Liar::answering(&desk, move |ask| {
+    let _honest = liar::answering(&desk, move |ask| {
         tell.send(Challenge::decode(ask.challenge.as_slice()).unwrap())
             .unwrap();
         liar::answer(approval(ask, 1, Level::Pin))
@@ -102,7 +102,7 @@ fn another_account_is_not_proved_by_the_callers_agent_unless_the_line_says_so() 
         return;
     }
     let desk = desk("timeout=10");
-    let _honest = Liar::answering(&desk, |ask| liar::answer(approval(ask, 1, Level::Pin)));
+    let _honest = liar::answering(&desk, |ask| liar::answer(approval(ask, 1, Level::Pin)));
     desk.root(
         "printf 'Defaults targetpw\\n' > /etc/sudoers.d/target; chmod 440 /etc/sudoers.d/target",
     );
@@ -134,7 +134,7 @@ fn a_call_that_must_not_ask_asks_nobody_unless_sudo_lets_modules() {
         return;
     }
     let desk = desk("timeout=10");
-    let _honest = Liar::answering(&desk, |ask| liar::answer(approval(ask, 1, Level::Pin)));
+    let _honest = liar::answering(&desk, |ask| liar::answer(approval(ask, 1, Level::Pin)));
     let quietly = || {
         countersign_tests::process::output(desk.of_user(&["sudo", "-n", "id", "-un"]), b"").unwrap()
     };
@@ -151,7 +151,7 @@ fn login_and_polkit_are_asked_as_their_own_accounts() {
     }
     let desk = desk("timeout=10");
     let (tell, told) = std::sync::mpsc::channel();
-    let _honest = Liar::answering(&desk, move |ask| {
+    let _honest = liar::answering(&desk, move |ask| {
         tell.send(Challenge::decode(ask.challenge.as_slice()).unwrap())
             .unwrap();
         liar::answer(approval(ask, 1, Level::Pin))

@@ -1,4 +1,5 @@
-//! A login with a passcode through PAM, beside the other modules that check one, and beside none.
+//! A login through PAM, by a passcode and by the agent's approval, beside the other modules that check a passcode, and
+//! beside none.
 
 use std::{
     io::Write as _,
@@ -11,11 +12,13 @@ use anyhow::{Context as _, Result, ensure};
 use countersign_core::{
     otp::{Digits, HashAlgorithm, hotp},
     secret::SecretBytes,
+    sudo::Least,
 };
 use countersign_tests::{
     pam_module,
     sandbox::{Sandbox, USER},
     standin_notifications::now,
+    sudo_agent::{self, PlayedAgent},
 };
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
 
@@ -40,7 +43,7 @@ pub(crate) struct Contestant {
     pub(crate) first: u64,
 }
 
-const PEERS: [Contestant; 4] = [
+const PEERS: [Contestant; 5] = [
     Contestant {
         name: "pam_permit (the floor)",
         service: "bench-permit",
@@ -61,6 +64,11 @@ const PEERS: [Contestant; 4] = [
         service: "bench-ours",
         first: 0,
     },
+    Contestant {
+        name: "pam_countersign, the agent approves at once",
+        service: "bench-approval",
+        first: 0,
+    },
 ];
 
 /// Every row of this part.
@@ -72,6 +80,8 @@ pub(crate) fn measure(rows: &mut Vec<Row>) -> Result<()> {
     say("logins through PAM ...")?;
     let sandbox = Sandbox::start()?;
     set_up(&sandbox)?;
+    sudo_agent::accept(&sandbox, Least::User)?;
+    let _agent = PlayedAgent::approving(&sandbox)?;
     compare(&sandbox, Program::Pamtester, &PEERS, rows)?;
     // The second program goes on where the first has ended.
     let later = PEERS.map(|peer| Contestant {
@@ -195,6 +205,7 @@ fn set_up(sandbox: &Sandbox) -> Result<()> {
             "pam_google_authenticator.so secret=/etc/google user=root".to_owned(),
         ),
         ("bench-ours", format!("{module} passcode")),
+        ("bench-approval", module),
     ] {
         sandbox.service(service, &format!("auth required {line}"))?;
     }
