@@ -7,7 +7,6 @@ use countersign_core::sudo::Least;
 use countersign_proto::sudo::v1::{Answer, Ask, Level, Refusal, Standing, Why, agent_frame::Frame};
 pub(crate) use countersign_tests::sudo_agent::question;
 use countersign_tests::sudo_agent::{self, PlayedAgent};
-
 use p256::ecdsa::SigningKey;
 
 use crate::desk::Desk;

@@ -2,7 +2,6 @@
 //! a `/run` of its own; and agents that lie.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     reason = "helper functions of tests: what fails ends the test"
 )]
 
