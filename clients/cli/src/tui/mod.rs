@@ -13,6 +13,7 @@ mod event;
 mod keys;
 mod link;
 mod list;
+mod listening;
 mod run;
 mod screen;
 mod shown;

@@ -5,10 +5,7 @@ use std::io::{self, BufWriter, Stdout, Write as _};
 use crossterm::{
     clipboard::CopyToClipboard,
     cursor::Show,
-    event::{
-        DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange,
-        EventStream,
-    },
+    event::{DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange},
     execute, queue,
     style::ResetColor,
     terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
@@ -22,7 +19,7 @@ use rustix::termios::QueueSelector;
 use tokio_stream::StreamExt as _;
 use zeroize::Zeroizing;
 
-use super::{event::Event, event::Looked, keys::Key};
+use super::{event::Event, event::Looked, keys::Key, listening::Listening};
 use crate::prompt::Kept;
 
 type Painter = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
@@ -31,7 +28,7 @@ type Painter = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
 pub(super) struct Screen {
     painter: Painter,
     /// Keys, while they are ours to read.
-    keys: Option<EventStream>,
+    keys: Option<Listening>,
     /// The modes from before; dropped after all else was put back.
     _kept: Kept,
 }
@@ -76,7 +73,7 @@ impl Screen {
         let size = self.painter.size()?;
         self.painter.resize(Rect::from((Position::ORIGIN, size)))?;
         forget_what_was_typed();
-        self.keys = Some(EventStream::new());
+        self.keys = Some(Listening::new());
         Ok(())
     }
 
@@ -104,6 +101,7 @@ impl Screen {
     ///
     /// As [`Screen::leave`].
     pub(super) fn lend(&mut self) -> io::Result<()> {
+        // Returns when nobody here reads any more.
         self.keys = None;
         // Focus and pastes are told in sequences that others do not know.
         let written = execute!(
