@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use rustix::fs::{FileType, Mode, OFlags, fstat, open};
+use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, open};
 
 /// Permission bits that let somebody else write.
 const OTHERS_WRITE: u32 = 0o022;
@@ -34,15 +34,15 @@ pub enum RootFileError {
     Read(#[from] io::Error),
 }
 
-/// The content of `path`, if `owner` alone could have written it, and it has at most `most` bytes. Its folder is held
-/// to the same.
+/// The content of `path`, if `owner` alone could have written it, and it has at most `most` bytes. The folders on the way
+/// are `owner`'s or root's; one that others can write lets nobody take away what is not theirs (as `/tmp`).
 ///
 /// # Errors
 ///
 /// Every variant of [`RootFileError`].
 pub fn read_root_file(path: &Path, owner: u32, most: usize) -> Result<Vec<u8>, RootFileError> {
-    if let Some(folder) = path.parent() {
-        check(folder, owner, FileType::Directory)?;
+    for folder in path.ancestors().skip(1) {
+        check_folder(folder, owner)?;
     }
     let file = check(path, owner, FileType::RegularFile)?;
     let mut content = Vec::new();
@@ -54,8 +54,24 @@ pub fn read_root_file(path: &Path, owner: u32, most: usize) -> Result<Vec<u8>, R
     Ok(content)
 }
 
+/// Could somebody else put another file in its place?
+fn check_folder(path: &Path, owner: u32) -> Result<(), RootFileError> {
+    const STICKY: u32 = 0o1000;
+    if path.as_os_str().is_empty() {
+        return Ok(());
+    }
+    let (_folder, stat) = opened(path, FileType::Directory)?;
+    if stat.st_uid != owner && stat.st_uid != 0 {
+        return Err(RootFileError::Owner(stat.st_uid));
+    }
+    if stat.st_mode & OTHERS_WRITE != 0 && stat.st_mode & STICKY == 0 {
+        return Err(RootFileError::Mode(stat.st_mode & 0o7777));
+    }
+    Ok(())
+}
+
 /// Opens it without following a link or waiting for a pipe, and looks at what was opened.
-fn check(path: &Path, owner: u32, kind: FileType) -> Result<File, RootFileError> {
+fn opened(path: &Path, kind: FileType) -> Result<(File, Stat), RootFileError> {
     let flags =
         OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     let file = open(path, flags, Mode::empty()).map_err(|error| match error {
@@ -67,13 +83,18 @@ fn check(path: &Path, owner: u32, kind: FileType) -> Result<File, RootFileError>
     if FileType::from_raw_mode(stat.st_mode) != kind {
         return Err(RootFileError::Kind);
     }
+    Ok((File::from(file), stat))
+}
+
+fn check(path: &Path, owner: u32, kind: FileType) -> Result<File, RootFileError> {
+    let (file, stat) = opened(path, kind)?;
     if stat.st_uid != owner {
         return Err(RootFileError::Owner(stat.st_uid));
     }
     if stat.st_mode & OTHERS_WRITE != 0 {
         return Err(RootFileError::Mode(stat.st_mode & 0o7777));
     }
-    Ok(File::from(file))
+    Ok(file)
 }
 
 #[cfg(test)]

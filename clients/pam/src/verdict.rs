@@ -90,7 +90,7 @@ impl Unavailable {
     /// What the user reads, and can do; nothing where it would not help.
     pub(crate) const fn words(self) -> Option<&'static str> {
         match self {
-            Self::NoAgent => Some("Countersign does not run; your password is asked for."),
+            Self::NoAgent => Some("Countersign does not run."),
             Self::Locked => Some("Countersign is locked; `countersign unlock` opens it."),
             Self::SessionLocked => Some("Your desktop is locked: Countersign shows nothing there."),
             Self::KeyNotThere => {

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::signing;
 
-/// How much of the hash is shown, in bytes: 100 bits, which nobody finds a second key for.
+/// How much of the hash is shown, in bytes: 96 bits, which nobody finds a second key for.
 const SHOWN: usize = 12;
 /// Letters between two dashes.
 const GROUP: usize = 4;

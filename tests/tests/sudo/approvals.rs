@@ -160,6 +160,31 @@ fn a_number_ties_the_dialog_to_the_terminal() {
     desk.end();
 }
 
+/// The agent's socket is root's to ask on: a program of the user's is not heard, and so cannot relay a question either.
+#[test]
+fn a_program_of_the_users_cannot_ask() {
+    if !is_possible("sudo::relay") {
+        return;
+    }
+    let desk = Desk::enrolled("timeout=60");
+    let script = format!(
+        "import socket\ns = socket.socket(socket.AF_UNIX)\ns.settimeout(60)\ns.connect('/run/user/{}/countersign/sudo.sock')\n\
+         try:\n  s.sendall(bytes([0,0,0,2,10,0]))\n  print('heard', len(s.recv(100)))\nexcept (BrokenPipeError, ConnectionResetError):\n  print('heard 0')",
+        desk.sandbox.user_id()
+    );
+    let by_alice = desk.of_user(&["python3", "-c", &script]);
+    let asked = countersign_tests::process::output(by_alice, b"").unwrap();
+    assert_eq!(said(&asked).trim(), "heard 0");
+    let asked = desk.sandbox.run(&["python3", "-c", &script], "").unwrap();
+    let heard = said(&asked);
+    assert!(
+        heard.starts_with("heard ") && heard.trim() != "heard 0",
+        "{heard}"
+    );
+    assert_eq!(desk.dialogs(), 0);
+    desk.end();
+}
+
 #[test]
 fn what_the_administrator_asks_for_holds() {
     if !is_possible("sudo::levels") {

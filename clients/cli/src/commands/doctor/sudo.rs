@@ -150,7 +150,12 @@ fn of_service(service: &str) -> Vec<Finding> {
     }
     let faults = found.faults.iter().map(|fault| {
         let (what, then) = fault.words();
-        Finding::bad(CHECK, format!("/etc/pam.d/{service}: {what}."), then)
+        let what = format!("/etc/pam.d/{service}: {what}.");
+        if fault.may_be_meant() {
+            Finding::advice(CHECK, what, then)
+        } else {
+            Finding::bad(CHECK, what, then)
+        }
     });
     faults.collect()
 }

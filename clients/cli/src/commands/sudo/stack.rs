@@ -32,6 +32,11 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
+    /// May it be meant so?
+    pub(crate) const fn may_be_meant(self) -> bool {
+        matches!(self, Self::NoWayBack)
+    }
+
     /// What is wrong, and what to write instead.
     pub(crate) const fn words(self) -> (&'static str, &'static str) {
         match self {
@@ -128,7 +133,12 @@ fn parsed(text: &str) -> Option<Parsed> {
 
 fn judged(lines: &[Line]) -> Stack {
     let asks_agent = |line: &Line| {
-        line.module == MODULE && !line.words.split_whitespace().any(|word| word == "passcode")
+        let others = ["passcode", "gateway", "push"];
+        line.module == MODULE
+            && !line
+                .words
+                .split_whitespace()
+                .any(|word| others.contains(&word))
     };
     let Some(place) = lines.iter().position(asks_agent) else {
         return Stack::default();

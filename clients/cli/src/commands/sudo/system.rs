@@ -2,9 +2,9 @@
 
 use std::{
     fs, io,
-    os::unix::fs::MetadataExt as _,
+    os::{fd::AsFd as _, unix::fs::MetadataExt as _},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use countersign_proto::agent::v1::Reason;
@@ -77,10 +77,14 @@ impl Root {
     ///
     /// sudo or the program said no.
     pub(crate) fn run(&self, words: &[String]) -> Result<(), Failure> {
+        // Standard output is for the answer of this program alone.
+        let said = io::stderr().as_fd().try_clone_to_owned();
+        let said = said.map_or_else(|_no_descriptor| Stdio::null(), Stdio::from);
         let ended = Command::new(SUDO)
             .arg("--")
             .arg(&self.0)
             .args(words)
+            .stdout(said)
             .status();
         match ended {
             Ok(status) if status.success() => Ok(()),
