@@ -17,9 +17,12 @@ mod redacted;
 /// The agent's interface for its own user's programs.
 pub mod agent {
     /// Version 1.
+    #[cfg_attr(
+        any(feature = "client", feature = "server"),
+        expect(unused_qualifications, reason = "generated code")
+    )]
     #[expect(
         missing_docs,
-        unused_qualifications,
         clippy::all,
         clippy::pedantic,
         clippy::restriction,
@@ -33,9 +36,12 @@ pub mod agent {
 /// Between a browser's native-messaging host and the agent.
 pub mod browser {
     /// Version 1.
+    #[cfg_attr(
+        any(feature = "client", feature = "server"),
+        expect(unused_qualifications, reason = "generated code")
+    )]
     #[expect(
         missing_docs,
-        unused_qualifications,
         clippy::all,
         clippy::pedantic,
         clippy::restriction,
@@ -49,9 +55,12 @@ pub mod browser {
 /// Between an agent and its gateway.
 pub mod push {
     /// Version 1.
+    #[cfg_attr(
+        any(feature = "client", feature = "server"),
+        expect(unused_qualifications, reason = "generated code")
+    )]
     #[expect(
         missing_docs,
-        unused_qualifications,
         clippy::all,
         clippy::pedantic,
         clippy::restriction,

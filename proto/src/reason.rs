@@ -1,8 +1,11 @@
 //! Why something was refused: one closed list for exit codes, gRPC details and D-Bus error names.
 
+#[cfg(any(feature = "client", feature = "server"))]
 use prost::Message as _;
 
-use crate::agent::v1::{ErrorDetail, Reason};
+#[cfg(any(feature = "client", feature = "server"))]
+use crate::agent::v1::ErrorDetail;
+use crate::agent::v1::Reason;
 
 impl Reason {
     /// The exit code of the command line. 0 never stands for a reason.

@@ -23,6 +23,8 @@ pub(crate) enum Part {
     Restarts,
     /// Passcodes and approvals through PAM, beside `pam_oath` and `pam_google_authenticator`.
     Pam,
+    /// A passcode for a browser, with its host's start.
+    Browser,
 }
 
 impl Part {
@@ -33,6 +35,7 @@ impl Part {
             Self::Streams => "streams",
             Self::Restarts => "restarts",
             Self::Pam => "pam",
+            Self::Browser => "browser",
         }
     }
 }
