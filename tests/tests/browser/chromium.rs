@@ -102,6 +102,15 @@ impl Run {
         self.browser.wait_for(&popup, &choose).unwrap();
         assert_eq!(self.browser.evaluate(login, CODE).unwrap(), "");
         let Self { browser, desk } = self;
+        // All of a domain only where there is one: what it is, the agent says.
+        browser.click(&popup, "#widen").unwrap();
+        browser.click(&popup, "[data-focus=use]").unwrap();
+        browser
+            .wait_for(&popup, "document.querySelector('.said.urgent') !== null")
+            .unwrap();
+        assert_eq!(desk.confirmations.asked().unwrap().len(), 1);
+        browser.click(&popup, "#widen").unwrap();
+        browser.wait_for(&popup, &choose).unwrap();
         desk.is_passcode(|| {
             browser.click(&popup, "[data-focus=use]").unwrap();
             desk.confirmations.wait_for(2).unwrap();

@@ -38,9 +38,12 @@ function unknown(/** @type {Node} */ host, /** @type {any[]} */ tokens, /** @typ
     'select', { id: 'belongs', 'data-focus': 'belongs' },
     ...usable.map((token) => element('option', { value: token.id }, shown(token.name, 60))),
   );
+  // What a domain is, the agent knows: its dialog shows how wide it would be, or it refuses.
+  const widen = element('input', { type: 'checkbox', id: 'widen', 'data-focus': 'widen' });
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
-    act.use(/** @type {HTMLSelectElement} */ (select).value);
+    const wide = /** @type {HTMLInputElement} */ (widen).checked;
+    act.use(/** @type {HTMLSelectElement} */ (select).value, wide ? 'domain' : 'origin');
   };
   return element(
     'section.here.unknown', { 'aria-label': words('hereLabel') }, host,
@@ -48,6 +51,7 @@ function unknown(/** @type {Node} */ host, /** @type {any[]} */ tokens, /** @typ
     usable.length > 0 && element(
       'form', { on: { submit } }, element('label.sr', { for: 'belongs' }, words('hereWhich')), select,
       element('button', { type: 'submit', 'data-focus': 'use' }, words('hereUse')),
+      element('label.widen', { for: 'widen' }, widen, words('hereWiden')),
     ),
     element('p.hint', {}, words('hereUnknownHint')),
   );

@@ -117,8 +117,8 @@ const act = {
   fill: async (/** @type {string|undefined} */ token = undefined) => {
     await tried(door.ask('fill', { tab: await tabId, token }), filled, (refusal) => { model.note = { refusal: refusal.plain() }; });
   },
-  use: async (/** @type {string} */ token) => {
-    await tried(door.ask('use', { tab: await tabId, origin: model.page?.origin, token }), filled);
+  use: async (/** @type {string} */ token, /** @type {string} */ scope) => {
+    await tried(door.ask('use', { tab: await tabId, origin: model.page?.origin, token, scope }), filled);
   },
   answer: async (/** @type {string} */ request, /** @type {string} */ verdict, /** @type {string|undefined} */ number = undefined) => {
     if (!counts(model.standsSince, Date.now()) || model.answering.has(request)) return;
@@ -212,7 +212,7 @@ function draw() {
   const focused = document.activeElement instanceof HTMLElement ? document.activeElement : undefined;
   const key = focused?.dataset.focus;
   const typed = focused instanceof HTMLInputElement ? { value: focused.value, from: focused.selectionStart, to: focused.selectionEnd } : undefined;
-  const fields = [...main.querySelectorAll('input[data-focus]')].map((field) => /** @type {HTMLInputElement} */ (field)).map(({ dataset, value }) => ({ key: dataset.focus, value }));
+  const fields = [...main.querySelectorAll('input[data-focus]')].map((field) => /** @type {HTMLInputElement} */ (field)).map(({ dataset, value, checked }) => ({ key: dataset.focus, value, checked }));
 
   put(head, header(page));
   put(told, model.said ? [element(`p.said${model.urgent ? '.urgent' : ''}`, {}, { theirs: model.said, most: 300 })] : []);
@@ -220,7 +220,9 @@ function draw() {
 
   for (const field of fields) {
     const again = find(field.key);
-    if (again instanceof HTMLInputElement && field.value !== '') again.value = field.value;
+    if (!(again instanceof HTMLInputElement)) continue;
+    if (field.value !== '') again.value = field.value;
+    again.checked = field.checked;
   }
   const again = find(key);
   if (again) {
