@@ -13,7 +13,7 @@ use countersign_proto::sudo::v1::{
     AgentFrame, Answer, Approval as Signed, Ending, Level, ModuleFrame, Outcome, Why, agent_frame,
     module_frame,
 };
-use pam::module::PamHandle;
+use pam::{items::RHost, module::PamHandle};
 use prost::Message as _;
 
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
     ffi::Log,
     finger,
     line::{Line, LineError},
-    options::{Number, Options},
+    options::{Number, Options, Remote},
     places::Places,
     question::{NoQuestion, Question, question},
     root_file::{RootFileError, read_root_file},
@@ -60,6 +60,9 @@ fn asked(
     log: &Log,
 ) -> Result<AcceptedKey, Verdict> {
     let deadline = Deadline::after(options.timeout);
+    if options.remote == Remote::NotAsked && comes_from_afar(pamh) {
+        return Err(Verdict::Unavailable(Unavailable::Remote));
+    }
     let keys = accepted_keys(account, places, log)?;
     let number = match options.number {
         Number::Off => None,
@@ -84,6 +87,12 @@ fn asked(
         finger::verify(account, places, deadline)?;
     }
     Ok(key)
+}
+
+/// Does the service say that the other end of the line is another host?
+fn comes_from_afar(pamh: &PamHandle) -> bool {
+    let host = pamh.get_item::<RHost<'_>>().ok().flatten();
+    host.is_some_and(|host| !matches!(host.to_bytes(), b"" | b"localhost" | b"127.0.0.1" | b"::1"))
 }
 
 /// The keys that root accepts for this user.

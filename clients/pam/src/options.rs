@@ -29,6 +29,8 @@ pub struct Options {
     pub desktop: Desktop,
     /// Whose agent is asked.
     pub account: Account,
+    /// Is a question from another host put to the user?
+    pub remote: Remote,
     /// Whom it concerns; nobody else is asked, and nothing is said about them. Empty: everybody.
     pub only: Vec<Who>,
     /// What the user reads.
@@ -77,6 +79,16 @@ pub enum Account {
     Proved,
     /// `ask=caller`: that of the user who asks. For su and `targetpw`, where an administrator wants that.
     Caller,
+}
+
+/// Is a question from another host put to the user?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Remote {
+    /// No: whoever knows a name could have its owner asked, from anywhere.
+    #[default]
+    NotAsked,
+    /// `remote`: where something else stands before the line.
+    Asked,
 }
 
 /// Whom a line concerns.
@@ -130,6 +142,7 @@ impl Default for Options {
             window: Window::DEFAULT,
             desktop: Desktop::default(),
             account: Account::default(),
+            remote: Remote::default(),
             only: Vec::new(),
             words: Words::default(),
             log: LogAmount::default(),
@@ -171,6 +184,7 @@ impl Options {
             ("push", "") => self.desktop = Desktop::AtOnce,
             ("window", size) => self.window = size.parse().map_err(|_bounds| wrong())?,
             ("number", "") => self.number = Number::Shown,
+            ("remote", "") => self.remote = Remote::Asked,
             ("quiet", "") => self.words = Words::Quiet,
             ("debug", "") => self.log = LogAmount::Everything,
             ("timeout", seconds) => {
@@ -209,7 +223,7 @@ mod tests {
 
     #[test]
     fn every_option_is_understood() {
-        let options = parse("timeout=20 number verify=pin finger=root ask=caller user=alice group=wheel quiet debug passcode window=3 push").unwrap();
+        let options = parse("timeout=20 number verify=pin finger=root ask=caller remote user=alice group=wheel quiet debug passcode window=3 push").unwrap();
         assert_eq!(
             options,
             Options {
@@ -221,6 +235,7 @@ mod tests {
                 window: Window::new(3).unwrap(),
                 desktop: Desktop::AtOnce,
                 account: Account::Caller,
+                remote: Remote::Asked,
                 only: vec![Who::User("alice".into()), Who::Group("wheel".into())],
                 words: Words::Quiet,
                 log: LogAmount::Everything,

@@ -42,6 +42,8 @@ pub(crate) enum Unavailable {
     Account,
     #[error("another user asks than the one to be proved")]
     OtherUser,
+    #[error("the question comes from another host")]
+    Remote,
     #[error("no key is accepted for this user")]
     NotEnrolled,
     #[error("the agent does not run")]
@@ -106,6 +108,7 @@ impl Unavailable {
             Self::Options
             | Self::Account
             | Self::OtherUser
+            | Self::Remote
             | Self::NotEnrolled
             | Self::Impostor
             | Self::Protocol

@@ -144,6 +144,33 @@ fn a_call_that_must_not_ask_asks_nobody_unless_sudo_lets_modules() {
     desk.end();
 }
 
+/// Whoever knows a name could have its owner asked, from anywhere.
+#[test]
+fn a_login_from_another_host_asks_nobody_unless_the_line_says_so() {
+    if !is_possible("sudo::remote") {
+        return;
+    }
+    let desk = desk("timeout=10");
+    let _honest = liar::answering(&desk, |ask| liar::answer(approval(ask, 1, Level::Pin)));
+    let from = |host: &str| {
+        let rhost = format!("rhost={host}");
+        let words = ["pamtester", "-I", &rhost, "remote", "alice", "authenticate"];
+        desk.sandbox.run(&words, "").unwrap().status.success()
+    };
+    desk.service(
+        "remote",
+        &format!("auth required {} timeout=10", desk.module),
+    );
+    assert!(from("localhost") && from("::1"));
+    assert!(!from("203.0.113.7") && !from("localhost.example.com"));
+    desk.service(
+        "remote",
+        &format!("auth required {} timeout=10 remote", desk.module),
+    );
+    assert!(from("203.0.113.7"));
+    desk.end();
+}
+
 #[test]
 fn login_and_polkit_are_asked_as_their_own_accounts() {
     if !is_possible("sudo::login") {
