@@ -9,6 +9,7 @@ use countersign_core::{
     },
     token::VerificationLevel,
 };
+use countersign_passcodes::Kernel;
 use countersign_proto::sudo::v1::{
     AgentFrame, Answer, Approval as Signed, Ending, Level, ModuleFrame, Outcome, Why, agent_frame,
     module_frame,
@@ -121,9 +122,9 @@ fn accepted_keys(account: &Account, places: &Places, log: &Log) -> Result<Accept
 }
 
 fn new_number() -> Result<MatchNumber, Verdict> {
-    let mut rng = System { failed: false };
-    let number = MatchNumber::new(&mut rng);
-    if rng.failed {
+    let mut kernel = Kernel::default();
+    let number = MatchNumber::new(&mut kernel);
+    if kernel.has_failed() {
         return Err(Verdict::Unavailable(Unavailable::System));
     }
     Ok(number)
@@ -226,35 +227,3 @@ const fn refused(why: Why) -> Verdict {
     };
     Verdict::Unavailable(why)
 }
-
-/// The system's random bytes.
-struct System {
-    failed: bool,
-}
-
-impl System {
-    fn draw<const N: usize>(&mut self) -> [u8; N] {
-        let mut bytes = [0; N];
-        self.failed |= getrandom::fill(&mut bytes).is_err();
-        bytes
-    }
-}
-
-impl rand_core::TryRng for System {
-    type Error = core::convert::Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-        Ok(u32::from_le_bytes(self.draw()))
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-        Ok(u64::from_le_bytes(self.draw()))
-    }
-
-    fn try_fill_bytes(&mut self, buffer: &mut [u8]) -> Result<(), Self::Error> {
-        self.failed |= getrandom::fill(buffer).is_err();
-        Ok(())
-    }
-}
-
-impl rand_core::TryCryptoRng for System {}

@@ -14,6 +14,7 @@ mod user;
 
 pub use error::{StoreError, Unsafe};
 pub use file::read_secret;
+pub use random::Kernel;
 pub use store::{Outcome, Passcodes, Question, Replacing};
 pub use user::{UserName, UserNameError};
 

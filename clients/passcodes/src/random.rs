@@ -1,4 +1,4 @@
-//! Challenges are drawn from the kernel.
+//! Challenges and numbers are drawn from the kernel.
 
 use core::convert::Infallible;
 
@@ -6,12 +6,14 @@ use rand_core::{TryCryptoRng, TryRng};
 
 /// `getrandom(2)`. What it gives counts only if it has not failed: ask afterwards.
 #[derive(Debug, Default)]
-pub(crate) struct Kernel {
+pub struct Kernel {
     failed: bool,
 }
 
 impl Kernel {
-    pub(crate) const fn has_failed(&self) -> bool {
+    /// Has any draw failed? Nothing that was made with it may be used then.
+    #[must_use]
+    pub const fn has_failed(&self) -> bool {
         self.failed
     }
 }

@@ -7,8 +7,8 @@
 use core::time::Duration;
 
 use countersign_core::{
-    ids::{LoginRequestId, ServiceId},
-    login_request::{Closing, LoginRequest, NumberMatching, Phase, Subject, TTL},
+    ids::{LoginRequestId, ServiceId, TokenId},
+    login_request::{Closing, LoginRequest, NumberMatching, Phase, Subject, TTL, Verdict},
     signing::{self, Label},
     sudo::{self, Fingerprint, Least, MAX_OPEN},
     text,
@@ -123,11 +123,11 @@ impl Agent {
             }
             (Some(wire::Ending::Unspecified) | None, Some(Phase::Decided(verdict))) => {
                 match verdict {
-                    countersign_core::login_request::Verdict::Deny => {
+                    Verdict::Deny => {
                         self.state.facts().sudo_asking.in_vain(now);
                         Word::Ended(Closing::Denied, "")
                     }
-                    countersign_core::login_request::Verdict::Approve => {
+                    Verdict::Approve => {
                         Word::Ended(Closing::Refused, "sudo had gone before the answer came")
                     }
                 }
@@ -152,11 +152,7 @@ impl Agent {
     }
 
     /// Is a click enough for that question now?
-    pub(super) fn is_sudo_by_click(
-        &self,
-        id: LoginRequestId,
-        token: countersign_core::ids::TokenId,
-    ) -> bool {
+    pub(super) fn is_sudo_by_click(&self, id: LoginRequestId, token: TokenId) -> bool {
         let facts = self.state.facts();
         let presence = facts
             .sudo
@@ -175,8 +171,7 @@ impl Agent {
             .and_then(|question| question.waits.take());
         match waits.map(|waits| waits.send(reply.word)) {
             Some(Ok(())) => Delivery::Handed,
-            Some(Err(_gone)) => Delivery::NotConnected,
-            None => Delivery::NotConnected,
+            Some(Err(_)) | None => Delivery::NotConnected,
         }
     }
 

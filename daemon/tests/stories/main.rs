@@ -28,4 +28,6 @@ mod rules;
 mod showing;
 mod stage;
 mod sudo;
+mod sudo_key;
+mod sudo_rig;
 mod vault_session;

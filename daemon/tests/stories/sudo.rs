@@ -1,99 +1,34 @@
 //! sudo asks: what is signed, for whom, after what; and what falls back on the password.
 
 use core::time::Duration;
-use std::sync::Arc;
 
 use countersign_core::{
-    ids::LoginRequestId,
     login_request::Subject,
-    signing,
-    sudo::{AcceptedKey, AcceptedKeys, Approval, Finger, Least, check_approval, machine_name},
+    sudo::{Least, machine_name},
     token::VerificationLevel,
 };
 use countersign_proto::{
     agent::v1::Reason,
-    sudo::v1::{Approval as Signed, Ask, Challenge, Ending, Level, NumberMatching, Why},
+    sudo::v1::{Ask, Challenge, Ending, Level, NumberMatching, Why},
 };
 use countersignd::{
     agent::{
         autosend::Autosend,
         explain::Explain as _,
         login_request::{AnswerWish, RequestSelector, Standing},
-        ports::{Approval as Cost, NoticeChoice, NoticedOutcome, Scan, SessionEvent, SudoWord},
-        sudo_approval::SudoPending,
-        sudo_key::SudoKeyRow,
+        ports::{Approval as Cost, NoticeChoice, NoticedOutcome, SessionEvent, SudoWord},
     },
-    hardening,
-    vault::{EventKind, FingerUnlock},
+    vault::EventKind,
 };
-use prost::Message as _;
 
 use crate::{
     outside::{Done, Typing},
-    pin_rig::{fingers, giving, nobody, touch},
-    stage::Stage,
+    pin_rig::nobody,
 };
 
-const PIN: &str = "314159";
-
-/// An open vault with a sudo key, and a notification server.
-async fn with_sudo_key() -> (Stage, SudoKeyRow) {
-    let stage = Stage::enrolled().await;
-    stage.outside.world.lock().unwrap().notification_server = Some("dunst".to_owned());
-    let key = stage.agent.make_sudo_key(&giving(PIN)).await.unwrap();
-    (stage, key)
-}
-
-fn challenge(stage: &Stage) -> Challenge {
-    let now = stage.outside.world.lock().unwrap().wall.0;
-    Challenge {
-        version: 1,
-        machine: machine_name(&hardening::machine_id().unwrap()).to_vec(),
-        host: "laptop".to_owned(),
-        service: "sudo".to_owned(),
-        user: "alice".to_owned(),
-        uid: 1000,
-        ruid: 1000,
-        terminal: "pts/3".to_owned(),
-        remote_host: String::new(),
-        pid: 4711,
-        started: 1,
-        command: b"sudo\0apt\0upgrade\0".to_vec(),
-        nonce: vec![7; 32],
-        issued_ms: now,
-        expires_ms: now.saturating_add(30_000),
-        matching: NumberMatching::Off.into(),
-        least: Level::Finger.into(),
-    }
-}
-
-fn ask(challenge: &Challenge, key: &SudoKeyRow) -> Ask {
-    Ask {
-        challenge: challenge.encode_to_vec(),
-        keys: vec![vec![0; 32], key.fingerprint.as_bytes().to_vec()],
-    }
-}
-
-async fn asked(stage: &mut Stage, ask: &Ask) -> SudoPending {
-    let pending = stage.agent.ask_for_sudo(ask.clone()).await.unwrap();
-    let id = pending.id;
-    stage
-        .until(|done| match done {
-            Done::Asked(notice) if notice.id == id => Some(()),
-            _ => None,
-        })
-        .await;
-    pending
-}
-
-async fn refused(stage: &Stage, ask: Ask) -> Why {
-    stage
-        .agent
-        .ask_for_sudo(ask)
-        .await
-        .map(|pending| pending.id)
-        .unwrap_err()
-}
+use crate::sudo_rig::{
+    PIN, ask, asked, challenge, checked, clicks, refused, standing, with_sudo_key,
+};
 
 /// A browser that was taken over reaches no account of this computer.
 #[tokio::test]
@@ -113,56 +48,6 @@ async fn a_browser_neither_sees_nor_answers_what_sudo_asks() {
         assert_eq!(answered.unwrap_err().reason(), Reason::LoginRequestUnknown);
     }
     assert_eq!(stage.agent.pending_login_requests().len(), 1);
-}
-
-/// What the module would make of the answer.
-fn checked(
-    word: SudoWord,
-    ask: &Ask,
-    key: &SudoKeyRow,
-    least: Least,
-) -> (
-    VerificationLevel,
-    Result<(), countersign_core::sudo::NotApproved>,
-    String,
-) {
-    let SudoWord::Answer(answer) = word else {
-        unreachable!("no answer: {word:?}");
-    };
-    let public = signing::public_from_sec1(&key.public).unwrap();
-    let keys = AcceptedKeys::default()
-        .with(AcceptedKey::new(public, least, Finger::NotAsked, "laptop"))
-        .unwrap();
-    let signed = Signed::decode(answer.approval.as_slice()).unwrap();
-    let level = match signed.level() {
-        Level::Pin => VerificationLevel::Pin,
-        Level::Finger => VerificationLevel::Finger,
-        _ => VerificationLevel::Click,
-    };
-    let approval = Approval {
-        signed: &answer.approval,
-        signature: &answer.signature,
-        challenge: &signed.challenge_sha256,
-        key: &signed.key,
-        number: &signed.number,
-        level,
-    };
-    let verdict = check_approval(&approval, &ask.challenge, &keys, least, None).map(|_key| ());
-    (level, verdict, signed.number)
-}
-
-/// The user's click in the notification.
-fn clicks(stage: &Stage, id: LoginRequestId, choice: NoticeChoice) {
-    let inputs = stage.inputs.clone();
-    tokio::spawn(async move {
-        inputs
-            .send(countersignd::agent::ports::Input::Notice { id, choice })
-            .await
-    });
-}
-
-fn standing(stage: &Stage, id: LoginRequestId) -> Standing {
-    stage.agent.login_request_view(id).unwrap().standing
 }
 
 #[tokio::test]
@@ -210,20 +95,6 @@ async fn an_approval_is_a_signature_over_the_question_after_the_pin() {
             .any(|event| event.kind == EventKind::RequestApproved
                 && event.detail == "alice runs sudo apt upgrade on laptop, pts/3")
     );
-}
-
-#[tokio::test]
-async fn the_key_does_not_open_from_the_vault_alone() {
-    let (stage, key) = with_sudo_key().await;
-    let id = key.token.id;
-    let secrets = stage
-        .vault
-        .call(move |vault| vault.token_secrets(id))
-        .await
-        .unwrap();
-    assert!(secrets.keys.open().is_none());
-    assert!(secrets.keys.lock().is_some());
-    assert!(!secrets.exportable);
 }
 
 #[tokio::test]
@@ -388,107 +259,6 @@ async fn a_question_ends_with_its_time() {
 }
 
 #[tokio::test]
-async fn presence_takes_a_click_only_after_a_pin_in_this_unlock() {
-    let (mut stage, key) = with_sudo_key().await;
-    let question = |nonce: u8| {
-        let mut challenge = challenge(&stage);
-        challenge.least = Level::Presence.into();
-        challenge.nonce = vec![nonce; 32];
-        ask(&challenge, &key)
-    };
-    let (first, second, third) = (question(1), question(2), question(3));
-    let pending = asked(&mut stage, &first).await;
-    stage.outside.types(&[PIN]);
-    clicks(&stage, pending.id, NoticeChoice::Approve);
-    let word = pending.answer.await.unwrap();
-    assert_eq!(
-        checked(word, &first, &key, Least::Presence).0,
-        VerificationLevel::Pin
-    );
-    stage
-        .agent
-        .sudo_ended(pending.id, Some(Ending::Accepted))
-        .await;
-
-    let pending = asked(&mut stage, &second).await;
-    clicks(&stage, pending.id, NoticeChoice::Approve);
-    let word = pending.answer.await.unwrap();
-    let (level, verdict, _) = checked(word, &second, &key, Least::Presence);
-    assert_eq!((level, verdict), (VerificationLevel::Click, Ok(())));
-    stage
-        .agent
-        .sudo_ended(pending.id, Some(Ending::Accepted))
-        .await;
-
-    // The lock wipes what the PIN had opened.
-    stage.agent.lock().await;
-    stage
-        .agent
-        .unlock(
-            countersignd::agent::unlocking::UnlockWish::default(),
-            &nobody(),
-        )
-        .await
-        .unwrap();
-    let pending = asked(&mut stage, &third).await;
-    stage.outside.types(&[PIN]);
-    let before = stage.outside.dialogs().len();
-    clicks(&stage, pending.id, NoticeChoice::Approve);
-    let word = pending.answer.await.unwrap();
-    assert_eq!(
-        checked(word, &third, &key, Least::Presence).0,
-        VerificationLevel::Pin
-    );
-    assert_eq!(stage.outside.dialogs().len(), before + 1);
-}
-
-#[tokio::test]
-async fn a_finger_counts_as_one_and_not_as_a_pin() {
-    let (mut stage, key) = with_sudo_key().await;
-    fingers(&stage, &["left-thumb"]);
-    stage
-        .agent
-        .set_token_biometric("sudo", FingerUnlock::On, &giving(PIN))
-        .await
-        .unwrap();
-    let question = |least: Level, nonce: u8| {
-        let mut challenge = challenge(&stage);
-        challenge.least = least.into();
-        challenge.nonce = vec![nonce; 32];
-        ask(&challenge, &key)
-    };
-    let (by_finger, by_pin) = (question(Level::Finger, 1), question(Level::Pin, 2));
-    let pending = asked(&mut stage, &by_finger).await;
-    stage
-        .outside
-        .world
-        .lock()
-        .unwrap()
-        .typed
-        .push_back(Typing::Waits);
-    touch(&stage, &[Scan::Match]);
-    clicks(&stage, pending.id, NoticeChoice::Approve);
-    let word = pending.answer.await.unwrap();
-    let (level, verdict, _) = checked(word, &by_finger, &key, Least::User);
-    assert_eq!((level, verdict), (VerificationLevel::Finger, Ok(())));
-    stage
-        .agent
-        .sudo_ended(pending.id, Some(Ending::Accepted))
-        .await;
-
-    // Where a PIN is due no finger is asked for.
-    let pending = asked(&mut stage, &by_pin).await;
-    touch(&stage, &[Scan::Match]);
-    stage.outside.types(&[PIN]);
-    clicks(&stage, pending.id, NoticeChoice::Approve);
-    let word = pending.answer.await.unwrap();
-    let (level, verdict, _) = checked(word, &by_pin, &key, Least::Pin);
-    assert_eq!((level, verdict), (VerificationLevel::Pin, Ok(())));
-    let (said, _) = stage.outside.dialogs().pop().unwrap();
-    assert!(!said.contains("Touch"), "{said}");
-}
-
-#[tokio::test]
 async fn a_number_is_typed_here_and_signed() {
     let (mut stage, key) = with_sudo_key().await;
     let mut challenge = challenge(&stage);
@@ -550,71 +320,4 @@ async fn without_a_notification_server_the_dialog_is_the_question() {
         pending.answer.await.unwrap(),
         SudoWord::Refusal(Why::Nobody)
     );
-}
-
-#[tokio::test]
-async fn one_key_a_vault_and_a_deleted_one_answers_nothing() {
-    let (stage, key) = with_sudo_key().await;
-    let second = stage.agent.make_sudo_key(&giving(PIN)).await.unwrap_err();
-    assert_eq!(second.reason(), Reason::SudoKeyExists);
-    stage.agent.delete_token("sudo").await.unwrap();
-    assert!(stage.agent.sudo_keys().await.unwrap().is_empty());
-    assert_eq!(
-        refused(&stage, ask(&challenge(&stage), &key)).await,
-        Why::NotEnrolled
-    );
-    let services = stage.vault.call(|vault| vault.services()).await.unwrap();
-    assert_eq!(services.len(), 1);
-    let fresh = stage.agent.make_sudo_key(&giving(PIN)).await.unwrap();
-    assert_ne!(fresh.fingerprint, key.fingerprint);
-}
-
-#[tokio::test]
-async fn the_fingerprint_is_confirmed_before_the_key_is_kept() {
-    let stage = Stage::enrolled().await;
-    stage.outside.types(&[PIN]);
-    stage
-        .outside
-        .world
-        .lock()
-        .unwrap()
-        .typed
-        .push_back(Typing::Cancels);
-    let refused = stage.agent.make_sudo_key(&nobody()).await.unwrap_err();
-    assert_eq!(refused.reason(), Reason::NotConfirmed);
-    assert!(stage.agent.sudo_keys().await.unwrap().is_empty());
-    let asked = stage.outside.world.lock().unwrap().questions.pop().unwrap();
-    assert!(
-        asked.description.contains("Fingerprint: "),
-        "{}",
-        asked.description
-    );
-}
-
-#[tokio::test]
-async fn a_wrong_pin_is_counted_and_the_last_one_ends_the_key() {
-    let (mut stage, key) = with_sudo_key().await;
-    let ask = ask(&challenge(&stage), &key);
-    let pending = asked(&mut stage, &ask).await;
-    stage
-        .outside
-        .types(&["000000", "000000", "000000", "000000", "000000"]);
-    let id = RequestSelector::Id(pending.id.to_string());
-    let approve = AnswerWish::Approve { number: None };
-    let refused = Arc::clone(&stage.agent)
-        .answer(id, approve, &nobody())
-        .await
-        .unwrap_err();
-    assert_eq!(refused.reason(), Reason::PinExhausted);
-    stage.agent.sudo_ended(pending.id, None).await;
-    let mut other = challenge(&stage);
-    other.nonce = vec![8; 32];
-    let ask = crate::sudo::ask(&other, &key);
-    let refused = stage
-        .agent
-        .ask_for_sudo(ask)
-        .await
-        .map(|pending| pending.id)
-        .unwrap_err();
-    assert_eq!(refused, Why::NotEnrolled);
 }

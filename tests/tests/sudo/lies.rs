@@ -5,7 +5,6 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use countersign_core::sudo::Least;
 use countersign_proto::sudo::v1::{Ask, Level, Why};
 use countersign_tests::sandbox::{PASSWORD, said};
 
@@ -13,15 +12,6 @@ use crate::{
     desk::{Desk, is_possible, was_refused, was_root},
     liar::{self, approval, question},
 };
-
-/// A desk without an agent: its place is taken by [`liar`].
-fn desk(words: &str) -> Desk {
-    let mut desk = Desk::new();
-    desk.end_agent();
-    liar::accept(&desk, Least::User);
-    desk.sudo_asks(words);
-    desk
-}
 
 fn sudo(desk: &Desk) -> std::process::Output {
     desk.sudo(&["id", "-un"], &format!("{PASSWORD}\n"))
@@ -56,7 +46,8 @@ fn only_a_signature_over_this_question_is_an_approval() {
     if !is_possible("sudo::signatures") {
         return;
     }
-    let desk = desk("timeout=10");
+    let desk = liar::desk();
+    desk.sudo_asks("timeout=10");
     let by = |seed: u8, level: Level| move |ask: &Ask| liar::answer(approval(ask, seed, level));
     {
         // The honest one: what follows fails for its own reason.
@@ -133,7 +124,8 @@ fn each_refusal_falls_on_the_password_but_the_users_no() {
     if !is_possible("sudo::refusals") {
         return;
     }
-    let desk = desk("timeout=10");
+    let desk = liar::desk();
+    desk.sudo_asks("timeout=10");
     for why in [
         Why::Locked,
         Why::SessionLocked,
@@ -160,7 +152,8 @@ fn garbage_silence_and_drops_end_at_once_or_at_the_deadline() {
     if !is_possible("sudo::garbage") {
         return;
     }
-    let desk = desk("timeout=5");
+    let desk = liar::desk();
+    desk.sudo_asks("timeout=5");
     let user = desk.sandbox.user_id();
     let raw: [&[u8]; 6] = [
         b"",
@@ -218,7 +211,8 @@ fn whoever_else_listens_there_gets_not_one_byte() {
     if !is_possible("sudo::impostors") {
         return;
     }
-    let desk = desk("timeout=5");
+    let desk = liar::desk();
+    desk.sudo_asks("timeout=5");
     let said = Arc::new(Mutex::new(Vec::new()));
     for uid in [0, 65534, 1] {
         let hears = Arc::clone(&said);
@@ -262,7 +256,8 @@ fn a_full_queue_is_waited_for_and_given_up() {
     if !is_possible("sudo::queue") {
         return;
     }
-    let desk = desk("timeout=5");
+    let desk = liar::desk();
+    desk.sudo_asks("timeout=5");
     let (hold, release) = std::sync::mpsc::channel::<()>();
     let release = Mutex::new(release);
     let liar = liar::listen(&desk, desk.sandbox.user_id(), move |stream| {

@@ -1,6 +1,5 @@
 //! Every stack of the documentation with every way a question can end: who becomes root.
 
-use countersign_core::sudo::Least;
 use countersign_proto::sudo::v1::{Level, Why};
 use countersign_tests::sandbox::{PASSWORD, said};
 
@@ -71,20 +70,13 @@ const fn options(ending: Ending) -> &'static str {
     }
 }
 
-fn desk() -> Desk {
-    let mut desk = Desk::new();
-    desk.end_agent();
-    liar::accept(&desk, Least::User);
-    desk
-}
-
 /// Instead of the password: an approval is enough; a no ends it; else the password decides.
 #[test]
 fn instead_of_the_password() {
     if !is_possible("sudo::instead") {
         return;
     }
-    let desk = desk();
+    let desk = liar::desk();
     for ending in ENDINGS {
         let line = format!(
             "auth {INSTEAD} {} {}\nauth required pam_unix.so nodelay",
@@ -113,7 +105,7 @@ fn after_the_password() {
     if !is_possible("sudo::after") {
         return;
     }
-    let desk = desk();
+    let desk = liar::desk();
     for ending in ENDINGS {
         let line = format!(
             "auth required pam_unix.so nodelay\nauth required {} {}",
@@ -136,7 +128,7 @@ fn after_the_password_with_a_passcode_in_reserve() {
     if !is_possible("sudo::reserve") {
         return;
     }
-    let desk = desk();
+    let desk = liar::desk();
     for ending in ENDINGS {
         // The reserve is played by a module that always says yes or always no.
         for (reserve, reserve_says) in [("pam_permit.so", true), ("pam_deny.so", false)] {

@@ -1,6 +1,5 @@
 //! sudo on a terminal: keys that interrupt, other callers, and what the environment may not say.
 
-use countersign_core::sudo::Least;
 use countersign_proto::sudo::v1::{Challenge, Level};
 use countersign_tests::{
     sandbox::{PASSWORD, said},
@@ -9,24 +8,17 @@ use countersign_tests::{
 use prost::Message as _;
 
 use crate::{
-    desk::{Desk, is_possible, on, was_refused, was_root},
+    desk::{is_possible, on, was_refused, was_root},
     liar::{self, approval, question},
 };
-
-fn desk(words: &str) -> Desk {
-    let mut desk = Desk::new();
-    desk.end_agent();
-    liar::accept(&desk, Least::User);
-    desk.sudo_asks(words);
-    desk
-}
 
 #[test]
 fn keys_that_interrupt_end_the_question() {
     if !is_possible("sudo::keys") {
         return;
     }
-    let desk = desk("timeout=100");
+    let desk = liar::desk();
+    desk.sudo_asks("timeout=100");
     for key in ["\u{3}", "\u{1c}"] {
         let mut terminal = Terminal::open().unwrap();
         desk.root(&format!("chown alice {}", terminal.path()));
@@ -60,7 +52,8 @@ fn the_question_says_what_was_typed_and_not_what_the_environment_says() {
     if !is_possible("sudo::question") {
         return;
     }
-    let desk = desk("timeout=20");
+    let desk = liar::desk();
+    desk.sudo_asks("timeout=20");
     let (tell, told) = std::sync::mpsc::channel();
     let _honest = liar::answering(&desk, move |ask| {
         tell.send(Challenge::decode(ask.challenge.as_slice()).unwrap())
@@ -101,7 +94,8 @@ fn another_account_is_not_proved_by_the_callers_agent_unless_the_line_says_so() 
     if !is_possible("sudo::targetpw") {
         return;
     }
-    let desk = desk("timeout=10");
+    let desk = liar::desk();
+    desk.sudo_asks("timeout=10");
     let _honest = liar::answering(&desk, |ask| liar::answer(approval(ask, 1, Level::Pin)));
     desk.root(
         "printf 'Defaults targetpw\\n' > /etc/sudoers.d/target; chmod 440 /etc/sudoers.d/target",
@@ -133,7 +127,8 @@ fn a_call_that_must_not_ask_asks_nobody_unless_sudo_lets_modules() {
     if !is_possible("sudo::noninteractive") {
         return;
     }
-    let desk = desk("timeout=10");
+    let desk = liar::desk();
+    desk.sudo_asks("timeout=10");
     let _honest = liar::answering(&desk, |ask| liar::answer(approval(ask, 1, Level::Pin)));
     let quietly = || {
         countersign_tests::process::output(desk.of_user(&["sudo", "-n", "id", "-un"]), b"").unwrap()
@@ -150,7 +145,8 @@ fn a_login_from_another_host_asks_nobody_unless_the_line_says_so() {
     if !is_possible("sudo::remote") {
         return;
     }
-    let desk = desk("timeout=10");
+    let desk = liar::desk();
+    desk.sudo_asks("timeout=10");
     let _honest = liar::answering(&desk, |ask| liar::answer(approval(ask, 1, Level::Pin)));
     let from = |host: &str| {
         let rhost = format!("rhost={host}");
@@ -176,7 +172,8 @@ fn login_and_polkit_are_asked_as_their_own_accounts() {
     if !is_possible("sudo::login") {
         return;
     }
-    let desk = desk("timeout=10");
+    let desk = liar::desk();
+    desk.sudo_asks("timeout=10");
     let (tell, told) = std::sync::mpsc::channel();
     let _honest = liar::answering(&desk, move |ask| {
         tell.send(Challenge::decode(ask.challenge.as_slice()).unwrap())

@@ -5,7 +5,7 @@
 pub(super) mod stack;
 pub(super) mod system;
 
-use std::{fmt::Write as _, process::Command};
+use std::fmt::Write as _;
 
 use countersign_client::ClientError;
 use countersign_proto::agent::v1::{self as api, Reason, TokenState};
@@ -196,25 +196,9 @@ async fn revoke(arguments: &cli::SudoRevoke, session: &Session) -> Result<(), Fa
 /// sudo itself says what happens; this only makes sure that it asks.
 fn test() -> Result<(), Failure> {
     output::note("sudo asks now: approve on your desktop.\n");
-    let ended = Command::new(system::SUDO)
-        .args(["-k", "--", "/bin/true"])
-        .status();
-    match ended {
-        Ok(status) if status.success() => {
-            output::note("It worked.\n");
-            Ok(())
-        }
-        Ok(_) => Err(Failure::refused(
-            Reason::SudoFailed,
-            "sudo said no.",
-            "`countersign doctor` looks for what is wrong.",
-        )),
-        Err(error) => Err(Failure::refused(
-            Reason::SudoNotInstalled,
-            format!("sudo could not be started: {error}."),
-            "Install sudo.",
-        )),
-    }
+    system::try_sudo()?;
+    output::note("It worked.\n");
+    Ok(())
 }
 
 async fn status(session: &Session) -> Result<(), Failure> {

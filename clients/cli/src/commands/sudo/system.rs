@@ -14,7 +14,7 @@ use nix::unistd::{Uid, User};
 use crate::exit::Failure;
 
 /// sudo, where it always is.
-pub(crate) const SUDO: &str = "/usr/bin/sudo";
+const SUDO: &str = "/usr/bin/sudo";
 /// Root's program. A fixed path: what `sudo` starts must not come from the user's own PATH.
 const PROGRAM: &str = "/usr/sbin/countersign-pam";
 /// The folder of accepted keys.
@@ -77,29 +77,49 @@ impl Root {
     ///
     /// sudo or the program said no.
     pub(crate) fn run(&self, words: &[String]) -> Result<(), Failure> {
-        // Standard output is for the answer of this program alone.
-        let said = io::stderr().as_fd().try_clone_to_owned();
-        let said = said.map_or_else(|_no_descriptor| Stdio::null(), Stdio::from);
-        let ended = Command::new(SUDO)
-            .arg("--")
-            .arg(&self.0)
-            .args(words)
-            .stdout(said)
-            .status();
-        match ended {
-            Ok(status) if status.success() => Ok(()),
-            Ok(_) => Err(Failure::refused(
-                Reason::SudoFailed,
-                "Root's part was not done.",
-                "What sudo or countersign-pam said stands above.",
-            )),
-            Err(error) => Err(Failure::refused(
-                Reason::SudoNotInstalled,
-                format!("sudo could not be started: {error}."),
-                "Install sudo, or let root run countersign-pam.",
-            )),
+        let mut sudo = Command::new(SUDO);
+        sudo.arg("--").arg(&self.0).args(words);
+        if ended_well(sudo)? {
+            return Ok(());
         }
+        Err(Failure::refused(
+            Reason::SudoFailed,
+            "Root's part was not done.",
+            "What sudo or countersign-pam said stands above.",
+        ))
     }
+}
+
+/// Asks once, with nothing to do for root.
+///
+/// # Errors
+///
+/// sudo said no.
+pub(crate) fn try_sudo() -> Result<(), Failure> {
+    let mut sudo = Command::new(SUDO);
+    sudo.args(["-k", "--", "/bin/true"]);
+    if ended_well(sudo)? {
+        return Ok(());
+    }
+    Err(Failure::refused(
+        Reason::SudoFailed,
+        "sudo said no.",
+        "`countersign doctor` looks for what is wrong.",
+    ))
+}
+
+/// What it says goes to standard error: standard output is for the answer of this program alone.
+fn ended_well(mut sudo: Command) -> Result<bool, Failure> {
+    let said = io::stderr().as_fd().try_clone_to_owned();
+    let said = said.map_or_else(|_no_descriptor| Stdio::null(), Stdio::from);
+    let ended = sudo.stdout(said).status().map_err(|error| {
+        Failure::refused(
+            Reason::SudoNotInstalled,
+            format!("sudo could not be started: {error}."),
+            "Install sudo, or let root run countersign-pam.",
+        )
+    })?;
+    Ok(ended.success())
 }
 
 /// Could root alone have written it?
