@@ -130,6 +130,7 @@ impl Reason {
             | Self::SudoKeyUnknown
             | Self::SlotUnknown
             | Self::OriginUnknown
+            | Self::DomainUnknown
             | Self::PairingUnknown => Code::NotFound,
             Self::Cancelled => Code::Cancelled,
         }

@@ -1,6 +1,11 @@
 //! The real Chromium, driven over its debugging pipe: pages are opened, looked at, clicked on and typed into.
 
-use std::{fs, path::Path, process::Stdio};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 use anyhow::{Context as _, Result, bail};
 use data_encoding::BASE64;
@@ -16,6 +21,10 @@ use crate::{LOOK_EVERY, Workspace, agent::Session, block_on, patiently};
 pub const PROGRAM: &str = "chromium";
 /// The largest message that is read, in bytes: a picture of a page.
 const LARGEST: usize = 16 << 20;
+/// How often the mouse is pressed at most until what is meant was hit.
+const CLICKS: usize = 50;
+/// What a page shows and where its keyboard is.
+const SHOWN: &str = "({ text: document.body?.innerText, size: [innerWidth, innerHeight, scrollY], focus: document.activeElement?.outerHTML.slice(0, 200), fields: [...document.querySelectorAll('input,select')].map(({ id, name, value, checked }) => ({ id, name, value, checked })) })";
 /// The pipe is descriptors 3 and 4 of the browser.
 const ON_A_PIPE: &str = "exec /usr/bin/chromium \"$@\" 3<&0 4>&1 1>&2";
 
@@ -86,6 +95,7 @@ pub struct Chromium {
     to: ChildStdin,
     from: BufReader<ChildStdout>,
     last: u32,
+    pages: PathBuf,
 }
 
 impl Chromium {
@@ -138,6 +148,7 @@ impl Chromium {
             to,
             from: BufReader::new(from),
             last: 0,
+            pages: workspace.logs().join("chromium-pages.log"),
         })
     }
 
@@ -160,6 +171,7 @@ impl Chromium {
     ///
     /// The page does not load.
     pub fn navigate(&mut self, page: &Page, url: &str) -> Result<()> {
+        self.evaluate(page, "window.left = true")?;
         let asked = json!({"url": url});
         let said = self.ask("Page.navigate", asked, Some(page))?;
         if let Some(error) = said.get("errorText").and_then(Value::as_str) {
@@ -167,7 +179,7 @@ impl Chromium {
         }
         self.wait_for(
             page,
-            "document.readyState === 'complete' && location.href !== 'about:blank'",
+            "!window.left && document.readyState === 'complete' && location.href !== 'about:blank'",
         )
         .map(drop)
     }
@@ -268,16 +280,28 @@ impl Chromium {
             "(() => {{ const it = document.querySelector({selector}); \
             if (!it || it.disabled || document.readyState !== 'complete') return null; \
             it.scrollIntoView({{ block: 'center', behavior: 'instant' }}); \
+            window.missed = it.tagName !== 'IFRAME'; \
+            it.addEventListener('click', () => {{ window.missed = false; }}, {{ capture: true, once: true }}); \
             const box = it.getBoundingClientRect(); \
             return [box.x + box.width / 2, box.y + box.height / 2]; }})()"
         );
-        let place = self.wait_for(page, &script)?;
-        let [x, y]: [f64; 2] = serde_json::from_value(place)?;
-        for kind in ["mousePressed", "mouseReleased"] {
-            let mouse = json!({"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1});
-            self.ask("Input.dispatchMouseEvent", mouse, Some(page))?;
+        for _ in 0..CLICKS {
+            let place = self.wait_for(page, &script)?;
+            let [x, y]: [f64; 2] = serde_json::from_value(place)?;
+            for kind in ["mousePressed", "mouseReleased"] {
+                let mouse =
+                    json!({"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1});
+                self.ask("Input.dispatchMouseEvent", mouse, Some(page))?;
+            }
+            // A window that fits itself to what it shows moves it away from under the mouse. One that has gone was hit.
+            if !self
+                .evaluate(page, "window.missed === true")
+                .is_ok_and(|missed| is_true(&missed))
+            {
+                return Ok(());
+            }
         }
-        Ok(())
+        bail!("{selector} is not hit");
     }
 
     /// Opens `url` and clicks the first link on it.
@@ -326,6 +350,18 @@ impl Chromium {
     pub fn evaluate_in_background(&mut self, extension: &str, script: &str) -> Result<Value> {
         let worker = self.worker(extension)?;
         let value = self.evaluate(&worker, script)?;
+        self.detach(&worker)?;
+        Ok(value)
+    }
+
+    /// Waits until `script` comes to something that counts as true in the background of an extension.
+    ///
+    /// # Errors
+    ///
+    /// It does not in time, or there is no such extension.
+    pub fn wait_in_background(&mut self, extension: &str, script: &str) -> Result<Value> {
+        let worker = self.worker(extension)?;
+        let value = self.wait_for(&worker, script)?;
         self.detach(&worker)?;
         Ok(value)
     }
@@ -379,6 +415,27 @@ impl Chromium {
         })
     }
 
+    /// What every page shows, for whoever asks why a test failed.
+    fn shown(&mut self) -> Result<String> {
+        let targets = self.ask("Target.getTargets", json!({}), None)?;
+        let targets = targets.get("targetInfos").and_then(Value::as_array);
+        let mut shown = String::new();
+        for target in targets.into_iter().flatten() {
+            let [kind, url, id] = ["type", "url", "targetId"].map(|field| {
+                target
+                    .get(field)
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+            });
+            writeln!(shown, "{kind} {url}")?;
+            if kind == Kind::Page.name() {
+                let page = self.attach(id)?;
+                writeln!(shown, "{:#}", self.evaluate(&page, SHOWN)?)?;
+            }
+        }
+        Ok(shown)
+    }
+
     async fn target_at(&mut self, part: &str, kind: Kind) -> Result<Option<String>> {
         let targets = self.call("Target.getTargets", json!({}), None).await?;
         let targets = targets.get("targetInfos").and_then(Value::as_array);
@@ -430,6 +487,19 @@ impl Chromium {
                 return Ok(said.get_mut("result").map(Value::take).unwrap_or_default());
             }
         }
+    }
+}
+
+impl Drop for Chromium {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let shown = self
+            .shown()
+            .unwrap_or_else(|error| format!("the pages cannot be looked at: {error:#}"));
+        // The test has failed already, and says so.
+        drop(fs::write(&self.pages, shown));
     }
 }
 

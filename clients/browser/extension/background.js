@@ -103,15 +103,12 @@ async function alone(/** @type {string} */ what, /** @type {() => Promise<any>} 
 
 /* What the user is told. */
 
+/** Says on the button that it was done. The tab may have gone meanwhile: what was done is done all the same. */
 async function mark(/** @type {number} */ tabId, /** @type {string} */ title) {
+  const wear = (/** @type {string} */ text, /** @type {string} */ said) => Promise.all([api.action.setBadgeText({ tabId, text }), api.action.setTitle({ tabId, title: said })]).catch(() => {});
   await api.action.setBadgeBackgroundColor({ color: '#17705a' });
-  await api.action.setBadgeText({ tabId, text: '✓' });
-  await api.action.setTitle({ tabId, title });
-  setTimeout(() => {
-    // The tab may have gone.
-    api.action.setBadgeText({ tabId, text: '' }).catch(() => {});
-    api.action.setTitle({ tabId, title: words('actionTitle') }).catch(() => {});
-  }, MARK);
+  await wear('✓', title);
+  setTimeout(() => void wear('', words('actionTitle')), MARK);
 }
 
 /** A refusal is told in the popup; what the user took back or is still being asked is not told at all. */

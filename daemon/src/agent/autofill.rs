@@ -104,7 +104,8 @@ impl AutofillError {
 impl Explain for AutofillError {
     fn reason(&self) -> Reason {
         match self {
-            Self::Origin(_) | Self::TooLong | Self::Binding(_) => Reason::OriginInvalid,
+            Self::Origin(_) | Self::TooLong => Reason::OriginInvalid,
+            Self::Binding(_) => Reason::DomainUnknown,
             Self::NothingBound => Reason::OriginUnknown,
             Self::NoPasscodes(_) => Reason::WrongMode,
             Self::Unconfirmed(why) => why.reason(),

@@ -1084,6 +1084,8 @@ pub enum Reason {
     PairingUnknown = 116,
     /// As many as there may be.
     LimitReached = 117,
+    /// The host belongs to no registered domain: its origin only can be bound.
+    DomainUnknown = 118,
     /// This vault has a sudo key already.
     SudoKeyExists = 120,
     SudoKeyUnknown = 121,
@@ -1178,6 +1180,7 @@ impl Reason {
             Self::PairingInvalid => "REASON_PAIRING_INVALID",
             Self::PairingUnknown => "REASON_PAIRING_UNKNOWN",
             Self::LimitReached => "REASON_LIMIT_REACHED",
+            Self::DomainUnknown => "REASON_DOMAIN_UNKNOWN",
             Self::SudoKeyExists => "REASON_SUDO_KEY_EXISTS",
             Self::SudoKeyUnknown => "REASON_SUDO_KEY_UNKNOWN",
             Self::SudoNotInstalled => "REASON_SUDO_NOT_INSTALLED",
@@ -1266,6 +1269,7 @@ impl Reason {
             "REASON_PAIRING_INVALID" => Some(Self::PairingInvalid),
             "REASON_PAIRING_UNKNOWN" => Some(Self::PairingUnknown),
             "REASON_LIMIT_REACHED" => Some(Self::LimitReached),
+            "REASON_DOMAIN_UNKNOWN" => Some(Self::DomainUnknown),
             "REASON_SUDO_KEY_EXISTS" => Some(Self::SudoKeyExists),
             "REASON_SUDO_KEY_UNKNOWN" => Some(Self::SudoKeyUnknown),
             "REASON_SUDO_NOT_INSTALLED" => Some(Self::SudoNotInstalled),

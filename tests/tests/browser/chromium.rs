@@ -105,9 +105,8 @@ impl Run {
         // All of a domain only where there is one: what it is, the agent says.
         browser.click(&popup, "#widen").unwrap();
         browser.click(&popup, "[data-focus=use]").unwrap();
-        browser
-            .wait_for(&popup, "document.querySelector('.said.urgent') !== null")
-            .unwrap();
+        let said = text(browser.wait_for(&popup, SAID).unwrap());
+        assert!(said.contains("no domain of its own"), "{said:?}");
         assert_eq!(desk.confirmations.asked().unwrap().len(), 1);
         browser.click(&popup, "#widen").unwrap();
         browser.wait_for(&popup, &choose).unwrap();
@@ -270,19 +269,33 @@ impl Run {
             )
         };
         let code = choose(json!({"menuItemId": "enroll", "frameId": 0}));
-        self.browser
-            .evaluate_in_background(CHROMIUM_ID, &code)
-            .unwrap();
-        self.desk.wait_for_tokens(one_more);
+        self.enroll(&code);
+        assert_eq!(self.desk.tokens(), one_more);
         let link = "otpauth://totp/Link:alice?secret=JBSWY3DPEHPK3PXB&issuer=Link";
         let link = choose(json!({"menuItemId": "enroll", "frameId": 0, "linkUrl": link}));
-        self.browser
-            .evaluate_in_background(CHROMIUM_ID, &link)
-            .unwrap();
-        self.desk.wait_for_tokens(two_more);
+        self.enroll(&link);
+        assert_eq!(self.desk.tokens(), two_more);
         let asked = self.desk.confirmations.asked().unwrap().len();
         assert_eq!(asked, asked_twice_more);
         self.browser.close(&page).unwrap();
+    }
+
+    /// Chooses the entry of the context menu and waits until the button says that it is done.
+    fn enroll(&mut self, choose: &str) {
+        let badge = "chrome.tabs.query({ active: true, lastFocusedWindow: true }).then(([{ id: tabId }]) => chrome.action.getBadgeText({ tabId }))";
+        for wanted in ["", "✓"] {
+            self.browser
+                .wait_in_background(
+                    CHROMIUM_ID,
+                    &format!("{badge}.then((badge) => badge === '{wanted}')"),
+                )
+                .unwrap();
+            if wanted.is_empty() {
+                self.browser
+                    .evaluate_in_background(CHROMIUM_ID, choose)
+                    .unwrap();
+            }
+        }
     }
 
     /// The popup says that the agent is away, and notices when it is there again.

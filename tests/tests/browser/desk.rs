@@ -4,14 +4,13 @@ use std::{fs, path::Path};
 
 use countersign_proto::native_messaging::{self, Family};
 use countersign_tests::{
-    LOOK_EVERY, PATIENCE, Workspace,
+    LOOK_EVERY, Workspace,
     confirmations::Confirmations,
     gateway::GatewayProcess,
     patiently, pictures,
     programs::program,
     screen::Screen,
     stage::{CLICK_TOKEN, PASSPHRASE_KEY, Stage},
-    standin_notifications::now,
     web_pages::{WebPage, WebPages},
 };
 use data_encoding::BASE64;
@@ -90,14 +89,6 @@ impl Desk {
     pub(crate) fn tokens(&self) -> usize {
         let list = self.stage.cli.json(&["list"]).unwrap();
         list["tokens"].as_array().unwrap().len()
-    }
-
-    /// Waits until the agent has so many tokens.
-    pub(crate) fn wait_for_tokens(&self, count: usize) {
-        let begin = now();
-        while self.tokens() != count {
-            assert!(begin.elapsed() < PATIENCE, "not {count} tokens in time");
-        }
     }
 
     /// The hosts that this desk's browser has started, by process id.

@@ -212,17 +212,23 @@ function draw() {
   const focused = document.activeElement instanceof HTMLElement ? document.activeElement : undefined;
   const key = focused?.dataset.focus;
   const typed = focused instanceof HTMLInputElement ? { value: focused.value, from: focused.selectionStart, to: focused.selectionEnd } : undefined;
-  const fields = [...main.querySelectorAll('input[data-focus]')].map((field) => /** @type {HTMLInputElement} */ (field)).map(({ dataset, value, checked }) => ({ key: dataset.focus, value, checked }));
+  const fields = [...main.querySelectorAll('input[data-focus], select[data-focus]')].map((field) => /** @type {HTMLInputElement} */ (field)).map(({ dataset, value, checked }) => ({ key: dataset.focus, value, checked }));
 
   put(head, header(page));
-  put(told, model.said ? [element(`p.said${model.urgent ? '.urgent' : ''}`, {}, { theirs: model.said, most: 300 })] : []);
+  // Beside the page in front it says itself that no token belongs there.
+  const saidThere = page === 'open' && model.page && model.note?.refusal?.reason === 'ORIGIN_UNKNOWN' ? words('reason_ORIGIN_UNKNOWN') : '';
+  put(told, model.said && model.said !== saidThere ? [element(`p.said${model.urgent ? '.urgent' : ''}`, {}, { theirs: model.said, most: 300 })] : []);
   put(main, body(page).filter((part) => part !== undefined));
 
   for (const field of fields) {
     const again = find(field.key);
-    if (!(again instanceof HTMLInputElement)) continue;
-    if (field.value !== '') again.value = field.value;
-    again.checked = field.checked;
+    if (again instanceof HTMLSelectElement) {
+      // What was chosen may be there no more.
+      if ([...again.options].some(({ value }) => value === field.value)) again.value = field.value;
+    } else if (again instanceof HTMLInputElement) {
+      if (field.value !== '') again.value = field.value;
+      again.checked = field.checked;
+    }
   }
   const again = find(key);
   if (again) {

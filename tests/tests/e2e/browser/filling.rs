@@ -128,7 +128,7 @@ fn what_is_no_origin_is_refused_before_anybody_is_asked() {
         .unwrap();
     let wide = json!({"origin": "https://192.0.2.7", "token": token, "scope": "domain"});
     desk.host
-        .refused("bind", &wide, Reason::OriginInvalid)
+        .refused("bind", &wide, Reason::DomainUnknown)
         .unwrap();
     assert_eq!(desk.dialogs.asked().unwrap().len(), before);
 }
