@@ -175,7 +175,7 @@ fn of_token(token: &wire::Token) -> Value {
             OtpMode::Time => "time",
             OtpMode::Event => "event",
             OtpMode::Challenge => "challenge",
-            OtpMode::Push | OtpMode::Unspecified => "push",
+            OtpMode::Push | OtpMode::Sudo | OtpMode::Unspecified => "push",
         },
         "digits": token.digits,
         "verification": match token.verification() {

@@ -8,7 +8,16 @@ use countersign_core::{
 use countersign_proto::{agent::v1::Reason, limits};
 
 use super::{Agent, explain::Explain, status::host_of};
-use crate::vault::{EventKind, TokenRow, TokenState, VaultError};
+use crate::vault::{EventKind, ServiceKind, TokenRow, TokenState, VaultError};
+
+/// What a token belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Belonging {
+    /// A service, by its host:port.
+    Service(String),
+    /// This computer's sudo: it is the key that answers it.
+    Sudo,
+}
 
 /// Which token is meant, or why none.
 #[derive(Debug, thiserror::Error)]
@@ -227,15 +236,15 @@ impl Agent {
         secrets.ok()?.keys.lock().cloned()
     }
 
-    /// host:port of a token's service; empty if it has none.
-    pub async fn service_host(&self, row: &TokenRow) -> String {
-        let Some(id) = row.service else {
-            return String::new();
-        };
-        self.service(id)
-            .await
-            .map(|service| host_of(&service.url))
-            .unwrap_or_default()
+    /// What a token belongs to, if anything.
+    pub async fn belonging(&self, row: &TokenRow) -> Option<Belonging> {
+        let service = self.service(row.service?).await?;
+        Some(match service.kind {
+            ServiceKind::Sudo => Belonging::Sudo,
+            ServiceKind::Gateway | ServiceKind::PrivacyIdea(_) => {
+                Belonging::Service(host_of(&service.url))
+            }
+        })
     }
 
     pub(super) async fn rows(&self) -> Result<Vec<TokenRow>, VaultError> {

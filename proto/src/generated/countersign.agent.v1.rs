@@ -1636,6 +1636,8 @@ pub enum OtpMode {
     Challenge = 3,
     /// No passcodes: it answers login requests.
     Push = 4,
+    /// No passcodes: it answers sudo.
+    Sudo = 5,
 }
 impl OtpMode {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1649,6 +1651,7 @@ impl OtpMode {
             Self::Event => "OTP_MODE_EVENT",
             Self::Challenge => "OTP_MODE_CHALLENGE",
             Self::Push => "OTP_MODE_PUSH",
+            Self::Sudo => "OTP_MODE_SUDO",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1659,6 +1662,7 @@ impl OtpMode {
             "OTP_MODE_EVENT" => Some(Self::Event),
             "OTP_MODE_CHALLENGE" => Some(Self::Challenge),
             "OTP_MODE_PUSH" => Some(Self::Push),
+            "OTP_MODE_SUDO" => Some(Self::Sudo),
             _ => None,
         }
     }

@@ -124,7 +124,7 @@ impl Answer for Passcode {
                 let use_of_it = match self.kind {
                     OtpMode::Event => "good for one login",
                     OtpMode::Challenge => "answers this challenge only",
-                    OtpMode::Time | OtpMode::Push | OtpMode::Unspecified => "",
+                    OtpMode::Time | OtpMode::Push | OtpMode::Sudo | OtpMode::Unspecified => "",
                 };
                 line.push_str(&style.paint(Paint::Faint, use_of_it));
             }

@@ -214,13 +214,15 @@ async fn status(session: &Session) -> Result<(), Failure> {
         Err(ClientError::NotRunning { .. }) => (Vec::new(), "does not run".to_owned()),
         Err(error) => return Err(error.into()),
     };
+    let stack = stack::of("sudo");
+    let module = system::module(stack.module).filter(|path| path.is_file());
     session.output.answer(&Standing {
         agent,
         keys: keys.iter().map(|key| Key::new(key, &accepted)).collect(),
         accepted_keys: accepted.len(),
-        module: system::module().map(|path| path.display().to_string()),
+        module: module.map(|path| path.display().to_string()),
         administration: Root::find().is_ok(),
-        sudo_line: stack::of("sudo").line,
+        sudo_line: stack.line,
     })
 }
 
@@ -345,7 +347,7 @@ impl Standing {
         rows.push((
             "module",
             self.module.as_deref().map_or_else(
-                || Cell::new(Paint::Bad, "pam_countersign.so is not installed"),
+                || Cell::new(Paint::Bad, "pam_countersign.so is not there"),
                 Cell::long,
             ),
         ));

@@ -98,6 +98,7 @@ pub(crate) const fn mode(mode: OtpMode) -> &'static str {
         OtpMode::Event => "event-based",
         OtpMode::Challenge => "challenge-response",
         OtpMode::Push => "login requests only",
+        OtpMode::Sudo => "sudo key",
     }
 }
 

@@ -31,6 +31,7 @@ use crate::{
         explain::{Explain, sentence},
         login_request::AnswerWish,
         pairing::{Extension, PairingError, Proven},
+        tokens::Belonging,
         unlocking::UnlockWish,
     },
     vault::{PairingRow, VaultError},
@@ -383,10 +384,13 @@ impl Errand {
         }
         let rows = self.agent.tokens().await;
         let rows = rows.map_err(|error| detail(&error, None))?;
-        let tokens = rows
-            .into_iter()
-            .map(|row| token(&self.agent, row, origin))
-            .collect();
+        let mut tokens = Vec::with_capacity(rows.len());
+        for row in rows {
+            // Nothing that a browser has to do with.
+            if self.agent.belonging(&row).await != Some(Belonging::Sudo) {
+                tokens.push(token(&self.agent, row, origin));
+            }
+        }
         Ok(Content::Tokens(wire::TokensReply { tokens }))
     }
 

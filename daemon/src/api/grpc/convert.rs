@@ -30,6 +30,7 @@ use crate::{
         login_rules::{self, RuleError},
         status::{SessionStanding, Status as AgentStatus, host_of},
         sudo_key::SudoKeyRow,
+        tokens::Belonging,
         verification::Biometric,
     },
     config::VaultKey,
@@ -294,8 +295,13 @@ pub(super) const fn accepted_transport(insecure: wire::InsecureTransport) -> Tra
     }
 }
 
-pub(super) fn token(agent: &Agent, row: TokenRow, service: String) -> wire::Token {
+pub(super) fn token(agent: &Agent, row: TokenRow, belonging: Option<Belonging>) -> wire::Token {
     let id = row.id;
+    let (service, without_passcodes) = match belonging {
+        Some(Belonging::Service(host)) => (host, wire::OtpMode::Push),
+        Some(Belonging::Sudo) => (String::new(), wire::OtpMode::Sudo),
+        None => (String::new(), wire::OtpMode::Push),
+    };
     let mut token = wire::Token {
         id: row.id.to_string(),
         name: row.name,
@@ -325,7 +331,7 @@ pub(super) fn token(agent: &Agent, row: TokenRow, service: String) -> wire::Toke
         });
     }
     let kind = summary.mode.as_ref().map(OtpMode::kind);
-    token.set_mode(kind.map_or(wire::OtpMode::Push, otp_kind));
+    token.set_mode(kind.map_or(without_passcodes, otp_kind));
     match summary.mode {
         None => {}
         Some(OtpMode::Time {

@@ -53,16 +53,12 @@ impl AgentService {
         Self { agent, ending }
     }
 
-    async fn service_host(&self, row: &crate::vault::TokenRow) -> String {
-        self.agent.service_host(row).await
-    }
-
     async fn wire_token(&self, row: crate::vault::TokenRow) -> wire::Token {
-        let service = self.service_host(&row).await;
+        let belonging = self.agent.belonging(&row).await;
         let container = self.agent.container_name(&row).await;
         wire::Token {
             container,
-            ..token(&self.agent, row, service)
+            ..token(&self.agent, row, belonging)
         }
     }
 }

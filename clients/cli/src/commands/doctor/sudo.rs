@@ -19,7 +19,10 @@ const CHECK: &str = "sudo";
 const SERVICES: [&str; 4] = ["sudo", "sudo-i", "su", "polkit-1"];
 
 pub(super) async fn check(session: &Session) -> Vec<Finding> {
-    let Some(module) = system::module() else {
+    let named = SERVICES
+        .iter()
+        .find_map(|service| stack::of(service).module);
+    let Some(module) = system::module(named) else {
         return vec![Finding::advice(
             CHECK,
             "The PAM module is not installed: sudo does not ask.",
@@ -50,6 +53,11 @@ fn of_root(path: &Path) -> Finding {
             CHECK,
             format!("{shown} can be changed by others than root."),
             format!("`sudo chown root:root {shown}` and `sudo chmod go-w {shown}`."),
+        ),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Finding::bad(
+            CHECK,
+            format!("{shown} is not there, and the stack of a service names it."),
+            "Install it there, or name the module by its file name alone.",
         ),
         Err(error) => Finding::bad(CHECK, format!("{shown} cannot be looked at: {error}."), ""),
     }

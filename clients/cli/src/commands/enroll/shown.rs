@@ -190,7 +190,9 @@ impl Answer for Enrolled {
                 format!("Next: countersign code {}\n", quoted(&name))
             }
             OtpMode::Push => "Next: log in somewhere; `countersign requests --check` asks for the request at once.\n".to_owned(),
-            OtpMode::Event | OtpMode::Challenge | OtpMode::Unspecified => String::new(),
+            OtpMode::Event | OtpMode::Challenge | OtpMode::Sudo | OtpMode::Unspecified => {
+                String::new()
+            }
         };
         let done = style.paint(Paint::Good, COMPLETE);
         let part = if self.device_part.is_empty() {

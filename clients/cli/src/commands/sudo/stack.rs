@@ -1,6 +1,9 @@
 //! The stack of a PAM service, as its file says it: is Countersign asked, and in an order that holds?
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 const FOLDER: &str = "/etc/pam.d";
 /// The longest file that is looked at, in bytes.
@@ -14,6 +17,8 @@ const MODULE: &str = "pam_countersign.so";
 pub(crate) struct Stack {
     /// The line that asks the agent, as it stands; nothing: none does.
     pub(crate) line: Option<String>,
+    /// The module, where that line names it by its whole path.
+    pub(crate) module: Option<PathBuf>,
     /// What does not hold.
     pub(crate) faults: Vec<Fault>,
 }
@@ -65,6 +70,7 @@ impl Fault {
 struct Line {
     control: String,
     module: String,
+    path: PathBuf,
     words: String,
     text: String,
 }
@@ -126,6 +132,7 @@ fn parsed(text: &str) -> Option<Parsed> {
     Some(Parsed::Line(Line {
         control,
         module: module.rsplit('/').next().unwrap_or(module).to_owned(),
+        path: PathBuf::from(module),
         words: words.trim().to_owned(),
         text: text.to_owned(),
     }))
@@ -175,6 +182,7 @@ fn judged(lines: &[Line]) -> Stack {
     }
     Stack {
         line: Some(ours.text.clone()),
+        module: Some(ours.path.clone()).filter(|path| path.is_absolute()),
         faults,
     }
 }
@@ -212,6 +220,7 @@ mod tests {
             stack(&[instead, UNIX]),
             Stack {
                 line: Some(instead.to_owned()),
+                module: None,
                 faults: vec![]
             }
         );
@@ -226,12 +235,16 @@ mod tests {
             found,
             Stack {
                 line: Some(with_passcode.to_owned()),
+                module: None,
                 faults: vec![]
             }
         );
         let profile =
             "auth [success=2 authinfo_unavail=ignore default=die] /lib/security/pam_countersign.so";
-        assert_eq!(stack(&[UNIX, profile, UNIX]).faults, []);
+        let found = stack(&[UNIX, profile, UNIX]);
+        assert_eq!(found.faults, []);
+        let module = PathBuf::from("/lib/security/pam_countersign.so");
+        assert_eq!(found.module, Some(module));
         // As pam-auth-update writes it: the jump goes over the password and the refusal to what lets in.
         let (refusal, permit) = ("auth requisite pam_deny.so", "auth required pam_permit.so");
         let profile = "auth [success=2 authinfo_unavail=ignore ignore=ignore default=die] pam_countersign.so timeout=30";

@@ -156,8 +156,12 @@ pub(crate) fn base64(key: &[u8]) -> String {
     BASE64.encode(key)
 }
 
-/// The module, where it is installed.
-pub(crate) fn module() -> Option<PathBuf> {
+/// The module: the one that the stack names by its whole path, which may not be there; else where it is installed.
+pub(crate) fn module(named: Option<PathBuf>) -> Option<PathBuf> {
+    named.or_else(installed)
+}
+
+fn installed() -> Option<PathBuf> {
     MODULES
         .iter()
         .map(|folder| Path::new(folder).join(MODULE))

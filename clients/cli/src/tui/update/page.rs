@@ -305,6 +305,11 @@ fn passcode(state: &mut State, now: Now) -> Vec<Effect> {
             state.say(Paint::Attention, words, now);
             Vec::new()
         }
+        OtpMode::Sudo => {
+            let words = format!("{} has no passcodes: it answers sudo.", of.name);
+            state.say(Paint::Attention, words, now);
+            Vec::new()
+        }
         // Sealed: what it is shows once the vault is open.
         OtpMode::Unspecified => call(state, Call::Unlock, now),
         OtpMode::Time => call(state, Call::Passcode(of), now),

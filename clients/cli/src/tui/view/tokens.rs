@@ -77,7 +77,7 @@ fn row(token: &Token, selected: Selected, theme: Theme, columns: usize) -> Vec<L
     };
     let kind = match token.mode {
         OtpMode::Unspecified => "sealed",
-        OtpMode::Time | OtpMode::Event | OtpMode::Challenge | OtpMode::Push => {
+        OtpMode::Time | OtpMode::Event | OtpMode::Challenge | OtpMode::Push | OtpMode::Sudo => {
             words::mode(token.mode)
         }
     };
@@ -119,7 +119,7 @@ fn code(
     let use_of_it = match passcode.mode {
         OtpMode::Event => "  good for one login",
         OtpMode::Challenge => "  answers this challenge only",
-        OtpMode::Time | OtpMode::Push | OtpMode::Unspecified => "",
+        OtpMode::Time | OtpMode::Push | OtpMode::Sudo | OtpMode::Unspecified => "",
     };
     spans.push(theme.span(Paint::Faint, use_of_it));
     Line::from(clip(spans, columns))
