@@ -206,6 +206,11 @@ fn what_the_administrator_asks_for_holds() {
         listed.contains("\"accepted\":true") && listed.contains("\"verify\":\"presence\""),
         "{listed}"
     );
+    // Among the tokens it is called what it is, and root's module is found where the stack names it.
+    let listed = said(&desk.countersign(&["--json", "list"], ""));
+    assert!(listed.contains("\"mode\":\"sudo\""), "{listed}");
+    let status = said(&desk.countersign(&["--json", "sudo", "status"], ""));
+    assert!(status.contains("pam_countersign.so\""), "{status}");
 
     // Revoked: the key is gone at root's, and here.
     desk.service("sudo", "auth required pam_deny.so");
