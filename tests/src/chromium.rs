@@ -1,5 +1,8 @@
 //! The real Chromium, driven over its debugging pipe: pages are opened, looked at, clicked on and typed into.
 
+mod hands;
+mod pipe;
+
 use std::{
     fmt::Write as _,
     fs,
@@ -10,19 +13,16 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use data_encoding::BASE64;
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
-    process::{Child, ChildStdin, ChildStdout, Command},
-};
+use tokio::process::{Child, Command};
 
 use crate::{LOOK_EVERY, Workspace, agent::Session, block_on, patiently};
 
+pub use hands::Key;
+
+use pipe::Pipe;
+
 /// What has to be installed.
 pub const PROGRAM: &str = "chromium";
-/// The largest message that is read, in bytes: a picture of a page.
-const LARGEST: usize = 16 << 20;
-/// How often the mouse is pressed at most until what is meant was hit.
-const CLICKS: usize = 50;
 /// What a page shows and where its keyboard is.
 const SHOWN: &str = "({ text: document.body?.innerText, size: [innerWidth, innerHeight, scrollY], focus: document.activeElement?.outerHTML.slice(0, 200), fields: [...document.querySelectorAll('input,select')].map(({ id, name, value, checked }) => ({ id, name, value, checked })) })";
 /// The pipe is descriptors 3 and 4 of the browser.
@@ -92,9 +92,7 @@ impl Kind {
 #[derive(Debug)]
 pub struct Chromium {
     _browser: Child,
-    to: ChildStdin,
-    from: BufReader<ChildStdout>,
-    last: u32,
+    pipe: Pipe,
     pages: PathBuf,
 }
 
@@ -145,9 +143,7 @@ impl Chromium {
         let from = browser.stdout.take().context("no pipe from the browser")?;
         Ok(Self {
             _browser: browser,
-            to,
-            from: BufReader::new(from),
-            last: 0,
+            pipe: Pipe::new(to, from),
             pages: workspace.logs().join("chromium-pages.log"),
         })
     }
@@ -267,51 +263,6 @@ impl Chromium {
             }
         };
         patiently(script, come)
-    }
-
-    /// Clicks the first element that `selector` names, with the mouse, as soon as it is there and enabled.
-    ///
-    /// # Errors
-    ///
-    /// There is none in time.
-    pub fn click(&mut self, page: &Page, selector: &str) -> Result<()> {
-        let selector = Value::from(selector);
-        let script = format!(
-            "(() => {{ const it = document.querySelector({selector}); \
-            if (!it || it.disabled || document.readyState !== 'complete') return null; \
-            it.scrollIntoView({{ block: 'center', behavior: 'instant' }}); \
-            window.missed = it.tagName !== 'IFRAME'; \
-            it.addEventListener('click', () => {{ window.missed = false; }}, {{ capture: true, once: true }}); \
-            const box = it.getBoundingClientRect(); \
-            return [box.x + box.width / 2, box.y + box.height / 2]; }})()"
-        );
-        for _ in 0..CLICKS {
-            let place = self.wait_for(page, &script)?;
-            let [x, y]: [f64; 2] = serde_json::from_value(place)?;
-            for kind in ["mousePressed", "mouseReleased"] {
-                let mouse =
-                    json!({"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1});
-                self.ask("Input.dispatchMouseEvent", mouse, Some(page))?;
-            }
-            // A window that fits itself to what it shows moves it away from under the mouse. One that has gone was hit.
-            if !self
-                .evaluate(page, "window.missed === true")
-                .is_ok_and(|missed| is_true(&missed))
-            {
-                return Ok(());
-            }
-        }
-        bail!("{selector} is not hit");
-    }
-
-    /// Opens `url` and clicks the first link on it.
-    ///
-    /// # Errors
-    ///
-    /// There is no link in time.
-    pub fn click_link_of(&mut self, url: &str) -> Result<()> {
-        let page = self.open(url)?;
-        self.click(&page, "a")
     }
 
     /// Presses the toolbar's button of an extension on a tab, as the user does: the browser takes it for a gesture.
@@ -462,31 +413,9 @@ impl Chromium {
         patiently(method, self.call(method, params, page))?
     }
 
-    /// One call, and its answer; events are passed over.
     async fn call(&mut self, method: &str, params: Value, page: Option<&Page>) -> Result<Value> {
-        self.last = self.last.wrapping_add(1);
-        let id = self.last;
-        let mut message = json!({"id": id, "method": method, "params": params});
-        if let (Some(page), Some(message)) = (page, message.as_object_mut()) {
-            message.insert("sessionId".to_owned(), page.session.as_str().into());
-        }
-        let mut bytes = message.to_string().into_bytes();
-        bytes.push(0);
-        self.to.write_all(&bytes).await?;
-        loop {
-            let mut bytes = Vec::new();
-            self.from.read_until(0, &mut bytes).await?;
-            if bytes.pop() != Some(0) || bytes.len() > LARGEST {
-                bail!("the browser ended");
-            }
-            let mut said: Value = serde_json::from_slice(&bytes)?;
-            if said.get("id") == Some(&json!(id)) {
-                if let Some(error) = said.get("error") {
-                    bail!("{method}: {error}");
-                }
-                return Ok(said.get_mut("result").map(Value::take).unwrap_or_default());
-            }
-        }
+        let session = page.map(|page| page.session.as_str());
+        self.pipe.call(method, params, session).await
     }
 }
 

@@ -19,6 +19,7 @@ pub const PATH: &str = "/example/";
 #[derive(Debug)]
 pub struct ExamplePortal {
     window: Portal,
+    user: String,
 }
 
 impl ExamplePortal {
@@ -28,8 +29,18 @@ impl ExamplePortal {
     ///
     /// The gateway's certificate cannot be read.
     pub fn open(gateway: &GatewayProcess) -> Result<Self> {
+        Self::open_as(gateway, USER)
+    }
+
+    /// Opens a window of another user, whose password is the same.
+    ///
+    /// # Errors
+    ///
+    /// The gateway's certificate cannot be read.
+    pub fn open_as(gateway: &GatewayProcess, user: &str) -> Result<Self> {
         Ok(Self {
             window: Portal::open(gateway)?,
+            user: user.to_owned(),
         })
     }
 
@@ -41,12 +52,8 @@ impl ExamplePortal {
     pub fn enter_password(&mut self) -> Result<Page> {
         let page = self.window.visit(PATH)?;
         let form = page.form_with("password")?;
-        self.window.send(
-            &page,
-            &form,
-            &[("user", USER), ("password", PASSWORD)],
-            None,
-        )
+        let fields = [("user", self.user.as_str()), ("password", PASSWORD)];
+        self.window.send(&page, &form, &fields, None)
     }
 
     /// Name and password, then a login request to the desktop.
@@ -170,9 +177,23 @@ impl ExamplePortal {
     /// It does not.
     pub fn logged_in(&mut self) -> Result<Page> {
         let page = self.look()?;
-        if !page.body.contains("logged in") || !page.body.contains(USER) {
-            bail!("{USER} is not logged in:\n{}", page.body);
+        if !page.body.contains("logged in") || !page.body.contains(&self.user) {
+            bail!("{} is not logged in:\n{}", self.user, page.body);
         }
         Ok(page)
     }
+}
+
+/// The number that a page shows to be typed on the desktop.
+///
+/// # Errors
+///
+/// It shows none.
+pub fn shown_number(page: &Page) -> Result<String> {
+    let shown = page.body.split_once("id=\"number\"");
+    let number = shown
+        .and_then(|(_, rest)| rest.split_once('>'))
+        .and_then(|(_, rest)| rest.split_once('<'))
+        .map(|(number, _)| number.trim().to_owned());
+    number.with_context(|| format!("no number on this page:\n{}", page.body))
 }

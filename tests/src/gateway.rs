@@ -16,10 +16,11 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::{
-    Workspace, block_on,
+    PATIENCE, Workspace, block_on,
     notify_socket::NotifySocket,
     process::{Process, Stdout},
     programs::program,
+    standin_notifications::now,
 };
 
 /// The name that the gateway in tests goes by.
@@ -239,6 +240,27 @@ impl GatewayProcess {
             );
         }
         Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Waits until something is in its audit log, and returns the newest entry of that.
+    ///
+    /// # Errors
+    ///
+    /// It does not happen in time.
+    pub fn wait_for_event(&self, event: &str) -> Result<Value> {
+        let begin = now();
+        loop {
+            let log: Value = serde_json::from_str(&self.run(&["audit", "list", "--json"], "")?)?;
+            let events = log.get("events").and_then(Value::as_array);
+            let mut events = events.into_iter().flatten();
+            let found = events.rfind(|one| one.get("event").and_then(Value::as_str) == Some(event));
+            if let Some(found) = found {
+                return Ok(found.clone());
+            }
+            if begin.elapsed() > PATIENCE {
+                bail!("no {event} in time: {log}");
+            }
+        }
     }
 
     /// The program with its data folder and nothing of this process's environment.

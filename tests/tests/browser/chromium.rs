@@ -1,24 +1,19 @@
 //! The extension in the real Chromium, from the first meeting to a login that is approved in its window.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
-use countersign_proto::native_messaging::{CHROMIUM_ID, Family};
+use countersign_proto::native_messaging::CHROMIUM_ID;
 use countersign_tests::{
-    chromium::{self, Chromium, Furnishing, Page},
-    parts, screen,
+    chromium::Page,
     stage::{PASSWORD, USER},
 };
 use serde_json::{Value, json};
 
 use crate::{
     desk::{Desk, TOKEN},
-    extension,
+    run::{POPUP, Run, SAID, parts_are_there, text},
 };
 
-const POPUP: &str = "popup/popup.html";
 /// The public half of a key that was thrown away: it gives the other extension an id that is known.
 const OTHER_KEY: &str = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAs7j/Nl/FmOB2az3kkBzWy4ZTSYHLhQcmjT7BVXmj5eOmu8IHzcm+8Fcp5uRoPfx+D/+V4mclpsyVmfQ3Rdqup8Zgr/FwNCUZRGgtPVTuverZaQE+NXJFkpyPx6rprVLFeVGItBZf+nw56Vfgh+Yu+pEQeIf5oBGrFo+5PmEirq0+iT9D8NmuuWSXecC1I93BU1i+OaH74Uqn+dQ0yQo051LNaxtgl32djGdHIrS/pVsy3Fw5JV0IKkqJF8T1e8o/p7HKX7B1K2VHKngkqE/TNTe4L3y3Soz7Jf1k7/f7Ydb7x8hzady9i7oblZ4GE4SKtBI7Zsq52FXnEv4gPHIDDQIDAQAB";
 const OTHER_ID: &str = "enamjollgkhjohggcllmlephcplipkjp";
@@ -26,35 +21,22 @@ const OTHER_ID: &str = "enamjollgkhjohggcllmlephcplipkjp";
 /// The digits in the boxes of a page once all are there.
 const BOXES: &str = "(() => { const all = [...document.querySelectorAll('.box')].map((box) => box.value).join(''); return all.length === 6 ? all : ''; })()";
 const CODE: &str = "document.querySelector('#code').value";
-const SAID: &str = "document.querySelector('.said.urgent')?.textContent";
 
 /// How often the shortcut is pressed at most.
 const PRESSES: usize = 10;
 
-struct Run {
-    browser: Chromium,
-    desk: Desk,
-}
-
 #[test]
 fn chromium_from_the_first_meeting_to_an_approved_login() {
-    let programs = [&screen::PROGRAMS[..], &[chromium::PROGRAM]].concat();
-    if !parts::are_there("browser::chromium", &programs) {
+    if !parts_are_there("browser::chromium") {
         return;
     }
     let desk = Desk::new();
-    let manifests = desk.stage.workspace.join("chromium/NativeMessagingHosts");
-    Desk::place_manifest(Family::Chromium, &manifests);
     let other = other_extension(&desk);
-    let furnishing = Furnishing::default()
-        .with_extensions(&[&extension(), &other])
-        .with("--ignore-certificate-errors");
-    let session = desk.stage.agent.session().clone();
-    let mut browser = Chromium::start(&desk.stage.workspace, &session, &furnishing).unwrap();
-    browser.wait_for_extension(CHROMIUM_ID).unwrap();
-    let mut run = Run { browser, desk };
+    let url = desk.site("/login");
+    let mut run = Run::start(desk, &[&other]);
 
-    let login = run.first_meeting();
+    let login = run.browser.open(&url).unwrap();
+    run.first_meeting(&login);
     run.first_fill(&login);
     run.shortcut_fills_six_boxes();
     run.boxes_that_keep_only_what_is_pasted();
@@ -67,30 +49,6 @@ fn chromium_from_the_first_meeting_to_an_approved_login() {
 }
 
 impl Run {
-    /// The button on a page leads to the pairing, which is confirmed in the agent's dialog.
-    fn first_meeting(&mut self) -> Page {
-        let url = self.desk.site("/login");
-        let login = self.browser.open(&url).unwrap();
-        self.press(&login);
-        let popup = self.browser.page_at(POPUP).unwrap();
-        let mark = "document.querySelector('.fingerprint')?.textContent";
-        let mark = self.browser.wait_for(&popup, mark).unwrap();
-        self.pictures(&popup, "pair");
-        self.browser.click(&popup, "[data-focus=pair]").unwrap();
-        self.desk.confirmations.wait_for(1).unwrap();
-        let asked = self.desk.confirmations.asked().unwrap();
-        assert!(asked[0].contains(mark.as_str().unwrap()), "{asked:?}");
-        self.browser
-            .wait_for(
-                &popup,
-                &format!("document.body.textContent.includes('{TOKEN}')"),
-            )
-            .unwrap();
-        let listed = self.desk.stage.cli.ask(&["browser", "list"]).unwrap();
-        assert!(listed.contains("Chromium"), "{listed}");
-        login
-    }
-
     /// Nothing is filled before a token was said to belong to the page, in the agent's dialog.
     fn first_fill(&mut self, login: &Page) {
         let popup = self.browser.page_at(POPUP).unwrap();
@@ -189,8 +147,7 @@ impl Run {
         let popup = self.browser.page_at(POPUP).unwrap();
         let said = text(self.browser.wait_for(&popup, SAID).unwrap());
         assert!(said.contains(why), "{said:?}");
-        self.browser.close(&popup).unwrap();
-        self.browser.wait_until_closed(POPUP).unwrap();
+        self.close(&popup);
     }
 
     /// The agent is stopped while it is asked, and the page leads elsewhere meanwhile.
@@ -211,8 +168,7 @@ impl Run {
         let said = text(self.browser.wait_for(&popup, SAID).unwrap());
         assert!(said.contains("changed meanwhile"), "{said:?}");
         assert_eq!(self.browser.evaluate(&page, CODE).unwrap(), "");
-        self.browser.close(&popup).unwrap();
-        self.browser.wait_until_closed(POPUP).unwrap();
+        self.close(&popup);
         self.browser.close(&page).unwrap();
     }
 
@@ -256,13 +212,11 @@ impl Run {
         let asked = self.desk.confirmations.asked().unwrap().len();
         let asked_twice_more = asked.saturating_add(2);
         // The button is the gesture here, for a driver cannot reach the browser's own menu.
-        self.press(&page);
-        let popup = self.browser.page_at(POPUP).unwrap();
+        let popup = self.popup_on(&page);
         self.browser
             .wait_for(&popup, "document.querySelector('.token')")
             .unwrap();
-        self.browser.close(&popup).unwrap();
-        self.browser.wait_until_closed(POPUP).unwrap();
+        self.close(&popup);
         let choose = |info: Value| {
             format!(
                 "chrome.tabs.query({{ active: true, lastFocusedWindow: true }}).then(([tab]) => {{ chrome.contextMenus.onClicked.dispatch({info}, tab); }})"
@@ -302,8 +256,7 @@ impl Run {
     fn agent_that_goes_and_comes(&mut self, login: &Page) {
         let url = self.desk.site("/nothing");
         self.browser.navigate(login, &url).unwrap();
-        self.press(login);
-        let popup = self.browser.page_at(POPUP).unwrap();
+        let popup = self.popup_on(login);
         self.browser
             .wait_for(&popup, "document.querySelector('.token')")
             .unwrap();
@@ -325,8 +278,7 @@ impl Run {
         self.browser
             .wait_for(&popup, "document.querySelector('.token')")
             .unwrap();
-        self.browser.close(&popup).unwrap();
-        self.browser.wait_until_closed(POPUP).unwrap();
+        self.close(&popup);
         self.desk.stage.wait_until_connected().unwrap();
     }
 
@@ -357,36 +309,13 @@ impl Run {
             assert!(card.contains(said), "{said:?} is missing in {card:?}");
         }
         self.pictures(&popup, "request");
+        self.let_stand(&popup);
         let Self { browser, .. } = self;
-        // An answer counts once the card has stood for a while.
-        browser
-            .evaluate(&popup, "import('/popup/model.js').then(({ STEADY }) => new Promise((stood) => { setTimeout(stood, STEADY + 50); }))")
-            .unwrap();
         browser.click(&popup, ".card button[type=submit]").unwrap();
         browser
             .wait_for(&portal, "document.body.textContent.includes('logged in')")
             .unwrap();
     }
-
-    /// Pictures of the window in light and dark, to be looked at.
-    fn pictures(&mut self, popup: &Page, name: &str) {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("browser");
-        fs::create_dir_all(&folder).unwrap();
-        let [light, dark] = ["light", "dark"].map(|scheme| {
-            let file = folder.join(format!("{name}-{scheme}.png"));
-            self.browser.picture(popup, scheme, &file).unwrap();
-            fs::read(file).unwrap()
-        });
-        assert_ne!(light, dark, "{name}: dark is another picture than light");
-    }
-
-    fn press(&mut self, page: &Page) {
-        self.browser.press_action(CHROMIUM_ID, page).unwrap();
-    }
-}
-
-fn text(value: Value) -> String {
-    serde_json::from_value(value).unwrap()
 }
 
 /// An extension of somebody else that tries what ours does.

@@ -2,6 +2,7 @@
 
 use countersign_proto::native_messaging::{FIREFOX_ID, Family};
 use countersign_tests::{
+    example_portal::ExamplePortal,
     firefox::{self, Firefox},
     parts, screen,
     stage::{PASSWORD, USER},
@@ -57,7 +58,8 @@ fn firefox_from_the_first_meeting_to_an_approved_login() {
     run.shortcut_fills_six_boxes();
     run.boxes_that_keep_only_what_is_pasted();
     run.embedded_and_sandboxed_pages_get_nothing();
-    run.login_approved_in_the_popup();
+    let popup = run.login_approved_in_the_popup();
+    run.it_was_not_me(&popup);
 }
 
 impl Run {
@@ -65,7 +67,7 @@ impl Run {
     fn first_meeting_and_first_fill(&mut self) {
         let url = self.desk.site("/login");
         self.browser.navigate(&url).unwrap();
-        self.press_and_open_the_popup();
+        let popup = self.press_and_open_the_popup();
         let Self { browser, desk, .. } = self;
         let mark = "return document.querySelector('.fingerprint')?.textContent";
         let mark = browser.wait_for(mark).unwrap();
@@ -79,7 +81,6 @@ impl Run {
              if (option) select.value = option.value; return Boolean(option);"
         );
         browser.wait_for(&choose).unwrap();
-        let popup = browser.tabs().unwrap().pop().unwrap();
         desk.is_passcode(|| {
             browser.click("[data-focus=use]").unwrap();
             desk.confirmations.wait_for(2).unwrap();
@@ -148,7 +149,7 @@ impl Run {
     }
 
     /// A login at the sample resource, in this very browser, with a request to the desktop.
-    fn login_approved_in_the_popup(&mut self) {
+    fn login_approved_in_the_popup(&mut self) -> String {
         let url = format!("{}/example/", self.desk.gateway.origin());
         self.browser.navigate(&url).unwrap();
         self.browser.type_into("[name=user]", USER).unwrap();
@@ -156,27 +157,50 @@ impl Run {
         self.browser.click("form button").unwrap();
         self.browser.click("button[name=push]").unwrap();
         self.desk.stage.wait_for_pending(1).unwrap();
-        self.press_and_open_the_popup();
+        let popup = self.press_and_open_the_popup();
         let Self { browser, .. } = self;
         let card = "return document.querySelector('.card:has(.mine)')?.textContent";
         let card = text(browser.wait_for(card).unwrap());
         for said in ["Example", USER, "this very browser"] {
             assert!(card.contains(said), "{said:?} is missing in {card:?}");
         }
-        // An answer counts once the card has stood for a while.
-        browser
-            .evaluate("return new Promise((stood) => { setTimeout(stood, 700); })")
-            .unwrap();
+        let_stand(browser);
         browser.click(".card button[type=submit]").unwrap();
         browser.switch_to(&self.tab).unwrap();
         browser
             .wait_for("return document.body.textContent.includes('logged in')")
             .unwrap();
+        popup
+    }
+
+    /// Somebody else's login is denied, and the gateway hears whose it was not.
+    fn it_was_not_me(&mut self, popup: &str) {
+        let Self { browser, desk, .. } = self;
+        browser.switch_to(popup).unwrap();
+        browser
+            .wait_for("return !document.querySelector('.card')")
+            .unwrap();
+        let mut stranger = ExamplePortal::open(&desk.gateway).unwrap();
+        stranger.ask_the_desktop().unwrap();
+        browser
+            .wait_for("return document.querySelector('.card')")
+            .unwrap();
+        let_stand(browser);
+        browser.click(".card .report").unwrap();
+        browser
+            .wait_for(
+                "return document.querySelector('.said')?.textContent === 'Denied and reported'",
+            )
+            .unwrap();
+        assert_eq!(stranger.wait_for_outcome().unwrap(), "denied");
+        let reported = desk.gateway.wait_for_event("login_reported").unwrap();
+        let detail = reported["detail"].as_str().unwrap();
+        assert!(detail.starts_with(USER), "{detail}");
     }
 
     /// Presses the button on the page in front, which lets the extension see it, and opens the popup's page in a tab of its
     /// own, for what is inside the real one is out of a driver's reach.
-    fn press_and_open_the_popup(&mut self) {
+    fn press_and_open_the_popup(&mut self) -> String {
         self.browser.press_action(FIREFOX_ID).unwrap();
         assert!(self.popup_opens_and_is_closed(LOOKS));
         let open = format!(
@@ -190,7 +214,15 @@ impl Run {
         let popup = self.browser.tabs().unwrap().pop().unwrap();
         assert_ne!(popup, self.tab);
         self.browser.switch_to(&popup).unwrap();
+        popup
     }
+}
+
+/// An answer counts once the requests have stood for a while.
+fn let_stand(browser: &mut Firefox) {
+    browser
+        .evaluate("return new Promise((stood) => { setTimeout(stood, 700); })")
+        .unwrap();
 }
 
 fn press_the_shortcut(desk: &Desk) {

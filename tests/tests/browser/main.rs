@@ -10,6 +10,8 @@ mod cases;
 mod chromium;
 mod desk;
 mod firefox;
+mod popup;
+mod run;
 
 use std::path::{Path, PathBuf};
 

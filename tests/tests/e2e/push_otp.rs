@@ -5,10 +5,9 @@ use countersign_proto::agent::v1::{LoginRequestState, Reason};
 use countersign_tests::{
     Workspace,
     desktop::{self, Desktop},
-    example_portal::ExamplePortal,
+    example_portal::{ExamplePortal, shown_number},
     gateway::GatewayProcess,
     notices::NoticeWitness,
-    page::Page,
     parts,
     screen::{self, Screen},
     stage::{CLICK_TOKEN, PASSPHRASE_KEY, PASSWORD, Stage, USER},
@@ -32,16 +31,6 @@ fn enrolled() -> (Stage, GatewayProcess) {
     (stage, gateway)
 }
 
-/// The number that the page shows to be typed.
-fn shown_number(page: &Page) -> String {
-    let shown = page.body.split_once("id=\"number\"");
-    let text = shown
-        .and_then(|(_, rest)| rest.split_once('>'))
-        .and_then(|(_, rest)| rest.split_once('<'))
-        .map(|(number, _)| number.trim().to_owned());
-    text.ok_or(&page.body).unwrap()
-}
-
 #[test]
 fn the_number_on_the_page_is_typed_and_a_wrong_one_is_a_denial() {
     let stage = Stage::new().unwrap();
@@ -50,7 +39,7 @@ fn the_number_on_the_page_is_typed_and_a_wrong_one_is_a_denial() {
 
     let mut window = ExamplePortal::open(&gateway).unwrap();
     let page = window.ask_the_desktop().unwrap();
-    let number = shown_number(&page);
+    let number = shown_number(&page).unwrap();
     let request = requests.pending().unwrap();
     assert!(request.number_required);
     let listed = stage.cli.ask(&["requests", "--json"]).unwrap();
@@ -70,7 +59,7 @@ fn the_number_on_the_page_is_typed_and_a_wrong_one_is_a_denial() {
     window.logged_in().unwrap();
 
     let mut window = ExamplePortal::open(&gateway).unwrap();
-    let number = shown_number(&window.ask_the_desktop().unwrap());
+    let number = shown_number(&window.ask_the_desktop().unwrap()).unwrap();
     let wrong = if number == "42" { "43" } else { "42" };
     let request = requests.pending().unwrap();
     let said = stage
@@ -119,7 +108,7 @@ fn approve_in_the_notification_asks_for_the_number_in_a_dialog() {
     let mut notices = NoticeWitness::new(&stage.bus).unwrap();
 
     let mut window = ExamplePortal::open(&gateway).unwrap();
-    let number = shown_number(&window.ask_the_desktop().unwrap());
+    let number = shown_number(&window.ask_the_desktop().unwrap()).unwrap();
     let notice = notices.wait_for("Log in to").unwrap();
     desktop.choose(&notice, "approve").unwrap();
     let dialog = screen.wait_for_window("pinentry-gtk-2").unwrap();

@@ -26,6 +26,7 @@ const model = {
   pending: /** @type {any[]} */ ([]),
   standsSince: Date.now(),
   answering: new Set(),
+  missing: '',
   tokens: /** @type {any[]|undefined} */ (undefined),
   codes: new Map(),
   challenged: '',
@@ -62,6 +63,11 @@ function arrived(/** @type {any} */ state) {
   model.refusal = state.refusal;
   const pending = inPlace(model.pending.map(({ id }) => id), Array.isArray(state.pending) ? state.pending : []);
   if (pending.map(({ id }) => id).join() !== model.pending.map(({ id }) => id).join()) model.standsSince = Date.now();
+  const more = pending.some(({ id }) => !model.pending.some((request) => request.id === id));
+  // What was said of an earlier request is not said beside this one.
+  if (more && before !== 'connecting') say('');
+  // One that comes into a window without any is seen, wherever that was scrolled to.
+  if (more && model.pending.length === 0) scrollTo({ top: 0 });
   model.pending = pending;
   const page = pageOf(state);
   if (page !== 'open') {
@@ -113,17 +119,19 @@ const act = {
   lock: () => void tried(door.ask('lock')),
   seen: () => { model.display = ''; draw(); },
   search: (/** @type {string} */ search) => { model.search = search; draw(); },
-  challenge: (/** @type {string} */ id) => { model.challenged = id; draw(); focusOn(`token-${id}`); },
+  challenge: (/** @type {string} */ id) => { model.challenged = id; model.codes.delete(id); draw(); focusOn(`token-${id}`); },
   fill: async (/** @type {string|undefined} */ token = undefined) => {
-    await tried(door.ask('fill', { tab: await tabId, token }), filled, (refusal) => { model.note = { refusal: refusal.plain() }; });
+    await tried(door.ask('fill', { tab: await tabId, token }), filled, (refusal) => { model.note = { refusal: refusal.plain() }; return undefined; });
   },
   use: async (/** @type {string} */ token, /** @type {string} */ scope) => {
     await tried(door.ask('use', { tab: await tabId, origin: model.page?.origin, token, scope }), filled);
   },
   answer: async (/** @type {string} */ request, /** @type {string} */ verdict, /** @type {string|undefined} */ number = undefined) => {
     if (!counts(model.standsSince, Date.now()) || model.answering.has(request)) return;
+    model.missing = number === '' ? request : '';
     if (number === '') {
       say(words('reason_NUMBER_REQUIRED'), true);
+      draw();
       focusOn(`number-${request}`);
       return;
     }
@@ -132,7 +140,7 @@ const act = {
     await tried(door.ask('answer', { request, verdict, ...(number ? { number } : {}) }), (ok) => {
       model.display = ok.display_code ?? '';
       say(words(ok.reported ? 'outcome_reported' : `outcome_${ok.outcome}`) || String(ok.detail ?? ''), ok.outcome === 'refused');
-    });
+    }, ({ reason }) => (number && reason === 'LOGIN_REQUEST_REFUSED' ? words('numberRefused') : undefined));
     model.answering.delete(request);
     draw();
   },
@@ -161,7 +169,7 @@ const act = {
     draw();
     clearTimeout(clearing);
     clearing = setTimeout(() => {
-      navigator.clipboard.writeText('').then(() => say(words('clipboardCleared')), () => {});
+      navigator.clipboard.writeText('').then(() => { say(words('clipboardCleared')); draw(); }, () => {});
     }, CLIPBOARD);
   },
 };
@@ -187,14 +195,14 @@ function reveal(/** @type {string} */ token, /** @type {any} */ ok) {
   model.codes.set(token, { passcode: String(ok.passcode), until, whole, offset, gone: until ? until - offset : Date.now() + SHOWN, copied: false });
 }
 
-/** Waits for an answer of the background; what was not done is said. */
-async function tried(/** @type {Promise<any>} */ asked, /** @type {(ok: any) => void} */ done = () => {}, /** @type {(refusal: Refusal) => void} */ refused = () => {}) {
+/** Waits for an answer of the background; what was not done is said, in `refused`'s own words if it has any. */
+async function tried(/** @type {Promise<any>} */ asked, /** @type {(ok: any) => void} */ done = () => {}, /** @type {(refusal: Refusal) => string|undefined} */ refused = () => undefined) {
   try {
     done(await asked);
   } catch (error) {
     const refusal = Refusal.of(error);
-    refused(refusal);
-    if (refusal.reason !== 'CANCELLED') say(whyNot(refusal), true);
+    const own = refused(refusal);
+    if (refusal.reason !== 'CANCELLED') say(own ?? whyNot(refusal), true);
   }
   draw();
 }
@@ -230,7 +238,8 @@ function draw() {
       again.checked = field.checked;
     }
   }
-  const again = find(key);
+  // The button that was pressed may have gone with what it led to: its token stays.
+  const again = find(key) ?? find(key?.replace(/^(again|answer|copy)-/u, 'token-'));
   if (again) {
     again.focus({ preventScroll: true });
     if (typed && again instanceof HTMLInputElement) again.setSelectionRange(typed.from, typed.to);

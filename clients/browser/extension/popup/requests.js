@@ -18,7 +18,7 @@ function card(/** @type {any} */ request, /** @type {any} */ model, /** @type {a
   const facts = [request.user, request.program, request.place, request.client_address].filter(Boolean);
   const mine = ofThisBrowser(request, model.page, model.browser);
   const waits = model.answering.has(request.id);
-  const asked = locked ? undefined : number(request, act);
+  const asked = locked ? undefined : number(request, model, act);
   const approve = (/** @type {Event} */ event) => {
     event.preventDefault();
     act.answer(request.id, 'approve', asked?.value());
@@ -51,7 +51,7 @@ function remaining(/** @type {any} */ request) {
 }
 
 /** What the page of the login shows has to be given here too. */
-function number(/** @type {any} */ request, /** @type {any} */ act) {
+function number(/** @type {any} */ request, /** @type {any} */ model, /** @type {any} */ act) {
   const id = `number-${request.id}`;
   if (request.approval === 'choice' || request.choices?.length > 0) {
     return {
@@ -66,7 +66,7 @@ function number(/** @type {any} */ request, /** @type {any} */ act) {
     };
   }
   if (request.approval !== 'number') return undefined;
-  const field = /** @type {HTMLInputElement} */ (element('input', { id, type: 'text', inputmode: 'numeric', maxlength: 8, size: 4, autocomplete: 'off', 'data-focus': id, required: true }));
+  const field = /** @type {HTMLInputElement} */ (element('input', { id, type: 'text', inputmode: 'numeric', maxlength: 8, size: 4, autocomplete: 'off', 'data-focus': id, 'aria-required': 'true', 'aria-invalid': model.missing === request.id && 'true' }));
   return {
     picks: false,
     value: () => numberOf(field.value) ?? '',

@@ -12,10 +12,14 @@ export function tokens(/** @type {any} */ model, /** @type {any} */ act) {
   }
   const list = listed(all, search);
   return element(
-    'section.tokens', {},
+    isSearched(all.length) ? 'section.tokens.many' : 'section.tokens', {},
     isSearched(all.length) && element('input.search', {
       type: 'search', placeholder: words('search'), 'aria-label': words('search'), value: search, 'data-focus': 'search', autocomplete: 'off', spellcheck: 'false',
-      on: { input: (/** @type {any} */ event) => act.search(event.target.value) },
+      on: {
+        // The field is drawn anew with the list; not while a letter is still being put together (dead keys, input methods).
+        input: (/** @type {any} */ event) => event.isComposing || act.search(event.target.value),
+        compositionend: (/** @type {any} */ event) => act.search(event.target.value),
+      },
     }),
     element('ul', { 'aria-label': words('tokensLabel') }, ...list.map((token) => row(token, model, act))),
     list.length === 0 && element('p.hint', {}, words('searchNone')),
@@ -77,8 +81,19 @@ function revealed(/** @type {any} */ token, /** @type {any} */ code, /** @type {
     'span.code', {},
     element('output', { 'aria-label': [...code.passcode].join(' ') }, grouped(code.passcode)),
     rest && element('progress.ring', { max: 1, value: rest.share, 'data-until': code.until - code.offset, 'data-whole': code.whole, 'aria-label': words('secondsLeft') }),
-    element('button.small', {
-      type: 'button', 'data-focus': `token-${token.id}`, 'aria-label': words('copyOf', name), on: { click: () => act.copy(token.id) },
-    }, icon(copied ? 'done' : 'copy'), copied ? words('copied') : words('copy')),
+    element(
+      'span.do', {},
+      element('button.small', {
+        type: 'button', 'data-focus': `token-${token.id}`, 'aria-label': words('copyOf', name), on: { click: () => act.copy(token.id) },
+      }, icon(copied ? 'done' : 'copy'), copied ? words('copied') : words('copy')),
+      another(token, name, act),
+    ),
   );
+}
+
+/** Beside a passcode that is used up by being shown: one more. */
+function another(/** @type {any} */ token, /** @type {string} */ name, /** @type {any} */ act) {
+  if (token.mode !== 'event' && token.mode !== 'challenge') return undefined;
+  const again = token.mode === 'event' ? { label: words('nextOf', name), click: () => act.passcode(token.id) } : { label: words('challengeOf', name), click: () => act.challenge(token.id) };
+  return element('button.small.square', { type: 'button', 'data-focus': `again-${token.id}`, 'aria-label': again.label, title: again.label, on: { click: again.click } }, icon('next'));
 }

@@ -42,14 +42,13 @@ impl Agent {
     ) -> Result<RequestView, AnswerError> {
         let unknown = || AnswerError::Unknown(UnknownRequest::NoSuchId);
         let id: LoginRequestId = id.parse().map_err(|_malformed| unknown())?;
-        let subject = {
+        let before = {
             let facts = self.state.facts();
-            facts
-                .requests
-                .get(&id)
-                .map(|tracked| tracked.request.subject)
+            let names = facts.names();
+            let tracked = facts.requests.get(&id);
+            tracked.map(|tracked| (tracked.request.subject, self.view(tracked, &names)))
         };
-        if subject == Some(Subject::Account) {
+        if let Some((Subject::Account, _)) = before {
             return Err(unknown());
         }
         let word = match &wish {
@@ -57,13 +56,20 @@ impl Agent {
             AnswerWish::Deny | AnswerWish::Cancel => "denied",
             AnswerWish::Report => "reported",
         };
-        let view = self
+        let answered = self
             .answer(RequestSelector::Id(id.to_string()), wish, caller)
-            .await?;
+            .await;
+        // What was sent is an answer, whatever the service makes of it.
+        let (view, end) = match (&answered, &before) {
+            (Ok(view), _) => (view, ""),
+            (Err(AnswerError::Refused(_)), Some((_, view))) => (view, ", which was not accepted"),
+            (Err(AnswerError::OutcomeUnknown), Some((_, view))) => (view, ", not confirmed yet"),
+            (Err(_), _) => return answered,
+        };
         let resource = text::display(&view.resource, SHOWN);
-        let detail = format!("{word}: {resource}, for {}", pairing.name);
+        let detail = format!("{word}{end}: {resource}, for {}", pairing.name);
         self.record_event(EventKind::BrowserAnswered, &view.token, &detail)
             .await;
-        Ok(view)
+        answered
     }
 }
