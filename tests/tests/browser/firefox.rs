@@ -59,7 +59,8 @@ fn firefox_from_the_first_meeting_to_an_approved_login() {
     run.boxes_that_keep_only_what_is_pasted();
     run.embedded_and_sandboxed_pages_get_nothing();
     let popup = run.login_approved_in_the_popup();
-    run.it_was_not_me(&popup);
+    run.copied_and_cleared_by_a_gesture(&popup);
+    run.it_was_not_me();
 }
 
 impl Run {
@@ -173,13 +174,38 @@ impl Run {
         popup
     }
 
-    /// Somebody else's login is denied, and the gateway hears whose it was not.
-    fn it_was_not_me(&mut self, popup: &str) {
-        let Self { browser, desk, .. } = self;
+    /// Without a gesture this browser lets nobody near the clipboard: the popup says that the passcode is still there, and the
+    /// next gesture clears it.
+    fn copied_and_cleared_by_a_gesture(&mut self, popup: &str) {
+        let Self { browser, .. } = self;
         browser.switch_to(popup).unwrap();
         browser
             .wait_for("return !document.querySelector('.card')")
             .unwrap();
+        let held = "const real = setTimeout; window.setTimeout = (act, wait, ...more) => {\
+            if (wait !== 30_000) return real(act, wait, ...more); window.timeIsUp = act; return 0; }; return true;";
+        browser.evaluate(held).unwrap();
+        let copy = format!("[aria-label={TOKEN}] [data-focus^=copy]");
+        browser.click(&copy).unwrap();
+        let said =
+            |what: &str| format!("return document.querySelector('.said')?.textContent{what}");
+        browser.wait_for(&said(" === 'Copied'")).unwrap();
+        gestures_count_for(browser, 1);
+        browser
+            .wait_for("return !navigator.userActivation.isActive")
+            .unwrap();
+        browser.evaluate("window.timeIsUp(); return true;").unwrap();
+        browser
+            .wait_for(&said(".includes('still in the clipboard')"))
+            .unwrap();
+        gestures_count_for(browser, 5000);
+        browser.click(".brand").unwrap();
+        browser.wait_for(&said(" === 'Clipboard emptied'")).unwrap();
+    }
+
+    /// Somebody else's login is denied, and the gateway hears whose it was not.
+    fn it_was_not_me(&mut self) {
+        let Self { browser, desk, .. } = self;
         let mut stranger = ExamplePortal::open(&desk.gateway).unwrap();
         stranger.ask_the_desktop().unwrap();
         browser
@@ -216,6 +242,14 @@ impl Run {
         self.browser.switch_to(&popup).unwrap();
         popup
     }
+}
+
+/// For so many milliseconds.
+fn gestures_count_for(browser: &mut Firefox, time: u32) {
+    let set = format!(
+        "Services.prefs.setIntPref('dom.user_activation.transient.timeout', {time}); return true;"
+    );
+    browser.evaluate_in_browser(&set).unwrap();
 }
 
 /// An answer counts once the requests have stood for a while.

@@ -40,6 +40,8 @@ const MORE: [&str; 3] = ["Library", "Observatory", "Workshop"];
 
 /// Whose keyboard it is.
 const FOCUS: &str = "(document.activeElement?.dataset.focus ?? '')";
+/// What the window says.
+const ALL_SAID: &str = "document.querySelector('#told').textContent";
 /// How often Tab is pressed at most.
 const TABS: usize = 60;
 /// How often the shortcut is pressed at most, and how often the popup is looked for after each.
@@ -296,6 +298,7 @@ impl Window {
     fn pending_card(&mut self) -> String {
         let request = self.requests.pending().unwrap().id;
         self.wait_for(&card(&request));
+        assert_eq!(self.look(ALL_SAID), "", "said of an earlier request");
         self.run.let_stand(&self.popup);
         request
     }

@@ -153,6 +153,7 @@ const act = {
   },
   renew: (/** @type {string} */ token) => tried(door.ask('passcode', { token }), (ok) => reveal(token, ok)),
   copy: async (/** @type {string} */ token) => {
+    stays = false;
     if (!model.codes.has(token)) await act.passcode(token);
     const code = model.codes.get(token);
     if (!code) return;
@@ -165,16 +166,30 @@ const act = {
       return;
     }
     code.copied = true;
-    say(words('copiedFor', String(CLIPBOARD / 1000)));
+    say(await clearsByItself() ? words('copiedFor', String(CLIPBOARD / 1000)) : words('copied'));
     draw();
     clearTimeout(clearing);
-    clearing = setTimeout(() => {
-      navigator.clipboard.writeText('').then(() => { say(words('clipboardCleared')); draw(); }, () => {});
-    }, CLIPBOARD);
+    clearing = setTimeout(clearClipboard, CLIPBOARD);
   },
 };
 /** @type {any} */
 let clearing;
+/** Whether a passcode is in the clipboard whose time there is up. */
+let stays = false;
+
+/** Whether the clipboard may be written to without a gesture: in Firefox it may not. */
+function clearsByItself() {
+  return navigator.permissions.query({ name: /** @type {any} */ ('clipboard-write') }).then(({ state }) => state === 'granted', () => false);
+}
+
+function clearClipboard() {
+  stays = false;
+  navigator.clipboard.writeText('').then(() => say(words('clipboardCleared')), () => {
+    stays = true;
+    say(words('clipboardStays'), true);
+  }).finally(draw);
+}
+for (const gesture of ['click', 'keyup']) document.addEventListener(gesture, () => { if (stays) clearClipboard(); });
 
 function filled(/** @type {any} */ ok) {
   if (ok.choose) {

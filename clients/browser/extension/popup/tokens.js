@@ -76,6 +76,7 @@ function hidden(/** @type {any} */ token, /** @type {string} */ name, /** @type 
 
 function revealed(/** @type {any} */ token, /** @type {any} */ code, /** @type {string} */ name, /** @type {any} */ act) {
   const copied = code.copied === true;
+  const more = another(token, name, act);
   const rest = code.until ? left(code.until, Date.now() + code.offset, code.whole) : undefined;
   return element(
     'span.code', {},
@@ -83,10 +84,10 @@ function revealed(/** @type {any} */ token, /** @type {any} */ code, /** @type {
     rest && element('progress.ring', { max: 1, value: rest.share, 'data-until': code.until - code.offset, 'data-whole': code.whole, 'aria-label': words('secondsLeft') }),
     element(
       'span.do', {},
-      element('button.small', {
-        type: 'button', 'data-focus': `token-${token.id}`, 'aria-label': words('copyOf', name), on: { click: () => act.copy(token.id) },
-      }, icon(copied ? 'done' : 'copy'), copied ? words('copied') : words('copy')),
-      another(token, name, act),
+      element(more ? 'button.small.square' : 'button.small', {
+        type: 'button', 'data-focus': `token-${token.id}`, 'aria-label': words('copyOf', name), title: words('copyOf', name), on: { click: () => act.copy(token.id) },
+      }, icon(copied ? 'done' : 'copy'), !more && (copied ? words('copied') : words('copy'))),
+      more,
     ),
   );
 }
