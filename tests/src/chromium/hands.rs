@@ -30,22 +30,20 @@ pub enum Key {
 impl Key {
     /// What a page is told: the key, its place, its old number, what is typed, what is held down.
     fn event(self) -> Value {
-        let letter = match self {
-            Self::Letter(letter) => letter.to_string(),
-            _ => String::new(),
-        };
-        let upper = letter.to_uppercase();
-        let place = format!("Key{upper}");
-        let number = upper.bytes().next().map_or(0, u32::from);
-        let (key, code, number, text, held) = match self {
-            Self::Tab => ("Tab", "Tab", 9, "", 0),
-            Self::BackTab => ("Tab", "Tab", 9, "", SHIFT),
-            Self::Enter => ("Enter", "Enter", 13, "\r", 0),
-            Self::Down => ("ArrowDown", "ArrowDown", 40, "", 0),
-            Self::Up => ("ArrowUp", "ArrowUp", 38, "", 0),
-            Self::Letter(_) => (letter.as_str(), place.as_str(), number, letter.as_str(), 0),
-        };
-        json!({"key": key, "code": code, "windowsVirtualKeyCode": number, "text": text, "modifiers": held})
+        let named = |key: &str, number: u32, text: &str, held: u32| json!({"key": key, "code": key, "windowsVirtualKeyCode": number, "text": text, "modifiers": held});
+        match self {
+            Self::Tab => named("Tab", 9, "", 0),
+            Self::BackTab => named("Tab", 9, "", SHIFT),
+            Self::Enter => named("Enter", 13, "\r", 0),
+            Self::Down => named("ArrowDown", 40, "", 0),
+            Self::Up => named("ArrowUp", 38, "", 0),
+            Self::Letter(letter) => {
+                let upper = letter.to_ascii_uppercase();
+                json!({
+                    "key": letter, "code": format!("Key{upper}"), "windowsVirtualKeyCode": u32::from(upper), "text": letter,
+                })
+            }
+        }
     }
 }
 
