@@ -205,14 +205,15 @@ impl Chromium {
         patiently(&format!("the end of the page at {part}"), gone)?
     }
 
-    /// Whether a page's address holds `part` now.
+    /// The page whose address holds `part`, if there is one now.
     ///
     /// # Errors
     ///
     /// The browser has ended.
-    pub fn is_open(&mut self, part: &str) -> Result<bool> {
+    pub fn page_now_at(&mut self, part: &str) -> Result<Option<Page>> {
         let found = patiently("the list of pages", self.target_at(part, Kind::Page))??;
-        Ok(found.is_some())
+        // One that has gone meanwhile is none.
+        Ok(found.and_then(|target| self.attach(&target).ok()))
     }
 
     /// Closes a page.

@@ -22,9 +22,6 @@ const OTHER_ID: &str = "enamjollgkhjohggcllmlephcplipkjp";
 const BOXES: &str = "(() => { const all = [...document.querySelectorAll('.box')].map((box) => box.value).join(''); return all.length === 6 ? all : ''; })()";
 const CODE: &str = "document.querySelector('#code').value";
 
-/// How often the shortcut is pressed at most.
-const PRESSES: usize = 10;
-
 #[test]
 fn chromium_from_the_first_meeting_to_an_approved_login() {
     if !parts_are_there("browser::chromium") {
@@ -127,24 +124,7 @@ impl Run {
 
     /// Presses the shortcut on a page and waits for the popup that says why not.
     fn shortcut_is_refused(&mut self, page: &Page, why: &str) {
-        self.browser.bring_to_front(page).unwrap();
-        let window = self.desk.screen.wait_for_window("chromium").unwrap();
-        self.desk.screen.focus(&window).unwrap();
-        // While the fill before it is still being looked after, it is nothing: pressed until the popup is there.
-        for _ in 0..PRESSES {
-            self.desk.screen.press("alt+shift+o").unwrap();
-            for _ in 0..20 {
-                let a_while = "new Promise((passed) => { setTimeout(passed, 100); })";
-                self.browser.evaluate(page, a_while).unwrap();
-                if self.browser.is_open(POPUP).unwrap() {
-                    break;
-                }
-            }
-            if self.browser.is_open(POPUP).unwrap() {
-                break;
-            }
-        }
-        let popup = self.browser.page_at(POPUP).unwrap();
+        let popup = self.popup_by_keys(page, "alt+shift+o");
         let said = text(self.browser.wait_for(&popup, SAID).unwrap());
         assert!(said.contains(why), "{said:?}");
         self.close(&popup);
@@ -296,9 +276,9 @@ impl Run {
         let push = "(() => { const push = document.querySelector('button[name=push]'); push?.form.requestSubmit(push); return Boolean(push); })()";
         browser.wait_for(&portal, push).unwrap();
         desk.stage.wait_for_pending(1).unwrap();
-        browser.press_action(CHROMIUM_ID, &portal).unwrap();
-        let popup = browser.page_at(POPUP).unwrap();
-        let card = browser
+        let popup = self.popup_on(&portal);
+        let card = self
+            .browser
             .wait_for(
                 &popup,
                 "document.querySelector('.card:has(.mine)')?.textContent",

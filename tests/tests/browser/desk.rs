@@ -10,7 +10,7 @@ use countersign_tests::{
     patiently, pictures,
     programs::program,
     screen::Screen,
-    stage::{CLICK_TOKEN, PASSPHRASE_KEY, Stage},
+    stage::{CLICK_TOKEN, PASSPHRASE_KEY, PASSWORD, Stage, USER},
     web_pages::{WebPage, WebPages},
 };
 use data_encoding::BASE64;
@@ -40,7 +40,11 @@ impl Desk {
             Stage::in_session(workspace, &config, |session| session.on_display(&display)).unwrap();
         stage.set_up().unwrap();
         stage.enroll_string(TOKEN, SEED).unwrap();
-        let gateway = stage.gateway().unwrap();
+        let mut gateway = GatewayProcess::init(&stage.workspace).unwrap();
+        // A browser on a busy machine takes its time.
+        gateway.configure("push", "ttl_seconds = 300").unwrap();
+        gateway.add_user(USER, PASSWORD).unwrap();
+        gateway.serve().unwrap();
         stage.enroll(&gateway, "Example", &CLICK_TOKEN).unwrap();
         stage.wait_until_connected().unwrap();
         Self {

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     desk::Desk,
-    run::{POPUP, Run, parts_are_there},
+    run::{Run, parts_are_there},
 };
 
 /// Whose logins show a number.
@@ -44,9 +44,6 @@ const FOCUS: &str = "(document.activeElement?.dataset.focus ?? '')";
 const ALL_SAID: &str = "document.querySelector('#told').textContent";
 /// How often Tab is pressed at most.
 const TABS: usize = 60;
-/// How often the shortcut is pressed at most, and how often the popup is looked for after each.
-const PRESSES: usize = 10;
-const LOOKS: usize = 100;
 
 struct Window {
     run: Run,
@@ -75,8 +72,8 @@ fn the_popup_by_mouse_and_keyboard() {
         requests,
     };
     window.tokens_are_searched();
-    window.next_passcode_of_a_counter();
     window.challenge_is_answered();
+    window.next_passcode_of_a_counter();
     window.copied_by_keyboard_and_cleared();
     window.approved_by_keyboard_alone();
     window.number_is_missing_then_right();
@@ -177,7 +174,7 @@ impl Window {
         let mut portal = ExamplePortal::open(&self.run.desk.gateway).unwrap();
         portal.ask_the_desktop().unwrap();
         let request = self.requests.pending().unwrap().id;
-        self.shortcut_opens_the_popup();
+        self.popup = self.run.popup_by_keys(&self.page, "alt+shift+k");
         self.wait_for(&card(&request));
         self.wait_for(&format!("{FOCUS} === 'search'"));
         let approve = format!("{FOCUS} === 'request-{request}-approve'");
@@ -301,25 +298,6 @@ impl Window {
         assert_eq!(self.look(ALL_SAID), "", "said of an earlier request");
         self.run.let_stand(&self.popup);
         request
-    }
-
-    fn shortcut_opens_the_popup(&mut self) {
-        let Run { browser, desk } = &mut self.run;
-        browser.bring_to_front(&self.page).unwrap();
-        let window = desk.screen.wait_for_window("chromium").unwrap();
-        desk.screen.focus(&window).unwrap();
-        for _ in 0..PRESSES {
-            desk.screen.press("alt+shift+k").unwrap();
-            for _ in 0..LOOKS {
-                if browser.is_open(POPUP).unwrap() {
-                    self.popup = browser.page_at(POPUP).unwrap();
-                    return;
-                }
-                let a_while = "new Promise((passed) => { setTimeout(passed, 50); })";
-                browser.evaluate(&self.page, a_while).unwrap();
-            }
-        }
-        unreachable!("no popup");
     }
 
     /// Waits until the popup says this.
