@@ -49,6 +49,8 @@ pub struct SudoPending {
     pub id: LoginRequestId,
     /// The answer; its sender is gone where the question has ended without one.
     pub answer: oneshot::Receiver<SudoWord>,
+    /// How long the module waits for the answer, from its question on.
+    pub life: Duration,
 }
 
 /// A challenge whose fields are in bounds, and display-safe where they are texts.
@@ -90,7 +92,11 @@ impl Agent {
             return Err(Why::Malformed);
         }
         self.show_for_sudo(id).await?;
-        Ok(SudoPending { id, answer })
+        Ok(SudoPending {
+            id,
+            answer,
+            life: challenge.life,
+        })
     }
 
     /// The module has said what became of an answer, or has gone.

@@ -17,7 +17,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{UnixListener, UnixStream},
     sync::Semaphore,
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tracing::{info, warn};
 
@@ -27,7 +27,7 @@ use crate::agent::{Agent, ports::SudoWord, sudo_approval::SudoPending};
 const ROOT: u32 = 0;
 /// Connections at a time; more wait in the kernel's queue.
 const CONNECTIONS: usize = 8;
-/// How long a question, and the word after an answer, may take to come.
+/// How long a question may take to come, and the word after an answer once the question's time is over.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why a connection is of no more use.
@@ -107,6 +107,7 @@ async fn answered(
     stream: &mut UnixStream,
     received: &mut Received,
 ) -> Result<Option<Ending>, Broken> {
+    let begun = Instant::now();
     write(stream, Frame::Standing(Standing {})).await?;
     let word = tokio::select! {
         biased;
@@ -116,7 +117,10 @@ async fn answered(
     match word {
         Ok(SudoWord::Answer(answer)) => {
             write(stream, Frame::Answer(answer)).await?;
-            let told = timeout(PATIENCE, read::<ModuleFrame>(stream, received)).await;
+            // A sudo that was stopped with Ctrl-Z may yet take it, until the question's own end.
+            let left = pending.life.saturating_sub(begun.elapsed());
+            let word = read::<ModuleFrame>(stream, received);
+            let told = timeout(left.saturating_add(PATIENCE), word).await;
             match told.map_err(|_elapsed| Broken::Late)??.frame {
                 Some(module_frame::Frame::Outcome(outcome)) => Ok(Some(outcome.ending())),
                 Some(module_frame::Frame::Ask(_)) | None => Err(Broken::Closed),
