@@ -90,11 +90,20 @@ impl Log {
             text::display(text, 256),
             self.details
         );
-        let Ok(line) = CString::new(line) else { return };
-        // SAFETY: the format takes one string, and both end with a zero byte and outlive the call.
-        unsafe {
-            libc::syslog(libc::LOG_AUTHPRIV | severity, c"%s".as_ptr(), line.as_ptr());
-        }
+        to_syslog(severity, line);
+    }
+}
+
+/// A fault in the module, wherever it was.
+pub(crate) fn log_fault(place: &str) {
+    to_syslog(libc::LOG_ERR, format!("countersign: a fault{place}"));
+}
+
+fn to_syslog(severity: libc::c_int, line: String) {
+    let Ok(line) = CString::new(line) else { return };
+    // SAFETY: the format takes one string, and both end with a zero byte and outlive the call.
+    unsafe {
+        libc::syslog(libc::LOG_AUTHPRIV | severity, c"%s".as_ptr(), line.as_ptr());
     }
 }
 

@@ -9,6 +9,7 @@ mod account;
 mod approval;
 mod clock;
 mod conversation;
+mod fault;
 mod ffi;
 mod finger;
 mod interrupt;
@@ -31,13 +32,11 @@ pub use self::{
     root_file::{RootFileError, read_root_file},
 };
 
-/// libpam's `authenticate`. `arguments` are those of the line in the service's file.
+/// libpam's `authenticate`. `arguments` are those of the line in the service's file. A fault in here is `PAM_ABORT`, which is
+/// no success in any stack.
 #[must_use]
 pub fn authenticate(pamh: &mut PamHandle, arguments: &[&CStr], places: &Places) -> PamResultCode {
-    // A panic is caught by the entry point and refuses. Its words are not for the user's terminal.
-    let _silence = Silence::new();
-    let verdict = decide(pamh, arguments, places);
-    verdict.code()
+    fault::guarded(|| decide(pamh, arguments, places).code())
 }
 
 fn decide(pamh: &mut PamHandle, arguments: &[&CStr], places: &Places) -> Verdict {
@@ -66,28 +65,4 @@ fn decide(pamh: &mut PamHandle, arguments: &[&CStr], places: &Places) -> Verdict
     log.verdict(&verdict, options.log);
     ffi::remember(pamh, &verdict);
     verdict
-}
-
-/// No panic's words go to stderr while this lives.
-struct Silence(Option<Hook>);
-
-type Hook = Box<dyn Fn(&std::panic::PanicHookInfo<'_>) + Sync + Send + 'static>;
-
-impl Silence {
-    fn new() -> Self {
-        let before = std::panic::take_hook();
-        std::panic::set_hook(Box::new(|_info| {}));
-        Self(Some(before))
-    }
-}
-
-impl Drop for Silence {
-    fn drop(&mut self) {
-        // While a panic unwinds the hook cannot be changed; the process is about to refuse anyway.
-        if let Some(before) = self.0.take()
-            && !std::thread::panicking()
-        {
-            std::panic::set_hook(before);
-        }
-    }
 }
