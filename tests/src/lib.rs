@@ -57,6 +57,7 @@ pub mod systemd_logind;
 pub mod terminal;
 pub mod tpm;
 pub mod user_manager;
+pub mod user_namespace;
 pub mod valgrind;
 pub mod web_pages;
 pub mod workspace;

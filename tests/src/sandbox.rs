@@ -4,7 +4,7 @@
 use std::{
     fs,
     os::unix::{fs::PermissionsExt as _, net::UnixDatagram},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output},
 };
 
@@ -229,11 +229,7 @@ impl Sandbox {
     ///
     /// It cannot be made.
     pub fn log(&self) -> Result<SystemLog> {
-        let socket = UnixDatagram::bind(self.path("/dev/log"))?;
-        // Of any user inside.
-        fs::set_permissions(self.path("/dev/log"), fs::Permissions::from_mode(0o666))?;
-        socket.set_read_timeout(Some(PATIENCE))?;
-        Ok(SystemLog(socket))
+        SystemLog::at(&self.path("/dev/log"))
     }
 
     /// Sets what a service of PAM asks for: the lines of `auth`. Account and session are always in order.
@@ -281,6 +277,19 @@ impl Sandbox {
 pub struct SystemLog(UnixDatagram);
 
 impl SystemLog {
+    /// Hears what is written to the socket `path`, which is made.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be made.
+    pub fn at(path: &Path) -> Result<Self> {
+        let socket = UnixDatagram::bind(path)?;
+        // Of any user inside.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o666))?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self(socket))
+    }
+
     /// The next line that `wanted` is in, with its priority and time.
     ///
     /// # Errors

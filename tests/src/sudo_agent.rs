@@ -8,7 +8,7 @@ use std::{
         fs::chown,
         net::{UnixListener, UnixStream},
     },
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::mpsc,
     thread::{self, JoinHandle},
 };
@@ -48,16 +48,24 @@ pub fn key(seed: u8) -> Result<SigningKey> {
     signing::key_from_bytes(&SecretBytes::from([seed; 32])).context("no key of that byte")
 }
 
+/// What root's file says where the key of byte 1 is accepted.
+///
+/// # Errors
+///
+/// It would not be one that the module reads.
+pub fn accepted(least: Least) -> Result<String> {
+    let key = AcceptedKey::new(*key(1)?.verifying_key(), least, Finger::NotAsked, "test");
+    Ok(AcceptedKeys::default().with(key)?.to_text())
+}
+
 /// Root of the sandbox accepts the key of byte 1 for its user.
 ///
 /// # Errors
 ///
 /// The file cannot be written.
 pub fn accept(sandbox: &Sandbox, least: Least) -> Result<()> {
-    let key = AcceptedKey::new(*key(1)?.verifying_key(), least, Finger::NotAsked, "test");
-    let keys = AcceptedKeys::default().with(key)?;
     let file = format!("/etc/countersign/pam/keys.d/{USER}");
-    sandbox.write(&file, &keys.to_text(), 0o644)?;
+    sandbox.write(&file, &accepted(least)?, 0o644)?;
     let folders = [
         "/etc/countersign",
         "/etc/countersign/pam",
@@ -73,11 +81,20 @@ pub fn accept(sandbox: &Sandbox, least: Least) -> Result<()> {
 ///
 /// See [`key`].
 pub fn approval(ask: &Ask, seed: u8, level: Level) -> Result<Answer> {
+    approval_with(ask, seed, level, "")
+}
+
+/// The same, with the number that was typed.
+///
+/// # Errors
+///
+/// See [`key`].
+pub fn approval_with(ask: &Ask, seed: u8, level: Level, number: &str) -> Result<Answer> {
     let key = key(seed)?;
     let approval = Approval {
         challenge_sha256: challenge_hash(&ask.challenge).to_vec(),
         key: Fingerprint::of(key.verifying_key()).as_bytes().to_vec(),
-        number: String::new(),
+        number: number.to_owned(),
         level: level.into(),
     }
     .encode_to_vec();
@@ -113,6 +130,17 @@ pub fn question(stream: &mut UnixStream) -> Option<Ask> {
             return None;
         }
         received.push(piece.get(..count)?);
+    }
+}
+
+/// One answer to a question: the frames that `make` makes of it.
+pub fn once(make: impl Fn(&Ask) -> Vec<u8>) -> impl Fn(UnixStream) {
+    move |mut stream| {
+        if let Some(ask) = question(&mut stream) {
+            drop(stream.write_all(&make(&ask)));
+            // Until the module has read it: a close would take it away.
+            drop(stream.read(&mut [0; 64]));
+        }
     }
 }
 
@@ -152,10 +180,24 @@ impl PlayedAgent {
         let folder = sandbox.path(&format!("/run/user/{user}/countersign"));
         fs::create_dir_all(&folder)?;
         chown(&folder, Some(user), Some(user))?;
+        Self::listen_in(&folder, user, uid, behave)
+    }
+
+    /// Listens in that folder as `uid`; `owner` owns the socket.
+    ///
+    /// # Errors
+    ///
+    /// See [`PlayedAgent::listen`].
+    pub fn listen_in(
+        folder: &Path,
+        owner: u32,
+        uid: u32,
+        behave: impl Fn(UnixStream) + Send + 'static,
+    ) -> Result<Self> {
         let path = folder.join("sudo.sock");
         drop(fs::remove_file(&path));
         let listener = UnixListener::bind(&path)?;
-        chown(&path, Some(user), Some(user))?;
+        chown(&path, Some(owner), Some(owner))?;
         let kept = listener.try_clone()?;
         let (ready, is_ready) = mpsc::channel();
         let listening = thread::spawn(move || {
@@ -190,13 +232,7 @@ impl PlayedAgent {
         sandbox: &Sandbox,
         make: impl Fn(&Ask) -> Vec<u8> + Send + 'static,
     ) -> Result<Self> {
-        Self::listen(sandbox, sandbox.user_id(), move |mut stream| {
-            if let Some(ask) = question(&mut stream) {
-                drop(stream.write_all(&make(&ask)));
-                // Until the module has read it: a close would take it away.
-                drop(stream.read(&mut [0; 64]));
-            }
-        })
+        Self::listen(sandbox, sandbox.user_id(), once(make))
     }
 
     /// Approves each question at once, by the key that [`accept`] names.

@@ -24,7 +24,7 @@ pub(crate) const PASSPHRASE: &str = "staple battery";
 pub(crate) const INSTEAD: &str = "[success=done authinfo_unavail=ignore ignore=ignore default=die]";
 
 /// A pinentry: what it is told goes to one file, what it answers comes out of a pipe that the test writes to.
-const PINENTRY: &str = r#"#!/bin/bash
+pub(crate) const PINENTRY: &str = r#"#!/bin/bash
 here=$(dirname "$0")
 echo "OK ready"
 while IFS= read -r line; do

@@ -14,4 +14,6 @@ mod liar;
 mod lies;
 mod profile;
 mod stacks;
+mod stopped;
 mod terminals;
+mod unprivileged;
