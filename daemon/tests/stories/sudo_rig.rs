@@ -101,6 +101,7 @@ pub(crate) fn checked(
         .unwrap();
     let signed = Signed::decode(answer.approval.as_slice()).unwrap();
     let level = match signed.level() {
+        Level::Tpm => VerificationLevel::Tpm,
         Level::Pin => VerificationLevel::Pin,
         Level::Finger => VerificationLevel::Finger,
         _ => VerificationLevel::Click,

@@ -8,9 +8,16 @@
 #[path = "../stories/outside.rs"]
 #[expect(dead_code, reason = "these stories need less of it")]
 mod outside;
+#[path = "../stories/pin_rig.rs"]
+#[expect(dead_code, reason = "these stories need less of it")]
+mod pin_rig;
 mod pins;
 mod rig;
 mod slots;
 #[path = "../stories/stage.rs"]
 #[expect(dead_code, reason = "these stories need less of it")]
 mod stage;
+mod sudo;
+#[path = "../stories/sudo_rig.rs"]
+#[expect(dead_code, reason = "these stories need less of it")]
+mod sudo_rig;
