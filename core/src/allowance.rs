@@ -1,4 +1,7 @@
 //! How often something may happen: so many times at once, and then one after each span of time.
+//!
+//! It slows a program down and never stops it for long. Where a person is asked, and the answer counts, it is
+//! [`sudo::Asking`](crate::sudo::Asking).
 
 use core::time::Duration;
 

@@ -1,9 +1,15 @@
 //! How often a user may be asked. Over the limit the password is asked for instead: nobody is locked out, and nobody is
 //! worn down either.
+//!
+//! Not an [`Allowance`](crate::allowance::Allowance), though both count. An allowance fills up again all the time, so that
+//! in the minute after its burst it lets almost a second burst through; here no minute has more than [`MOST`] questions. And
+//! an allowance knows only that something was used: here it matters how it ended. A yes gives everything back, and too many
+//! questions in vain bring a quiet time.
 
 use core::time::Duration;
 use std::collections::VecDeque;
 
+use super::Ended;
 use crate::time::BootTime;
 
 /// Questions that may be open at the same time.
@@ -55,15 +61,25 @@ impl Asking {
         Ok(())
     }
 
-    /// One was approved: the user is there.
-    pub fn approved(&mut self) {
+    /// One has ended so at `now`.
+    pub fn end(&mut self, ended: Ended, now: BootTime) {
+        match ended {
+            Ended::Proved => self.approved(),
+            Ended::Denied | Ended::WrongNumber | Ended::Withdrawn => self.in_vain(now),
+            // The user was there and said yes; what became of it was not theirs to decide.
+            Ended::NotAccepted | Ended::TooLate => {}
+        }
+    }
+
+    /// The user is there.
+    fn approved(&mut self) {
         self.in_vain = 0;
         self.recent.clear();
         self.quiet_until = None;
     }
 
-    /// One was denied, or nobody answered.
-    pub fn in_vain(&mut self, now: BootTime) {
+    /// The user said no, or nobody answered.
+    fn in_vain(&mut self, now: BootTime) {
         self.in_vain = self.in_vain.saturating_add(1);
         if self.in_vain >= MOST_UNANSWERED {
             self.in_vain = 0;

@@ -1,11 +1,12 @@
 //! What is decided when `sudo` asks the agent: which keys are accepted, how sure the agent must be, how often it may
-//! ask, and what a good answer is.
+//! ask, what a good answer is, and what becomes of the question.
 //!
 //! The module and the agent both stand on this: the module believes nothing but a signature over its own challenge by a
 //! key that root has accepted.
 
 mod accepted_keys;
 mod asking;
+mod ended;
 mod fingerprint;
 mod number;
 
@@ -16,6 +17,7 @@ pub use self::{
         AcceptedKey, AcceptedKeys, Finger, KeyFileError, MAX_KEY_FILE_LEN, MAX_LABEL_LEN,
     },
     asking::{Asking, MAX_OPEN, TooOften},
+    ended::{Ended, Judgement},
     fingerprint::{Fingerprint, FingerprintError},
     number::MatchNumber,
 };

@@ -246,6 +246,15 @@ fn at(secs: u64) -> BootTime {
     BootTime(Duration::from_secs(secs))
 }
 
+/// Each of the ways, in turn, in which a question is in vain.
+fn in_vain(turn: u64) -> Ended {
+    match turn % 3 {
+        0 => Ended::Denied,
+        1 => Ended::WrongNumber,
+        _ => Ended::Withdrawn,
+    }
+}
+
 #[test]
 fn six_a_minute_are_asked() {
     let mut asking = Asking::default();
@@ -254,7 +263,7 @@ fn six_a_minute_are_asked() {
     }
     assert_eq!(asking.begin(at(6)), Err(TooOften::Rate));
     assert_eq!(asking.begin(at(60)), Ok(()));
-    asking.approved();
+    asking.end(Ended::Proved, at(60));
     assert_eq!(asking.begin(at(60)), Ok(()));
 }
 
@@ -263,7 +272,7 @@ fn three_in_vain_bring_a_minute_of_quiet_and_no_more() {
     let mut asking = Asking::default();
     for second in 0..3 {
         assert_eq!(asking.begin(at(second)), Ok(()));
-        asking.in_vain(at(second));
+        asking.end(in_vain(second), at(second));
     }
     assert_eq!(asking.begin(at(3)), Err(TooOften::InVain));
     assert_eq!(asking.begin(at(61)), Err(TooOften::InVain));
@@ -275,12 +284,29 @@ fn a_yes_between_two_no_ends_the_count() {
     let mut asking = Asking::default();
     for second in 0..20 {
         assert_eq!(asking.begin(at(second * 20)), Ok(()));
-        if second % 3 == 2 {
-            asking.approved();
+        let ended = if second % 3 == 2 {
+            Ended::Proved
         } else {
-            asking.in_vain(at(second * 20));
-        }
+            in_vain(second)
+        };
+        asking.end(ended, at(second * 20));
     }
+}
+
+#[test]
+fn an_approval_that_came_to_nothing_counts_neither_way() {
+    let mut asking = Asking::default();
+    for (second, ended) in (0..).zip([
+        Ended::Denied,
+        Ended::NotAccepted,
+        Ended::Withdrawn,
+        Ended::TooLate,
+        Ended::WrongNumber,
+    ]) {
+        assert_eq!(asking.begin(at(second)), Ok(()));
+        asking.end(ended, at(second));
+    }
+    assert_eq!(asking.begin(at(5)), Err(TooOften::InVain));
 }
 
 proptest! {
@@ -291,7 +317,7 @@ proptest! {
 
     /// Whatever is asked, and however it ends: at most six in any minute, and never quiet for longer than that.
     #[test]
-    fn nobody_is_asked_too_often_or_locked_out(steps in prop::collection::vec((0_u64..40, 0_u8..3), 1..60)) {
+    fn nobody_is_asked_too_often_or_locked_out(steps in prop::collection::vec((0_u64..40, 0_u8..4), 1..60)) {
         let mut asking = Asking::default();
         let (mut now, mut asked, mut refused_since) = (0_u64, Vec::new(), None::<u64>);
         for (wait, how) in steps {
@@ -300,8 +326,9 @@ proptest! {
                 refused_since = None;
                 asked.push(now);
                 match how {
-                    0 => { asking.approved(); asked.clear(); }
-                    1 => asking.in_vain(at(now)),
+                    0 => { asking.end(Ended::Proved, at(now)); asked.clear(); }
+                    1 => asking.end(in_vain(now), at(now)),
+                    2 => asking.end(Ended::TooLate, at(now)),
                     _ => {}
                 }
             } else {

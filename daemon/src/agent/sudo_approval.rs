@@ -8,9 +8,9 @@ use core::time::Duration;
 
 use countersign_core::{
     ids::{LoginRequestId, ServiceId, TokenId},
-    login_request::{Closing, LoginRequest, NumberMatching, Phase, Subject, TTL, Verdict},
+    login_request::{Closing, LoginRequest, NumberMatching, Phase, Subject, TTL},
     signing::{self, Label},
-    sudo::{self, Fingerprint, Least, MAX_OPEN},
+    sudo::{self, Ended, Fingerprint, Judgement, Least, MAX_OPEN},
     text,
     time::UnixMillis,
     token::VerificationLevel,
@@ -101,51 +101,21 @@ impl Agent {
 
     /// The module has said what became of an answer, or has gone.
     pub async fn sudo_ended(&self, id: LoginRequestId, ending: Option<wire::Ending>) {
-        let Some(service) = self.sudo_service_of(id) else {
+        let Some((service, phase)) = self.sudo_question(id) else {
             return;
         };
         self.forget_sudo(id);
+        let ended = Ended::of(ending.and_then(judgement), phase);
         let now = self.ports.clock.boot();
-        let phase = self
-            .state
-            .facts()
-            .requests
-            .get(&id)
-            .map(|tracked| tracked.phase);
-        let word = match (ending, phase) {
-            (Some(wire::Ending::Accepted), _) => {
-                self.state.facts().sudo_asking.approved();
-                Word::Ended(Closing::Approved, "")
-            }
-            (Some(wire::Ending::WrongNumber), _) => {
-                self.state.facts().sudo_asking.in_vain(now);
-                Word::Ended(
-                    Closing::Denied,
-                    "the number was not the one on the terminal",
-                )
-            }
-            (Some(wire::Ending::NotAccepted), _) => {
-                Word::Ended(Closing::Refused, "sudo did not accept the answer")
-            }
-            (Some(wire::Ending::Unspecified) | None, Some(Phase::Decided(verdict))) => {
-                match verdict {
-                    Verdict::Deny => {
-                        self.state.facts().sudo_asking.in_vain(now);
-                        Word::Ended(Closing::Denied, "")
-                    }
-                    Verdict::Approve => {
-                        Word::Ended(Closing::Refused, "sudo had gone before the answer came")
-                    }
-                }
-            }
-            (Some(wire::Ending::Unspecified) | None, _) => {
-                self.state.facts().sudo_asking.in_vain(now);
-                self.on_cancel(service, id, Closing::Cancelled, "sudo has gone")
-                    .await;
-                return;
-            }
-        };
-        self.on_outcome(service, id, word).await;
+        self.state.facts().sudo_asking.end(ended, now);
+        if ended == Ended::Withdrawn {
+            // Whoever answers in this moment is not overruled.
+            self.on_cancel(service, id, ended.closing(), ended.why())
+                .await;
+        } else {
+            let word = Word::Ended(ended.closing(), ended.why());
+            self.on_outcome(service, id, word).await;
+        }
     }
 
     /// How sure the user of that question has to be known.
@@ -254,13 +224,14 @@ impl Agent {
         self.state.facts().sudo.remove(&id);
     }
 
-    fn sudo_service_of(&self, id: LoginRequestId) -> Option<ServiceId> {
+    /// This computer, as the service whose question that is, and where the question stands.
+    fn sudo_question(&self, id: LoginRequestId) -> Option<(ServiceId, Phase)> {
         let facts = self.state.facts();
         facts
             .requests
             .get(&id)
             .filter(|tracked| tracked.request.subject == Subject::Account)
-            .map(|tracked| tracked.request.service)
+            .map(|tracked| (tracked.request.service, tracked.phase))
     }
 
     /// Without a notification server the dialog itself is the question.
@@ -296,6 +267,16 @@ impl Agent {
         } else if let Err(error) = self.deny(id, Denial::User).await {
             warn!(%id, %error, "a closed dialog could not be taken for a no");
         }
+    }
+}
+
+/// A word that this version does not know is none.
+const fn judgement(ending: wire::Ending) -> Option<Judgement> {
+    match ending {
+        wire::Ending::Accepted => Some(Judgement::Accepted),
+        wire::Ending::WrongNumber => Some(Judgement::WrongNumber),
+        wire::Ending::NotAccepted => Some(Judgement::NotAccepted),
+        wire::Ending::Unspecified => None,
     }
 }
 
