@@ -2,30 +2,18 @@
 
 use std::sync::{Arc, OnceLock};
 
+use countersign_pinned_tls::{Pin, PinnedAuthority, Place};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-    client::{
-        WebPkiServerVerifier,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    },
-    crypto::{
-        CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature,
-        verify_tls13_signature,
-    },
+    ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
-use sha2::{Digest as _, Sha256};
-use x509_parser::parse_x509_certificate;
 
 /// A client that accepts certificates which go back to the key with this SHA-256, and no others.
 #[must_use]
-pub fn client(pin: [u8; 32]) -> ClientConfig {
-    let provider = aws_lc_rs::default_provider();
-    let algorithms = provider.signature_verification_algorithms;
-    let verifier = PinnedVerifier {
-        pin,
-        provider: Arc::new(provider),
-        algorithms,
+pub fn client(pin: Pin) -> ClientConfig {
+    let verifier = Remembering {
+        pinned: PinnedAuthority::new(vec![pin], Place::Above),
         believed: OnceLock::new(),
     };
     ClientConfig::builder()
@@ -34,24 +22,16 @@ pub fn client(pin: [u8; 32]) -> ClientConfig {
         .with_no_client_auth()
 }
 
+/// The programs' own verifier, which need not check a certificate anew at the thousandth connection: a bench measures the
+/// gateway.
 #[derive(Debug)]
-struct PinnedVerifier {
-    pin: [u8; 32],
-    provider: Arc<CryptoProvider>,
-    algorithms: WebPkiSupportedAlgorithms,
-    /// A certificate that has been believed under this name: the thousandth connection need not check it anew.
+struct Remembering {
+    pinned: PinnedAuthority,
+    /// A certificate that has been believed under this name.
     believed: OnceLock<(CertificateDer<'static>, ServerName<'static>)>,
 }
 
-impl PinnedVerifier {
-    fn is_pinned(&self, certificate: &CertificateDer<'_>) -> bool {
-        parse_x509_certificate(certificate).is_ok_and(|(_, parsed)| {
-            Sha256::digest(parsed.public_key().raw).as_slice() == self.pin.as_slice()
-        })
-    }
-}
-
-impl ServerCertVerifier for PinnedVerifier {
+impl ServerCertVerifier for Remembering {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -65,15 +45,7 @@ impl ServerCertVerifier for PinnedVerifier {
         {
             return Ok(ServerCertVerified::assertion());
         }
-        let pinned = intermediates
-            .iter()
-            .find(|certificate| self.is_pinned(certificate))
-            .ok_or(Error::InvalidCertificate(CertificateError::UnknownIssuer))?;
-        let mut roots = RootCertStore::empty();
-        roots.add(pinned.clone().into_owned())?;
-        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider))
-            .build()
-            .map_err(|error| Error::General(error.to_string()))?
+        self.pinned
             .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
             .inspect(|_verified| {
                 self.believed
@@ -85,21 +57,23 @@ impl ServerCertVerifier for PinnedVerifier {
         &self,
         message: &[u8],
         certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
+        signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.algorithms)
+        self.pinned
+            .verify_tls12_signature(message, certificate, signed)
     }
 
     fn verify_tls13_signature(
         &self,
         message: &[u8],
         certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
+        signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+        self.pinned
+            .verify_tls13_signature(message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+        self.pinned.supported_verify_schemes()
     }
 }

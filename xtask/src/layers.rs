@@ -73,6 +73,11 @@ const NOT_FOR_A_PAM_MODULE: &[&str] = &[
     "zbus",
 ];
 
+/// Whom TLS believes is decided without a connection, and also in what root starts.
+const NOT_FOR_A_VERIFIER: &[&str] = &[
+    "axum", "hyper", "mio", "prost", "rusqlite", "tokio", "tonic", "tracing", "zbus",
+];
+
 const CORE_AND_PROTO: &[&str] = &["countersign-core", "countersign-proto"];
 
 /// The picture of ARCHITECTURE.md. A crate that is not listed here is refused.
@@ -90,8 +95,18 @@ const RULES: &[Rule] = &[
         never: NOT_FOR_CLIENTS,
     },
     Rule {
+        name: "countersign-pinned-tls",
+        uses: &[],
+        not_itself: &[],
+        never: NOT_FOR_A_VERIFIER,
+    },
+    Rule {
         name: "countersignd",
-        uses: CORE_AND_PROTO,
+        uses: &[
+            "countersign-core",
+            "countersign-pinned-tls",
+            "countersign-proto",
+        ],
         not_itself: &[],
         never: &[],
     },
@@ -149,7 +164,11 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "countersign-pam-gateway",
-        uses: &["countersign-core", "countersign-passcodes"],
+        uses: &[
+            "countersign-core",
+            "countersign-passcodes",
+            "countersign-pinned-tls",
+        ],
         not_itself: &[],
         never: &["pam-bindings", "rusqlite", "tonic", "zbus"],
     },
@@ -169,6 +188,7 @@ const RULES: &[Rule] = &[
             "countersign-client",
             "countersign-core",
             "countersign-gateway",
+            "countersign-pinned-tls",
             "countersign-proto",
         ],
         not_itself: &[],

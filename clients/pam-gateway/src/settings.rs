@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use countersign_core::secret::SecretText;
 use countersign_passcodes::{gateway, read_secret};
+use countersign_pinned_tls::Pin;
 use data_encoding::HEXLOWER_PERMISSIVE;
 use rustix::process::geteuid;
 use rustls::ClientConfig;
@@ -117,7 +118,7 @@ impl Settings {
     }
 }
 
-fn pin_of(text: &str) -> Result<[u8; 32], SettingsError> {
+fn pin_of(text: &str) -> Result<Pin, SettingsError> {
     let bytes = HEXLOWER_PERMISSIVE
         .decode(text.trim().as_bytes())
         .map_err(|_no_hex| SettingsError::Pin)?;

@@ -2,17 +2,9 @@
 
 use std::{path::Path, sync::Arc};
 
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-    client::{
-        WebPkiServerVerifier,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    },
-    crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
-};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _};
-use sha2::{Digest as _, Sha256};
-use x509_parser::parse_x509_certificate;
+use countersign_pinned_tls::{Pin, PinnedAuthority, Place};
+use rustls::{ClientConfig, Error, RootCertStore, crypto::aws_lc_rs};
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -26,17 +18,10 @@ pub(crate) enum TlsError {
 }
 
 /// A gateway whose certificates go back to the key with this SHA-256.
-pub(crate) fn pinned(pin: [u8; 32]) -> Result<ClientConfig, TlsError> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = Arc::new(Pinned {
-        pin,
-        provider: Arc::clone(&provider),
-    });
-    Ok(ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth())
+pub(crate) fn pinned(pin: Pin) -> Result<ClientConfig, TlsError> {
+    // Our own gateway's identity key signs its certificates, and serves none of its own.
+    let verifier = PinnedAuthority::new(vec![pin], Place::Above);
+    Ok(countersign_pinned_tls::client(Arc::new(verifier))?)
 }
 
 /// A gateway that the authorities of a PEM file vouch for.
@@ -68,62 +53,4 @@ fn with(roots: RootCertStore) -> Result<ClientConfig, TlsError> {
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth())
-}
-
-/// The pinned key stands for the authorities: it has signed the certificate that is shown.
-#[derive(Debug)]
-struct Pinned {
-    pin: [u8; 32],
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let identity = intermediates.iter().find(|certificate| {
-            parse_x509_certificate(certificate).is_ok_and(|(_, parsed)| {
-                Sha256::digest(parsed.public_key().raw).as_slice() == self.pin.as_slice()
-            })
-        });
-        let identity =
-            identity.ok_or(Error::InvalidCertificate(CertificateError::UnknownIssuer))?;
-        let mut roots = RootCertStore::empty();
-        roots.add(identity.clone().into_owned())?;
-        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider))
-            .build()
-            .map_err(|error| Error::General(error.to_string()))?
-            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
 }

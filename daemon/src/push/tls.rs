@@ -4,6 +4,7 @@ use std::{io, net::IpAddr, net::SocketAddr, sync::Arc};
 
 use core::time::Duration;
 
+use countersign_pinned_tls::{Pin, PinnedAuthority, Place};
 use rustls::{ClientConfig, Error as TlsError, RootCertStore, crypto::aws_lc_rs};
 use rustls_pki_types::ServerName;
 use tokio::{
@@ -13,7 +14,6 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use url::{Host, Url};
 
-use super::pin::PinnedVerifier;
 use crate::agent::ports::TransportError;
 
 /// RFC 9266: binds what is signed to this very connection.
@@ -59,7 +59,7 @@ pub(super) struct Connected {
 /// [`TransportError::Unreachable`], [`TransportError::Untrusted`], [`TransportError::Protocol`].
 pub(super) async fn connect(
     url: &Url,
-    pins: &[[u8; 32]],
+    pins: &[Pin],
     alpn: Alpn,
 ) -> Result<Connected, TransportError> {
     in_time(url, connected(url, pins, alpn)).await
@@ -98,7 +98,7 @@ pub(super) enum Failure {
     Protocol(&'static str),
 }
 
-async fn connected(url: &Url, pins: &[[u8; 32]], alpn: Alpn) -> Result<Connected, Failure> {
+async fn connected(url: &Url, pins: &[Pin], alpn: Alpn) -> Result<Connected, Failure> {
     if url.scheme() != "https" {
         return Err(Failure::Protocol("its address does not begin with https:"));
     }
@@ -180,18 +180,15 @@ pub(super) fn refused(error: &io::Error) -> Failure {
     }
 }
 
-async fn config(pins: Vec<[u8; 32]>, alpn: Alpn) -> Result<ClientConfig, TlsError> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()?;
+async fn config(pins: Vec<Pin>, alpn: Alpn) -> Result<ClientConfig, TlsError> {
     let mut config = if pins.is_empty() {
-        let roots = system_roots().await;
-        builder.with_root_certificates(roots).with_no_client_auth()
-    } else {
-        builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(PinnedVerifier::new(pins, provider)))
+        ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(system_roots().await)
             .with_no_client_auth()
+    } else {
+        let verifier = PinnedAuthority::new(pins, Place::Anywhere);
+        countersign_pinned_tls::client(Arc::new(verifier))?
     };
     config.alpn_protocols = vec![alpn.id().to_vec()];
     // Connections are rare and each one's exporter is signed: nothing is carried over.

@@ -1,9 +1,9 @@
-//! The pinned key of a service as the only authority for its certificates.
+//! The pinned key as the only authority for a server's certificates.
 
 use std::sync::Arc;
 
 use rustls::{
-    CertificateError, DigitallySignedStruct, Error as TlsError, RootCertStore, SignatureScheme,
+    CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -11,31 +11,46 @@ use rustls::{
     crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use sha2::{Digest as _, Sha256};
-use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use crate::{
+    key::{Pin, pin_of},
+    provider,
+};
+
+/// Where in the chain the pinned key may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Above the server's own certificate: it signs them.
+    Above,
+    /// There, or the server's own certificate is around it.
+    Anywhere,
+}
 
 /// Believes a chain whose leaf the pinned key vouches for, for the name that was asked for, and nothing else.
 #[derive(Debug)]
-pub(super) struct PinnedVerifier {
-    pins: Vec<[u8; 32]>,
+pub struct PinnedAuthority {
+    pins: Vec<Pin>,
+    place: Place,
     provider: Arc<CryptoProvider>,
 }
 
-impl PinnedVerifier {
-    /// One of `pins` (SHA-256 of a `SubjectPublicKeyInfo`) must be in the chain.
-    pub(super) const fn new(pins: Vec<[u8; 32]>, provider: Arc<CryptoProvider>) -> Self {
-        Self { pins, provider }
+impl PinnedAuthority {
+    /// One of `pins` must be in the chain, at that place. Without pins nobody is believed.
+    #[must_use]
+    pub fn new(pins: Vec<Pin>, place: Place) -> Self {
+        Self {
+            pins,
+            place,
+            provider: provider(),
+        }
     }
 
     fn is_pinned(&self, certificate: &CertificateDer<'_>) -> bool {
-        X509Certificate::from_der(certificate).is_ok_and(|(rest, certificate)| {
-            let key = certificate.tbs_certificate.subject_pki.raw;
-            rest.is_empty() && self.pins.contains(&Sha256::digest(key).into())
-        })
+        pin_of(certificate).is_some_and(|pin| self.pins.contains(&pin))
     }
 }
 
-impl ServerCertVerifier for PinnedVerifier {
+impl ServerCertVerifier for PinnedAuthority {
     /// A certificate with the pinned key only names the key: what makes it an authority is that we take it
     /// for the one root. So a forged certificate around the right public key helps nobody: the leaf must
     /// still be signed by that key, or be that key's own and sign the handshake.
@@ -46,23 +61,22 @@ impl ServerCertVerifier for PinnedVerifier {
         server_name: &ServerName<'_>,
         ocsp_response: &[u8],
         now: UnixTime,
-    ) -> Result<ServerCertVerified, TlsError> {
+    ) -> Result<ServerCertVerified, Error> {
+        let own = match self.place {
+            Place::Above => None,
+            Place::Anywhere => Some(end_entity),
+        };
         let anchor = intermediates
             .iter()
-            .chain([end_entity])
+            .chain(own)
             .find(|certificate| self.is_pinned(certificate))
-            .ok_or(TlsError::InvalidCertificate(
-                CertificateError::UnknownIssuer,
-            ))?;
+            .ok_or(Error::InvalidCertificate(CertificateError::UnknownIssuer))?;
         let mut roots = RootCertStore::empty();
         roots.add(anchor.clone().into_owned())?;
-        let verifier = WebPkiServerVerifier::builder_with_provider(
-            Arc::new(roots),
-            Arc::clone(&self.provider),
-        )
-        .build()
-        .map_err(|fault| TlsError::General(fault.to_string()))?;
-        verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider))
+            .build()
+            .map_err(|fault| Error::General(fault.to_string()))?
+            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 
     fn verify_tls12_signature(
@@ -70,7 +84,7 @@ impl ServerCertVerifier for PinnedVerifier {
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, TlsError> {
+    ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls12_signature(message, certificate, signed, algorithms)
     }
@@ -80,7 +94,7 @@ impl ServerCertVerifier for PinnedVerifier {
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, TlsError> {
+    ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls13_signature(message, certificate, signed, algorithms)
     }
