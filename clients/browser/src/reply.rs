@@ -9,7 +9,7 @@ use countersign_proto::{
     browser::v1::{self as wire, message::Content},
 };
 use data_encoding::BASE64URL_NOPAD;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::framing::LONGEST_REPLY;
@@ -102,12 +102,8 @@ fn bytes(value: &Value) -> Zeroizing<Vec<u8>> {
 /// Adds a field, if there is something in it.
 fn put(object: &mut Value, name: &str, value: Option<impl Into<Value>>) {
     if let (Some(fields), Some(value)) = (object.as_object_mut(), value) {
-        put_into(fields, name, value.into());
+        fields.insert(name.to_owned(), value.into());
     }
-}
-
-fn put_into(fields: &mut Map<String, Value>, name: &str, value: Value) {
-    fields.insert(name.to_owned(), value);
 }
 
 /// Not the default of a number.

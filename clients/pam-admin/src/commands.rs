@@ -10,17 +10,18 @@ use countersign_passcodes::{
     FOLDER, Outcome, Passcodes, Question, Replacing, StoreError, UserName,
 };
 use nix::unistd::User;
-use rustix::{fs::Mode, io::Errno, process::Uid};
+use rustix::process::Uid;
 
 use crate::{
     cli::{Add, Area, Cli, Import, Passcode},
     clock,
     error::Failure,
+    folders,
     seed::{self, Source},
     terminal::{complain, picture, prompt, say, secret_line, shown, tell},
 };
 
-/// The folders above the passcodes: others may enter them.
+/// The folders above the passcodes.
 const ABOVE: [&str; 2] = ["/etc/countersign", "/etc/countersign/pam"];
 
 pub(crate) fn run(cli: &Cli) -> Result<(), Failure> {
@@ -35,8 +36,8 @@ pub(crate) fn run(cli: &Cli) -> Result<(), Failure> {
         Passcode::Add(options) => add(options),
         Passcode::List { json } => list(*json),
         Passcode::Test { user, window } => test(user, window.unwrap_or(Window::DEFAULT)),
-        Passcode::Unlock { user } => unlock(user),
-        Passcode::Remove { user } => remove(user),
+        Passcode::Unlock { user } => change(user, Passcodes::unlock),
+        Passcode::Remove { user } => change(user, Passcodes::remove),
         Passcode::Import(options) => import(options),
     }
 }
@@ -204,19 +205,13 @@ fn test(user: &UserName, window: Window) -> Result<(), Failure> {
     Err(Failure::NotRight(why))
 }
 
-fn unlock(user: &UserName) -> Result<(), Failure> {
+/// Does `what` with the record of a user, who must have one.
+fn change(
+    user: &UserName,
+    what: fn(&Passcodes, &UserName) -> Result<bool, StoreError>,
+) -> Result<(), Failure> {
     let there = match opened()? {
-        Some(passcodes) => passcodes.unlock(user).map_err(of(user))?,
-        None => false,
-    };
-    there
-        .then_some(())
-        .ok_or_else(|| Failure::NotEnrolled(user.clone()))
-}
-
-fn remove(user: &UserName) -> Result<(), Failure> {
-    let there = match opened()? {
-        Some(passcodes) => passcodes.remove(user).map_err(of(user))?,
+        Some(passcodes) => what(&passcodes, user).map_err(of(user))?,
         None => false,
     };
     there
@@ -298,13 +293,7 @@ fn opened() -> Result<Option<Passcodes>, Failure> {
 
 /// The folder, made with those above it where they are not there.
 fn made() -> Result<Passcodes, Failure> {
-    for folder in ABOVE {
-        let mode = Mode::RWXU | Mode::RGRP | Mode::XGRP | Mode::ROTH | Mode::XOTH;
-        match rustix::fs::mkdir(folder, mode) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(error) => return Err(Failure::MakeFolder(folder, error)),
-        }
-    }
+    folders::make(&ABOVE)?;
     Passcodes::open_or_make(FOLDER.as_ref(), Uid::ROOT).map_err(Failure::Folder)
 }
 

@@ -21,11 +21,15 @@ pub(crate) enum Failure {
         "that is no public key: 65 bytes in base64 are expected, as `countersign sudo enroll` gives them"
     )]
     PublicKey,
-    #[error("a key needs a label")]
+    #[error("a key needs a label: give one with `--label`")]
     Label,
-    #[error("nothing was changed: the fingerprint was not confirmed")]
+    #[error(
+        "nothing was changed: the fingerprint was not confirmed; `--yes` says that it is right where nobody can be asked"
+    )]
     NotConfirmed,
-    #[error("{0} has no accepted key with the fingerprint {1}, or several that begin so")]
+    #[error(
+        "{0} has no accepted key with the fingerprint {1}, or several that begin so; `countersign-pam key list` shows them"
+    )]
     NoSuchKey(UserName, String),
     #[error("{0}: {1}")]
     KeyFile(PathBuf, String),
@@ -48,7 +52,7 @@ pub(crate) enum Failure {
     #[error("the folder of the passcodes: {0}")]
     Folder(StoreError),
     #[error("cannot make {0}: {1}")]
-    MakeFolder(&'static str, rustix::io::Errno),
+    MakeFolder(&'static str, io::Error),
     #[error("the file: {0}")]
     Foreign(#[from] ForeignError),
     #[error("the file cannot be read: {0}")]

@@ -3,9 +3,9 @@
 //! Invariant: a file is replaced whole, by a rename; one that cannot be read is not written over.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, Permissions},
+    fs::{self, File, OpenOptions, Permissions},
     io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -21,11 +21,12 @@ use crate::{
     cli::{Key, KeyAdd},
     commands::known,
     error::Failure,
+    folders,
     terminal::{confirmed, say, shown, tell},
 };
 
 const FOLDER: &str = "/etc/countersign/pam/keys.d";
-/// The folders on the way there; everybody may enter and read: what they hold is public.
+/// The folders on the way there, and that one: what they hold is public.
 const FOLDERS: [&str; 3] = ["/etc/countersign", "/etc/countersign/pam", FOLDER];
 
 pub(crate) fn run(command: &Key) -> Result<(), Failure> {
@@ -146,14 +147,7 @@ fn read(user: &UserName) -> Result<Option<AcceptedKeys>, Failure> {
 
 fn write(user: &UserName, keys: &AcceptedKeys) -> Result<(), Failure> {
     let failed = |why: io::Error| Failure::KeyFile(path(user), why.to_string());
-    for folder in FOLDERS {
-        match DirBuilder::new().mode(0o755).create(folder) {
-            // Whatever root's umask says: others have to be able to look.
-            Ok(()) => fs::set_permissions(folder, Permissions::from_mode(0o755)).map_err(failed)?,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(failed(error)),
-        }
-    }
+    folders::make(&FOLDERS)?;
     // A name that no user has: user names have no dot in front.
     let draft = Path::new(FOLDER).join(format!(".{}.new", user.as_str()));
     match fs::remove_file(&draft) {
@@ -183,7 +177,7 @@ fn users() -> Result<Vec<UserName>, Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(failed(error)),
     };
-    let mut users = Vec::new();
+    let mut users: Vec<UserName> = Vec::new();
     for entry in entries {
         let name = entry.map_err(failed)?.file_name();
         // A draft that was left, or something of another hand.
@@ -191,6 +185,6 @@ fn users() -> Result<Vec<UserName>, Failure> {
             users.push(user);
         }
     }
-    users.sort_by(|a: &UserName, b: &UserName| a.as_str().cmp(b.as_str()));
+    users.sort_unstable();
     Ok(users)
 }

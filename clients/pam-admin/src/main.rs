@@ -7,6 +7,7 @@ mod cli;
 mod clock;
 mod commands;
 mod error;
+mod folders;
 mod keys;
 mod seed;
 mod terminal;
